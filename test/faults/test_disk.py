@@ -1,4 +1,4 @@
-"""The disk takes no byte, not even a log line; the agent needs none and works on."""
+"""The disk is full, even for log lines; the agent needs no disk and continues."""
 
 import signal
 from pathlib import Path

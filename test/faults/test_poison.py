@@ -70,10 +70,10 @@ def test_every_good_task_is_done_once_and_every_invalid_message_is_kept_in_the_d
         letters += rig.dead_letters()
         assert sorted(body for body, _ in letters) == sorted(poison)
         assert all(attributes.get("reason") for _, attributes in letters), letters
-        told = [notice for notice in rig.received if notice["id"] not in rig.submitted]
+        notices = [notice for notice in rig.received if notice["id"] not in rig.submitted]
         rig.received[:] = [notice for notice in rig.received if notice["id"] in rig.submitted]
-        assert not any(notice["result"] for notice in told)
+        assert not any(notice["result"] for notice in notices)
         # Senders of a readable id get a notice.
-        assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in told} <= {"poison-1"}
+        assert {f"poison-{number}" for number in range(1, 8)} - {notice["id"] for notice in notices} <= {"poison-1"}
         assert check_endings(rig) == 0
         assert all(pod.agent.is_alive and not pod.agent.exits for pod in pods)

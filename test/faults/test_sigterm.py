@@ -38,7 +38,7 @@ class Stop(NamedTuple):
     steps: int = 1
     tasks: int = 1
     grace_s: float = GRACE_S
-    told: int = 0
+    notified: int = 0
     """How many tasks at least have notices, and are deleted, before the agent exits."""
     generations: int = 0
     """How many drawings beyond one per task are allowed."""
@@ -53,10 +53,10 @@ class Stop(NamedTuple):
 def drawing_stops(of):
     """Stages that depend on the type of model server."""
     return [
-        Stop("running", of, steps=20, told=1),
+        Stop("running", of, steps=20, notified=1),
         Stop("running for longer than the grace", of, steps=90, generations=1),
-        Stop("storing pictures", of, PICTURE, told=1),
-        Stop("storing with a full line behind", of, PICTURE, steps=5, tasks=6, told=1),
+        Stop("storing pictures", of, PICTURE, notified=1),
+        Stop("storing with a full line behind", of, PICTURE, steps=5, tasks=6, notified=1),
     ]
 
 
@@ -65,11 +65,11 @@ def other_stops(of):
     return [
         Stop("claiming", of, CLAIMING, grace_s=LONG_GRACE_S),
         Stop("preparing", of, INPUT, hang(), grace_s=LONG_GRACE_S),
-        Stop("storing the manifest", of, MANIFEST, told=1),
-        Stop("finishing", of, FINISHING, told=1),
-        Stop("notifying", of, PUBLISH, told=1),
-        Stop("marking as notified", of, MARKING, told=1),
-        Stop("deleting", of, DELETE, told=1),
+        Stop("storing the manifest", of, MANIFEST, notified=1),
+        Stop("finishing", of, FINISHING, notified=1),
+        Stop("notifying", of, PUBLISH, notified=1),
+        Stop("marking as notified", of, MARKING, notified=1),
+        Stop("deleting", of, DELETE, notified=1),
     ]
 
 
@@ -100,12 +100,12 @@ def test_an_agent_stopped_while_it_is(kit, stop):
         rig.until(lambda: rule.hits if rule else pod.generations)
         assert pod.agent.terminate() == 0, pod.log[-3000:]
         waiting, in_flight = rig.depth()
-        told = len(rig.listen())
+        notified = len(rig.listen())
         pod.aws.lift()
         pod.agent.start()
         rig.wait_until_all_are_notified()
-        assert told >= stop.told
-        assert waiting + in_flight == stop.tasks - told + stop.undeleted
+        assert notified >= stop.notified
+        assert waiting + in_flight == stop.tasks - notified + stop.undeleted
         # SQS may be delivering a message at this moment, or a batch of them; they come again later.
         handed_out = (MAX_BATCH if stop.type == "flux" else 1) if stop.tasks > 1 else 0
         assert in_flight <= handed_out + stop.undeleted, "what was not done is released at once"

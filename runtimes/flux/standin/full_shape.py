@@ -27,7 +27,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
     if (options.quantization, options.offload) != ("none", "none"):
         raise PipelineRefusedError("random weights are neither quantized nor offloaded")
     device = ModelDevice.numbered(device_number)
-    with device.in_front():
+    with device.foreground():
         pipe = full_flux(device.torch_device, getattr(torch, options.dtype))
         return made_ready(pipe, RECIPES[FluxPipeline.__name__], options, models_folder, device)
 

@@ -133,7 +133,7 @@ async def _draw(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint
 
 
 def _preview(machine: WebuiMachine, request: _Drawing, checkpoint: Checkpoint, seed: int) -> str:
-    """The first picture of a batch as it is now, a quarter as wide and high, as a JPEG in base64."""
+    """The current state of the first picture of a batch, a quarter as wide and high, as a JPEG in base64."""
     progress = machine.progress
     picture = unfinished(_picture(machine, request, checkpoint, seed), progress.sampling_step / progress.sampling_steps)
     return machine.control.painter.base64(picture.reduce(_PREVIEW_SCALE), "JPEG")

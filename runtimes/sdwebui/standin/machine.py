@@ -78,7 +78,7 @@ class WebuiMachine:
 
     Attributes:
         saved: All options that were ever set.
-        paint_preview: Makes the picture of the running job as it is now, in base64; None where it draws nothing.
+        paint_preview: Paints the current picture of the running job, in base64; None if it draws nothing.
     """
 
     def __init__(self, control: Control) -> None:
@@ -140,7 +140,7 @@ class WebuiMachine:
         return self.options
 
     async def current_image(self) -> str | None:
-        """The picture of the running job, made again after so many steps as the options say."""
+        """The picture of the running job, painted again after the number of steps in the options."""
         paint, step, options = self.paint_preview, self.progress.sampling_step, self.options
         if paint is None:
             return None

@@ -171,11 +171,11 @@ def test_sdxl_in_float16_decodes_in_float32(task, pipeline_of, make_request, dra
 @pytest.mark.parametrize("name", DRAWERS)
 def test_zero_strength_returns_the_image_and_the_smallest_strength_takes_one_step(name, given_image, draw_one):
     assert np.array_equal(draw_one(name, IMAGE_TO_IMAGE, strength=0.0), np.asarray(given_image))
-    told = []
+    reported = []
     for steps in (2, 3, 7, 49):
-        watch = DrawingWatch(lambda *step: told.append(step))
+        watch = DrawingWatch(lambda *step: reported.append(step))
         draw_one(name, IMAGE_TO_IMAGE, strength=0.01, steps=steps, watch=watch)
-    assert told == [(1, 1)] * 4
+    assert reported == [(1, 1)] * 4
 
 
 @pytest.mark.parametrize(("name", "task"), [*INPAINTERS, ("flux-kontext", EDIT)])

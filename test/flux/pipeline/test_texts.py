@@ -29,8 +29,8 @@ def test_a_warning_quotes_the_last_words_of_a_cut_text_and_none_comes_for_one_th
     assert found[2].replace(" ", "") in ("a red fox runs far " * 30).replace(" ", "")
     assert negative.startswith("negative_prompt is cut: ")
 
-    beside = int(re.findall(r"\d+", warnings("x" * 500)[0])[0]) - 500
-    assert [len(warnings("x" * (most - beside + more))) for more in (0, 1)] == [0, 1]
+    added = int(re.findall(r"\d+", warnings("x" * 500)[0])[0]) - 500
+    assert [len(warnings("x" * (most - added + more))) for more in (0, 1)] == [0, 1]
 
 
 @pytest.mark.parametrize("name", FAMILIES)

@@ -24,16 +24,18 @@ each_family = pytest.mark.parametrize(
 
 @each_family
 def test_each_step_is_reported_and_a_cancelled_batch_stops_after_the_current_step(name, task, draw_one):
-    told = []
+    reported = []
     request = {"steps": 5, "strength": 1.0}
 
-    before = draw_one(name, task, watch=DrawingWatch(lambda *step: told.append(step)), **request)
+    before = draw_one(name, task, watch=DrawingWatch(lambda *step: reported.append(step)), **request)
 
-    assert told == [(done, 5) for done in range(1, 6)]
-    told.clear()
+    assert reported == [(done, 5) for done in range(1, 6)]
+    reported.clear()
     with pytest.raises(PipelineStoppedError):
-        draw_one(name, task, watch=DrawingWatch(lambda *step: told.append(step), lambda: len(told) < 2), **request)
-    assert told == [(1, 5), (2, 5)]
+        draw_one(
+            name, task, watch=DrawingWatch(lambda *step: reported.append(step), lambda: len(reported) < 2), **request
+        )
+    assert reported == [(1, 5), (2, 5)]
     assert np.array_equal(draw_one(name, task, **request), before), "nothing is left behind"
 
 
@@ -73,9 +75,9 @@ def test_prompts_can_be_encoded_in_another_thread_while_a_batch_is_drawn(pipelin
 
     def step(done, _all):
         if done == 1:
-            beside = threading.Thread(target=lambda: encoded.append(pipeline.encode([following])))
-            beside.start()
-            beside.join()
+            other = threading.Thread(target=lambda: encoded.append(pipeline.encode([following])))
+            other.start()
+            other.join()
 
     drawn = draw(pipeline, now, watch=DrawingWatch(step))[0][0]
     [[picture]] = pipeline.draw([following], encoded[0], DrawingWatch())
@@ -105,13 +107,13 @@ def test_on_a_gpu_a_step_is_reported_when_it_is_done_and_not_when_it_is_queued(m
     monkeypatch.setattr("torch.cuda.current_stream", lambda _device: None)
     pipe = SimpleNamespace(num_timesteps=3)
     latents = SimpleNamespace(device=SimpleNamespace(type="cuda"))
-    steps = StepCallback(DrawingWatch(lambda done, every: seen.append(f"told {done} of {every}")), None)
+    steps = StepCallback(DrawingWatch(lambda done, every: seen.append(f"reported {done} of {every}")), None)
 
     for step in range(3):
         steps(pipe, step, None, {"latents": latents})
     steps.end(pipe)
 
     assert seen == [
-        *("queued 1", "queued 2", "done 1", "told 1 of 3", "queued 3", "done 2", "told 2 of 3"),
-        *("done 3", "told 3 of 3"),
+        *("queued 1", "queued 2", "done 1", "reported 1 of 3", "queued 3", "done 2", "reported 2 of 3"),
+        *("done 3", "reported 3 of 3"),
     ]

@@ -56,7 +56,7 @@ class Server:
         """Return the condition's first true value."""
         end = time.monotonic() + PATIENCE_S
         while not (found := condition()):
-            assert time.monotonic() < end, "waited in vain"
+            assert time.monotonic() < end, "the condition did not become true"
             time.sleep(0.02)
         return found
 

@@ -140,9 +140,9 @@ def test_ignored_parts_of_a_request_are_reported_when_the_batch_starts():
 
 def test_progress_counts_all_parts_of_a_batch():
     sent = drawn(FakePipeline(), job("a", 3), max_batch=1)
-    told = sent.of(BatchProgress)
-    assert [round(message.share, 2) for message in told] == [0.17, 0.33, 0.5, 0.67, 0.83, 1]
-    assert [(message.step, message.steps) for message in told] == [(1, 2), (2, 2)] * 3
+    reported = sent.of(BatchProgress)
+    assert [round(message.share, 2) for message in reported] == [0.17, 0.33, 0.5, 0.67, 0.83, 1]
+    assert [(message.step, message.steps) for message in reported] == [(1, 2), (2, 2)] * 3
 
 
 @pytest.mark.parametrize("stage", ["encode", "draw"])

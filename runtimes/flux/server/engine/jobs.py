@@ -76,9 +76,9 @@ class ServerJob:
     progress: float = 0.0
     """From 0 to 1."""
     step: int = 0
-    """Denoising steps that are done of those pictures that are drawn together at the moment."""
+    """Finished denoising steps of the pictures that are being drawn together."""
     steps: int = 0
-    """How many steps these take; 0 before the first."""
+    """All steps of these pictures; 0 before the first."""
     batch: int | None = None
     """Number of its batch."""
     outputs: dict[int, JobOutput] = field(default_factory=dict)

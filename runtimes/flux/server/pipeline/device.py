@@ -46,7 +46,7 @@ class ModelDevice:
             )
 
     @contextmanager
-    def in_front(self) -> Iterator[None]:
+    def foreground(self) -> Iterator[None]:
         """Compute in this thread; wait for the device at the end."""
         with torch.no_grad(), torch.cuda.device(self.torch_device) if self.is_gpu else nullcontext():
             yield
@@ -54,15 +54,15 @@ class ModelDevice:
                 torch.cuda.current_stream().synchronize()
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
-        """Compute in this thread while another one is in front; wait for the device at the end."""
+    def background(self) -> Iterator[None]:
+        """Compute in this thread while another one draws in the foreground; wait for the device at the end."""
         with torch.no_grad(), torch.cuda.stream(self._side) if self._side else nullcontext():
             yield
             if self._side is not None:
                 self._side.synchronize()
 
     def keep(self, tensors: Iterable[torch.Tensor]) -> None:
-        """Protect tensors that were computed beside: their memory is not reused before the front has finished."""
+        """Protect tensors from the background: their memory is not reused before the foreground has finished."""
         for tensor in tensors if self.is_gpu else ():
             tensor.record_stream(torch.cuda.current_stream(self.torch_device))
 

@@ -33,7 +33,7 @@ def load(options: ModelOptions, models_folder: str, device_number: int) -> Image
     """
     keep_libraries_quiet()
     device = ModelDevice.numbered(device_number)
-    with device.in_front():
+    with device.foreground():
         device.check(options)
         folder = folder_of(options, models_folder)
         index = _index_of(folder)

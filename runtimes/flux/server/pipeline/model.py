@@ -58,7 +58,7 @@ class LoadedModel:
         """Encode the prompts of a batch, each alone; on a GPU, this can run during ``draw``."""
 
         def encoded() -> list[Prompts]:
-            with self._turn, self._device.beside():
+            with self._turn, self._device.background():
                 self._encoder_loras.to(requests[0].loras)
                 return [self._recipe.encode(self._pipe, request) for request in requests]
 
@@ -75,7 +75,7 @@ class LoadedModel:
         """Denoise and decode a batch; raises PipelineRefusedError for pictures that cannot fit into memory."""
 
         def pictures() -> list[list[Image.Image]]:
-            with self._turn, self._device.in_front():
+            with self._turn, self._device.foreground():
                 self._device.keep(tensor for prompts in encoded for tensor in prompts.values())
                 self._denoiser_loras.to(requests[0].loras)
                 try:
