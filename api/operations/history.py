@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from api.errors import RequestError
 from api.http import Caller
 from contract import strict_json
-from contract.ids import first_job_id
+from contract.ids import JOB_ID_PATTERN, first_job_id
 from contract.notice import JobError
 from contract.objects import content_key
 from jobs import commands, queries
@@ -63,7 +64,8 @@ class History:
         Raises:
             RequestError: There is none that the caller may see (404).
         """
-        found = self._jobs.get(job)
+        # The table has other items too, and no empty key.
+        found = self._jobs.get(job) if re.fullmatch(JOB_ID_PATTERN, job) else None
         if found is None or not (caller.is_admin or (caller.tenant is not None and found.tenant == caller.tenant)):
             raise RequestError(404, "not_found", "There is no such job, or it is older than 90 days.")
         return found

@@ -41,6 +41,10 @@ _ALPHAS: Mapping[str, tuple[Any, str]] = {
 _ALPHA_TAGS = {"tasks": "The versions before v1. Their tasks are jobs as well, and GET /v1/jobs shows them."}
 _PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "job": ("A job's id.", {"type": "string", "pattern": JOB_ID_PATTERN}),
+    "number": ("Which of the job's outputs.", {"type": "integer", "minimum": 0}),
+    "token": ("From a link that the API gave.", {"type": "string", "minLength": 1}),
+    "file": ("A file's id.", {"type": "string", "minLength": 1}),
+    "delivery": ("A delivery's id.", {"type": "string", "minLength": 1}),
 }
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
     "Idempotency-Key": (

@@ -17,7 +17,7 @@ ROUTES = Routes()
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
-@ROUTES.add("GET", "/webhooks/secret", answers={200: SecretView})
+@ROUTES.add("GET", "/webhooks/secret", answers={200: SecretView}, problems=(404,))
 def get_secret(call: ApiCall) -> Answer:
     """Get the secret of your webhooks.
 
@@ -26,7 +26,7 @@ def get_secret(call: ApiCall) -> Answer:
     return _secret(_operations(call).secret(call.tenant))
 
 
-@ROUTES.add("POST", "/webhooks/secret/rotate", answers={200: SecretView}, problems=(409,))
+@ROUTES.add("POST", "/webhooks/secret/rotate", answers={200: SecretView}, problems=(404, 409))
 def rotate_secret(call: ApiCall) -> Answer:
     """Change the secret of your webhooks.
 
@@ -39,7 +39,7 @@ def rotate_secret(call: ApiCall) -> Answer:
         raise RequestError(409, "rotated_recently", str(exc), headers=wait) from None
 
 
-@ROUTES.add("GET", "/webhooks/deliveries", query=DeliveryQuery, answers={200: DeliveryPage})
+@ROUTES.add("GET", "/webhooks/deliveries", query=DeliveryQuery, answers={200: DeliveryPage}, problems=(404,))
 def list_deliveries(call: ApiCall) -> Answer:
     """List what became of a job's webhooks.
 
