@@ -1,5 +1,6 @@
 """Checks of a task's content, by runtime type. A type without checks leaves them to its model server."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -26,6 +27,20 @@ def ignored_content(
     """Name what a model server would ignore without a word, of a content without errors; parameters as above."""
     if warnings := runtime.runtime_type.warnings:
         yield from load(warnings)(content, tasktype, runtime, at)
+
+
+def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:
+    """The JSON schema (2020-12) of the content of a task type that a runtime takes, with an example.
+
+    What its servers have is in it, where that is known. The schema says more than the checks insist on: it names the
+    fields that make sense.
+    """
+    runtime_type = runtime.runtime_type
+    schema = load(runtime_type.schema)(tasktype, runtime) if runtime_type.schema else {"type": "object"}
+    sample = json.loads((runtime_type.folder / "samples" / "first.json").read_text(encoding="utf-8"))
+    if sample["tasktype"] == tasktype:
+        schema["examples"] = [sample["content"]]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def ignored_keys(given: Any, known: Iterable[str], at: FieldPath) -> Iterator[FieldError]:

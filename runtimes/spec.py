@@ -51,6 +51,8 @@ class RuntimeSpec:
         checks: The API's check of a task's content: (content, task type, DeployedRuntime, path) → FieldErrors. None
             leaves all to the model server. It may ask the DeployedRuntime what its servers have (``live``), which can
             take a moment.
+        schema: The JSON schema of a task's content: (task type, DeployedRuntime) → schema, with an example unless
+            ``samples/first.json`` is one.
         warnings: The same for what the model server would ignore: the caller is warned.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
@@ -66,6 +68,7 @@ class RuntimeSpec:
     driver: str
     checks: str | None = None
     warnings: str | None = None
+    schema: str | None = None
     loads_checkpoint: bool = False
     takes_workflows: bool = False
     has_model_options: bool = False

@@ -1,4 +1,4 @@
-"""What callers can ask of the deployed runtimes: where a job stands in the queue, and when it may start."""
+"""What callers can ask of the deployed runtimes: what they have, and when a job may start."""
 
 import time
 from collections.abc import Callable
@@ -9,6 +9,9 @@ from jobs.beacon import Servers
 from jobs.job import Job, JobState
 from jobs.schema import QUEUE_SHARDS
 from jobs.store import JobStore
+from runtimes.catalog import DeployedRuntime
+from runtimes.flux.options import ModelCard
+from runtimes.live import LiveCatalogue, Names
 
 MAX_POSITION = 1000
 """So many waiting jobs are counted, which costs about 16 read units; more are not."""
@@ -46,6 +49,76 @@ class RuntimeLoad:
     ready_servers: int
     seconds_a_job: float | None
     eta_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSizes:
+    """Which sizes a runtime draws, in pixels; None where that is unknown.
+
+    Attributes:
+        default: Width and height unless a request says otherwise.
+        multiple_of: What width and height are multiples of.
+        max_pixels: The most that width times height may be.
+    """
+
+    default: int | None = None
+    multiple_of: int | None = None
+    max_pixels: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuntimeContents:
+    """What a runtime has.
+
+    Attributes:
+        is_live: Whether its servers have said so lately; if not, this is what config.yaml says.
+        node_classes: Names of ComfyUI's node classes; None for types without nodes, and where they are unknown.
+        sizes: None for types whose requests say nothing of sizes.
+    """
+
+    is_live: bool
+    models: tuple[str, ...]
+    loras: tuple[str, ...]
+    vaes: tuple[str, ...]
+    samplers: tuple[str, ...]
+    schedulers: tuple[str, ...]
+    upscalers: tuple[str, ...]
+    node_classes: tuple[str, ...] | None
+    sizes: PictureSizes | None
+
+
+def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
+    """What a runtime has, by what its servers have said, or else by config.yaml."""
+    live = runtime.live()
+    known = live or LiveCatalogue(card=runtime.card)
+    models, loras = _names(known.models), _names(known.loras)
+    if runtime.model_filename is not None:
+        models = (runtime.model_filename,)
+    card = runtime.card or known.card
+    if card is not None:
+        loras = tuple(lora.name for lora in card.loras)
+    return RuntimeContents(
+        is_live=live is not None,
+        models=models,
+        loras=loras,
+        vaes=_names(known.vaes),
+        samplers=_names(known.samplers),
+        schedulers=_names(known.schedulers),
+        upscalers=_names(known.upscalers),
+        node_classes=None if known.nodes is None else tuple(known.nodes),
+        sizes=_sizes(runtime, card),
+    )
+
+
+def _sizes(runtime: DeployedRuntime, card: ModelCard | None) -> PictureSizes | None:
+    if card is not None:
+        family = card.row
+        return PictureSizes(default=family.size, multiple_of=family.size_multiple, max_pixels=family.max_pixels)
+    return PictureSizes(max_pixels=runtime.max_pixels) if runtime.runtime_type.loads_checkpoint else None
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    return tuple(one.name for one in names)
 
 
 class QueueEstimates:

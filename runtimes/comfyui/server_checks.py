@@ -73,11 +73,12 @@ def _problems(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) ->
             choices = problem[1] if hints < _MAX_HINTS else None
             hints += 1
             instead = "" if choices is None else there_are(choices, str(node["inputs"][name]))
-            is_certain = _is_checked(node["class_type"], live.nodes[node["class_type"]])
+            is_certain = is_checked(node["class_type"], live.nodes[node["class_type"]])
             yield _NodeProblem((*at, node_id, "inputs", name), problem[0] + instead, is_certain)
 
 
-def _is_checked(name: str, node_class: NodeClass) -> bool:
+def is_checked(name: str, node_class: NodeClass) -> bool:
+    """Whether ComfyUI certainly rejects values of a class that are not among an input's choices."""
     return node_class.module in CHECKED_MODULES and name not in _OWN_CHECKS
 
 

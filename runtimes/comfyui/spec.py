@@ -16,6 +16,7 @@ SPEC = RuntimeSpec(
     task_types=("pipeline",),
     driver="runtimes.comfyui.driver.executor:ComfyUI",
     checks="runtimes.comfyui.checks:check",
+    schema="runtimes.comfyui.schema:content_schema",
     warnings="runtimes.comfyui.checks:warn",
     takes_workflows=True,
 )

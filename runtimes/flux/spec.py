@@ -17,5 +17,6 @@ SPEC = RuntimeSpec(
     task_types=TASK_TYPES,
     driver="runtimes.flux.driver.executor:Flux",
     checks="runtimes.flux.checks:check",
+    schema="runtimes.flux.schema:content_schema",
     has_model_options=True,
 )

@@ -17,7 +17,7 @@ from runtimes.sdwebui.checkpoints import (
 from runtimes.sdwebui.server_checks import missing_from_servers
 
 
-class _Range(NamedTuple):
+class NumberRange(NamedTuple):
     """The numbers that SD WebUI 1.10.1 accepts; outside, it answers 422 or 500, or draws garbage."""
 
     min: float = -(2**63)
@@ -25,22 +25,27 @@ class _Range(NamedTuple):
     is_above_min: bool = False
 
 
-_FRACTION = _Range(0, 1)
-_GENERATE: Mapping[str, _Range] = {
-    **dict.fromkeys(("steps", "batch_size", "n_iter"), _Range(1)),
-    **dict.fromkeys(("width", "height"), _Range(8)),
-    **dict.fromkeys(("cfg_scale", "image_cfg_scale", "seed", "subseed", "subseed_strength"), _Range()),
-    **dict.fromkeys(("hr_scale", "hr_resize_x", "hr_resize_y", "hr_second_pass_steps"), _Range(0)),
+_FRACTION = NumberRange(0, 1)
+_GENERATE: Mapping[str, NumberRange] = {
+    **dict.fromkeys(("steps", "batch_size", "n_iter"), NumberRange(1)),
+    **dict.fromkeys(("width", "height"), NumberRange(8)),
+    **dict.fromkeys(("cfg_scale", "image_cfg_scale", "seed", "subseed", "subseed_strength"), NumberRange()),
+    **dict.fromkeys(("hr_scale", "hr_resize_x", "hr_resize_y", "hr_second_pass_steps"), NumberRange(0)),
     "denoising_strength": _FRACTION,
 }
-_UPSCALE: Mapping[str, _Range] = {
-    "upscaling_resize": _Range(0, is_above_min=True),
-    **dict.fromkeys(("upscaling_resize_w", "upscaling_resize_h"), _Range(1)),
+_UPSCALE: Mapping[str, NumberRange] = {
+    "upscaling_resize": NumberRange(0, is_above_min=True),
+    **dict.fromkeys(("upscaling_resize_w", "upscaling_resize_h"), NumberRange(1)),
     **dict.fromkeys(("resize_mode", "gfpgan_visibility", "codeformer_visibility", "codeformer_weight"), _FRACTION),
     "extras_upscaler_2_visibility": _FRACTION,
 }
 _TEXTS = ("prompt", "negative_prompt", "infotext")
-_IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
+IMAGE_FIELDS = {"image-to-image": "init_images", "extra-single-image": "image", "extra-batch-images": "imageList"}
+
+
+def ranges_of(tasktype: str) -> Mapping[str, NumberRange]:
+    """The fields of a task type that are numbers with limits."""
+    return _UPSCALE if tasktype.startswith("extra-") else _GENERATE
 
 
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
@@ -56,7 +61,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
 
 def _problems(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime) -> Iterator[tuple[FieldPath, str]]:
     upscales = tasktype.startswith("extra-")
-    numbers = list(_number_problems(content, _UPSCALE if upscales else _GENERATE))
+    numbers = list(_number_problems(content, ranges_of(tasktype)))
     yield from numbers or _pixel_problems(content, runtime.max_pixels, upscales=upscales)
     for text in _TEXTS:
         if not isinstance(content.get(text), str | None):
@@ -70,7 +75,7 @@ def _problems(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntim
     link = (scripts or {}).get("image_link")
     if not isinstance(link, str | None):
         yield ("alwayson_scripts", "image_link"), "must be a string"
-    if (name := _IMAGE_FIELDS.get(tasktype)) and not (link and not content.get(name)):
+    if (name := IMAGE_FIELDS.get(tasktype)) and not (link and not content.get(name)):
         yield from _image_problems(name, content.get(name))
     for path, parent in (((), content), (("alwayson_scripts",), scripts or {})):
         settings = parent.get("override_settings")
@@ -79,7 +84,7 @@ def _problems(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntim
     yield from _checkpoint_problems(content, runtime)
 
 
-def _number_problems(content: Mapping[str, Any], ranges: Mapping[str, _Range]) -> Iterator[tuple[FieldPath, str]]:
+def _number_problems(content: Mapping[str, Any], ranges: Mapping[str, NumberRange]) -> Iterator[tuple[FieldPath, str]]:
     for name, accepted in ranges.items():
         if (value := content.get(name)) is None:
             continue

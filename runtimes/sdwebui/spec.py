@@ -17,6 +17,7 @@ SPEC = RuntimeSpec(
     v1alpha1_task_types=("text-to-image", "image-to-image", "extra-batch-images"),
     driver="runtimes.sdwebui.driver.executor:SdWebUI",
     checks="runtimes.sdwebui.checks:check",
+    schema="runtimes.sdwebui.schema:content_schema",
     warnings="runtimes.sdwebui.server_checks:warn",
     loads_checkpoint=True,
 )
