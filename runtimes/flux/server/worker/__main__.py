@@ -9,7 +9,9 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import import_module
 from queue import SimpleQueue
 
@@ -30,12 +32,9 @@ class BatchLoop:
     def __init__(self, channel: protocol.WorkerChannel, max_batch: int) -> None:
         self._channel = channel
         self._max_batch = max_batch
-        self._pipeline: ImagePipeline
-        self._largest: LargestPicture
+        self._make_run: Callable[[protocol.RunBatch], BatchRun]
         self._runs: dict[int, BatchRun] = {}
         self._next: SimpleQueue[int] = SimpleQueue()
-        self._encoder = ThreadPoolExecutor(1, "encode")
-        self._finishers = ThreadPoolExecutor(_FINISHERS, "finish")
 
     def listen(self) -> None:
         """Handle the server's messages; the process ends with the server, even in the middle of a step."""
@@ -43,7 +42,8 @@ class BatchLoop:
             while (message := self._channel.receive()) is not None:
                 match message:
                     case protocol.RunBatch():
-                        self._take(message)
+                        self._runs[message.batch] = self._make_run(message)
+                        self._next.put(message.batch)
                     case protocol.DropJob(batch=batch, job_id=job_id) if batch in self._runs:
                         self._runs[batch].drop(job_id)
             os._exit(0)
@@ -53,24 +53,20 @@ class BatchLoop:
 
     def draw(self, pipeline: ImagePipeline) -> None:
         """Report that the model is ready, and draw batch after batch forever."""
-        self._pipeline, self._largest = pipeline, LargestPicture(pipeline.card)
+        self._make_run = partial(
+            BatchRun,
+            pipeline=pipeline,
+            channel=self._channel,
+            encoder=ThreadPoolExecutor(1, "encode"),
+            finishers=ThreadPoolExecutor(_FINISHERS, "finish"),
+            max_batch=self._max_batch,
+            largest=LargestPicture(pipeline.card),
+        )
         self._channel.send(protocol.WorkerReady(pipeline.card, pipeline.device()))
         while True:
             number = self._next.get()
             self._runs[number].draw()
             del self._runs[number]
-
-    def _take(self, message: protocol.RunBatch) -> None:
-        self._runs[message.batch] = BatchRun(
-            message,
-            self._pipeline,
-            self._channel,
-            encoder=self._encoder,
-            finishers=self._finishers,
-            max_batch=self._max_batch,
-            largest=self._largest,
-        )
-        self._next.put(message.batch)
 
 
 def main() -> None:
