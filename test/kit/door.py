@@ -12,7 +12,7 @@ from test.kit.tasks import TASKTYPES
 
 _STAGE = "prod"
 KEYS = {"key": API_KEY_ID, "other-key": "other", "admin-key": "admin"}
-"""Each key's id: the first is the one that inputs belong to, the last sees all."""
+"""The id of each key: inputs belong to the first, and the last sees everything."""
 SIGNING_SECRET = "the platform's root secret of all tests"
 _CALLERS = 4
 
