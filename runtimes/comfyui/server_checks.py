@@ -2,7 +2,7 @@
 
 ComfyUI rejects a workflow with a node of an unknown class, wherever it stands, and one with a value that is not among
 an input's choices in a node that is to run. A class may however check its inputs itself, and then accept any value;
-ComfyUI does not tell which do. Of the modules in CHECKED_MODULES it is known: none but those in _OWN_CHECKS.
+ComfyUI does not tell which do. Those of CHECKED_CLASSES do not.
 """
 
 import re
@@ -14,10 +14,17 @@ from contract.inputs import is_data_url, is_link
 from runtimes.comfyui.graph import TARGETS, feeding, split
 from runtimes.live import LiveCatalogue, NodeClass, NodeInput, there_are
 
-CHECKED_MODULES = frozenset(
-    {"nodes", "comfy_extras.nodes_custom_sampler", "comfy_extras.nodes_upscale_model", "comfy_extras.nodes_video_model"}
-)
-_OWN_CHECKS = frozenset({"LoadImage", "LoadImageMask", "LoadImageOutput", "LoadLatent"})
+_CORE = """
+    CheckpointLoaderSimple CheckpointLoader unCLIPCheckpointLoader ImageOnlyCheckpointLoader UNETLoader VAELoader
+    CLIPLoader DualCLIPLoader TripleCLIPLoader CLIPVisionLoader StyleModelLoader GLIGENLoader LoraLoader
+    LoraLoaderModelOnly HypernetworkLoader ControlNetLoader DiffControlNetLoader UpscaleModelLoader KSampler
+    KSamplerAdvanced KSamplerSelect BasicScheduler EmptyLatentImage EmptyImage ImageScale ImageScaleBy LatentUpscale
+    LatentUpscaleBy
+"""
+CHECKED_CLASSES = frozenset(_CORE.split())
+"""Loaders, samplers and the like of ComfyUI itself."""
+_OWN_MODULES = ("nodes", "comfy_extras.")
+"""Where ComfyUI's own classes are, if no custom node has replaced them."""
 _MAX_HINTS = 10
 """Errors that name what there is instead: the nearest name takes milliseconds to find."""
 _FOREIGN_LINK = re.compile(r"\s*[a-z][a-z0-9+.-]+:(?://|\\\\|/)", re.IGNORECASE)
@@ -79,7 +86,7 @@ def _problems(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) ->
 
 def is_checked(name: str, node_class: NodeClass) -> bool:
     """Whether ComfyUI certainly rejects values of a class that are not among an input's choices."""
-    return node_class.module in CHECKED_MODULES and name not in _OWN_CHECKS
+    return name in CHECKED_CLASSES and node_class.module.startswith(_OWN_MODULES)
 
 
 def _input_problem(
