@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from contract import strict_json
 from jobs.dynamodb import error_code, read_values, write_item
@@ -50,7 +50,11 @@ class TableStream:
         """Read each shard once, those before others first, and hand over its records; return how many there were."""
         if time.monotonic() - self._listed_s >= _LIST_EVERY_S:
             self._list()
-        count = sum(self._read(shard, handle) for shard in list(self._parents) if self._is_open(shard))
+        try:
+            count = sum(self._read(shard, handle) for shard in list(self._parents) if self._is_open(shard))
+        except (BotoCoreError, ClientError):
+            self._listed_s = -_LIST_EVERY_S  # perhaps it is another stream now
+            raise
         if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
             self.save()
         return count
@@ -70,13 +74,14 @@ class TableStream:
         return f"stream/{self._arn}"
 
     def _list(self) -> None:
-        if not self._arn:
-            table = self._dynamodb.describe_table(TableName=self._table)["Table"]
-            if (arn := table.get("LatestStreamArn")) is None:
-                raise NoStreamError(f"Table {self._table} has no stream; give it one with new and old images.")
+        table = self._dynamodb.describe_table(TableName=self._table)["Table"]
+        if (arn := table.get("LatestStreamArn")) is None:
+            raise NoStreamError(f"Table {self._table} has no stream; give it one with new and old images.")
+        if arn != self._arn:
             self._arn = arn
             item = self._dynamodb.get_item(TableName=self._table, Key=key_of(self._pk)).get("Item", {})
             self._positions = strict_json.loads(read_values(item).get("positions", "{}"))
+            self._iterators = {}
         self._parents = {shard["ShardId"]: shard.get("ParentShardId") for shard in self._shards()}
         self._listed_s = time.monotonic()
 

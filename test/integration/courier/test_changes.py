@@ -8,6 +8,8 @@ from courier.batches import handle_changes
 from courier.courier import MAX_PROGRESS_AGE_S, PROGRESS_PAUSE_S
 from courier.stream import NoStreamError, TableStream
 from jobs import commands
+from jobs.schema import DEFINITION
+from local.aws import STREAM
 from test.kit.jobs import JobsTable
 
 ALL = ("started", "progress", "output", "completed")
@@ -172,6 +174,19 @@ def test_records_come_again_from_the_first_that_sqs_did_not_take(world):
     assert calls == [10, 2, 2]
     world.pass_time()
     assert sorted(webhook.data["job"] for webhook in world.received) == sorted(task.metadata.job for task in tasks)
+
+
+def test_a_stream_that_takes_the_place_of_another_is_read_from_its_beginning(world, monkeypatch):
+    for _ in range(2):
+        world.running("started")
+    world.read_stream()
+    world.aws.dynamodb.delete_table(TableName=world.store.table)
+    world.aws.dynamodb.create_table(TableName=world.store.table, **DEFINITION, **STREAM)
+    world.sqs.waiting = []
+    world.running("started")
+    monkeypatch.setattr("courier.stream._LIST_EVERY_S", 0)
+    world.read_stream()
+    assert len(world.sqs.waiting) == 1
 
 
 def test_a_table_without_a_stream_is_named(aws):
