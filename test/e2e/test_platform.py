@@ -64,7 +64,7 @@ def test_each_part_has_a_log_without_the_key_or_prompts(platform: Any, notices: 
     platform.draw(notices, prompt="an unmistakable walrus")
     logs = {path.stem: path.read_text() for path in (platform.state / "logs").glob("*.log")}
     pods = {f"{runtime}-{part}" for runtime in ("sdruntime", "comfyruntime") for part in ("server", "agent")}
-    assert set(logs) == {"aws", "door", "keeper", "notices", *pods}
+    assert set(logs) == {"aws", "courier", "door", "keeper", "notices", *pods}
     for log in logs.values():
         assert platform.target.api_key not in log
         assert "walrus" not in log
