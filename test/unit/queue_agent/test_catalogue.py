@@ -14,14 +14,19 @@ class Rig:
     """A publisher of a server whose answers are set; the last one is given again and again."""
 
     def __init__(self, *answers, interval_s=0.001):
+        self.looks = 0
         self.answers, self.ready, self.asked, self.published, self.errors = list(answers), True, 0, [], []
         self.publisher = CataloguePublisher(
             self._publish,
             server=SimpleNamespace(catalogue=self._catalogue),
-            is_ready=lambda: self.ready,
+            is_ready=self._is_ready,
             interval_s=interval_s,
             look_s=0.001,
         )
+
+    def _is_ready(self):
+        self.looks += 1
+        return self.ready
 
     async def _catalogue(self):
         self.asked += 1
@@ -40,8 +45,7 @@ async def test_what_a_server_has_is_published_once_it_is_ready():
     rig = Rig(CATALOGUE, interval_s=LONG_S)
     rig.ready = False
     async with rig.publisher:
-        for _ in range(3):
-            await until(lambda: True)
+        await until(lambda: rig.looks > 3)
         assert not rig.asked
         rig.ready = True
         await until(lambda: rig.published)
