@@ -31,6 +31,8 @@ from runtimes.live import LiveCatalogue
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
 _CONNECT_S = 5.0
+_STOPPING_S = 5.0
+_STOP_PAUSE_S = 0.1
 _MODELS_FOLDER = "3d"
 """Nodes that load a mesh accept only files below it."""
 _MAX_OBJECT_INFO_BYTES = 16 * 1024 * 1024
@@ -150,7 +152,12 @@ class ComfyUI(QueuedServer[Prompt]):
     async def _withdraw(self, server_id: str) -> None:
         # In this order: between the two a waiting prompt may begin.
         await self._client.send("POST", "queue", json={"delete": [server_id]}, timeout_s=10)
-        await self._client.send("POST", "interrupt", json={"prompt_id": server_id}, timeout_s=10)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STOPPING_S):
+                # The server forgets an interrupt that comes just before a prompt begins; an old one stops any prompt.
+                while server_id in await self._queued("queue_running", timeout_s=10):
+                    await self._client.send("POST", "interrupt", json={"prompt_id": server_id}, timeout_s=10)
+                    await asyncio.sleep(_STOP_PAUSE_S)
 
     async def _queued(self, part: str, **options: Any) -> list[str]:
         return _prompt_ids((await self._client.get_object("queue", **options)).get(part))

@@ -28,7 +28,7 @@ _MAX_ANSWER_BYTES = 512 * 1024 * 1024
 """Its pictures are held in memory until they are stored."""
 _MAX_PREVIEW_ANSWER_BYTES = 2 * MAX_PREVIEW_BYTES
 _STOP_PAUSE_S = 0.2
-_STOPPING_S = 10.0
+_STOPPING_S = 5.0
 _JUST_BEGUN = 0.01
 """SD WebUI says so much of every job that runs, before its first step is done."""
 
@@ -144,7 +144,7 @@ class SdWebUI(Executor, Supervised):
         return pybase64.b64decode(image.rpartition("base64,")[2])
 
     async def interrupt(self, job: str, claim: int) -> None:  # noqa: ARG002 (the server interrupts whatever runs)
-        """Stop the running job; returns once it has ended, or after 10 s."""
+        """Stop the running job; returns once it has ended, or after 5 s."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_STOPPING_S):
                 await self._stop()

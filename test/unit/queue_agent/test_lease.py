@@ -50,7 +50,7 @@ async def test_claim_and_message_are_renewed_together_and_with_the_jobs_progress
 def looks(monkeypatch, queue):
     """Looks after a job all the time, and renews its lease never."""
     queue.visibility_s = 900
-    for name, seconds in (("_LONG_S", 0.02), ("_LOOK_S", 0.01)):
+    for name, seconds in (("_LONG_S", 0.02), ("_LOOK_S", 0.01), ("_EARLY_BEAT_S", 60)):
         monkeypatch.setattr(f"queue_agent.lease.{name}", seconds)
 
 

@@ -88,7 +88,7 @@ async def test_a_server_is_asked_for_no_preview_that_nobody_wants(keep):
 async def test_a_preview_that_is_broken_or_too_large_is_left_out_and_the_next_one_stored(keep, broken):
     store = Store()
     job = await keep(Server(broken, broken, PNG), store)
-    assert list(store.objects.values()) == [PNG]
+    assert (store.writes, list(store.objects.values())) == ([(preview_key(JOB), "image/png", "t")], [PNG])
     assert job.previewed_s
 
 

@@ -198,3 +198,23 @@ async def test_an_uploads_name_is_the_servers_and_an_answer_without_one_is_the_s
 
 async def test_a_class_that_looks_like_a_path_is_not_asked_for():
     assert await answered({"..": {}}, lambda driver: driver._declaration("..")) is None
+
+
+@pytest.mark.parametrize(
+    ("running", "interrupts"),
+    [([["mine"], ["mine"], []], 2), ([[]], 0), ([["other"]], 0)],
+    ids=["early", "gone", "other"],
+)
+async def test_a_prompt_is_interrupted_until_it_has_ended_and_no_other_one_ever(running, interrupts):
+    asked = []
+
+    async def note(request):
+        asked.append((request.path, await request.json()))
+        return web.Response()
+
+    async def tell(_request):
+        return web.json_response({"queue_running": [[0, one] for one in running.pop(0)], "queue_pending": []})
+
+    async with client_of(web.post("/queue", note), web.post("/interrupt", note), web.get("/queue", tell)) as client:
+        await ComfyUI(client)._withdraw("mine")
+    assert asked == [("/queue", {"delete": ["mine"]}), *[("/interrupt", {"prompt_id": "mine"})] * interrupts]
