@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import mimetypes
 import tempfile
 import time
@@ -16,12 +17,24 @@ from urllib.parse import quote, urljoin, urlsplit
 import httpx
 
 from sd_on_eks.errors import JobFailed, WaitTimeout
-from sd_on_eks.models import Checked, Job, JobPage, KeptRequest, Output
+from sd_on_eks.models import (
+    Checked,
+    DeliveryList,
+    Job,
+    JobPage,
+    KeptRequest,
+    Output,
+    SentFile,
+    WebhookDelivery,
+    WebhookSecret,
+)
 from sd_on_eks.steps import ANSWER_TIMEOUT_S, Do, Emit, Flow, Send, Stream
 
 LONG_POLL_S = 20.0
 """Behind API Gateway 25 at the most."""
-_DOWNLOAD_TIMEOUT_S = 60.0
+_TRANSFER_TIMEOUT_S = 60.0
+_FORM_BYTES = 3_000_000
+"""Lambda takes up to 6 MB, of which encoding needs a part."""
 
 
 # Jobs
@@ -227,7 +240,8 @@ def request(job: str | Job) -> Flow[KeptRequest]:
 
 def download(output: Output | str) -> Flow[bytes]:
     """Get an output's bytes, or those behind its URL, while that is valid."""
-    return (yield from _bytes_at(output if isinstance(output, str) else output.url))
+    response = yield from _fetched(output if isinstance(output, str) else output.url)
+    return response.content
 
 
 def save(job: str | Job, folder: str | Path = ".") -> Flow[list[Path]]:
@@ -247,20 +261,93 @@ def save(job: str | Job, folder: str | Path = ".") -> Flow[list[Path]]:
         raise JobFailed(found)
     paths = []
     for number, output in enumerate(found.outputs, start=1):
-        content = yield from _bytes_at(f"{job_path(found)}/outputs/{number}")
+        response = yield from _fetched(f"{job_path(found)}/outputs/{number}")
         path = Path(folder) / _name_of(output, f"{found.job}-{number}")
-        yield Do(lambda path=path, content=content: _write(path, content))  # type: ignore[misc]
+        yield Do(functools.partial(_write, path, response.content))
         paths.append(path)
     return paths
 
 
-def _bytes_at(place: str) -> Flow[bytes]:
-    response: httpx.Response = yield Send("GET", place, timeout_s=_DOWNLOAD_TIMEOUT_S)
+def save_preview(job: str | Job, folder: str | Path = ".") -> Flow[Path]:
+    """Save the latest picture of a job that runs as ``JOB-preview``, in place of the one before.
+
+    Raises:
+        NotFound: There is none: its request did not ask for previews, its model server has none, or it has ended.
+    """
+    response = yield from _fetched(f"{job_path(job)}/preview")
+    suffix = mimetypes.guess_extension(response.headers.get("content-type", "")) or ".png"
+    path = Path(folder) / f"{_id(job)}-preview{suffix}"
+    yield Do(functools.partial(_write, path, response.content))
+    return path
+
+
+# Files
+
+
+def upload(file: str | Path | bytes, *, name: str | None = None) -> Flow[SentFile]:
+    """Send a file, such as a picture to draw from, whose ``s3`` link then stands in a job's content.
+
+    Args:
+        file: Its path, or its bytes.
+        name: Its name; needed for bytes.
+    """
+    data: bytes = file if isinstance(file, bytes) else (yield Do(Path(file).read_bytes))
+    name = name or (Path(file).name if not isinstance(file, bytes) else "file")
+    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    if len(data) <= _FORM_BYTES:
+        response = yield Send("POST", "/files", files={"file": (name, data, content_type)})
+        return SentFile.model_validate_json(response.content)
+    asked = {"name": name, "content_type": content_type, "size": len(data)}
+    response = yield Send("POST", "/files", json=asked)
+    stored = SentFile.model_validate_json(response.content)
+    if stored.upload is not None:
+        there = stored.upload
+        yield Send(there.method, there.url, content=data, headers=there.headers, timeout_s=_TRANSFER_TIMEOUT_S)
+    return stored
+
+
+# Webhooks
+
+
+def webhook_secret() -> Flow[WebhookSecret]:
+    """Get the secret with which ``verify_webhook`` makes sure of your webhooks."""
+    response = yield Send("GET", "/webhooks/secret")
+    return WebhookSecret.model_validate_json(response.content)
+
+
+def rotate_webhook_secret() -> Flow[WebhookSecret]:
+    """Change the secret. For a day webhooks are signed with both, the old one and the new one.
+
+    Raises:
+        Conflict: It was changed less than a day ago.
+    """
+    response = yield Send("POST", "/webhooks/secret/rotate", json={}, is_repeatable=False)
+    return WebhookSecret.model_validate_json(response.content)
+
+
+def deliveries(job: str | Job) -> Flow[list[WebhookDelivery]]:
+    """List what became of a job's webhooks: the latest of each kind of event, for seven days."""
+    response = yield Send("GET", "/webhooks/deliveries", params={"job": _id(job)})
+    return DeliveryList.model_validate_json(response.content).deliveries
+
+
+def replay(delivery: str | WebhookDelivery) -> Flow[None]:
+    """Send a webhook again, with the id that it had.
+
+    Raises:
+        NotFound: There is no such delivery of yours that can be repeated.
+    """
+    which = delivery if isinstance(delivery, str) else delivery.id
+    yield Send("POST", f"/webhooks/deliveries/{quote(which, safe='')}/replay", json={}, is_repeatable=False)
+
+
+def _fetched(place: str) -> Flow[httpx.Response]:
+    response: httpx.Response = yield Send("GET", place, timeout_s=_TRANSFER_TIMEOUT_S)
     # Followed by hand: httpx would take the key along to S3.
     if response.has_redirect_location:
         there = urljoin(str(response.url), response.headers["location"])
-        response = yield Send("GET", there, timeout_s=_DOWNLOAD_TIMEOUT_S)
-    return response.content
+        response = yield Send("GET", there, timeout_s=_TRANSFER_TIMEOUT_S)
+    return response
 
 
 def _name_of(output: Output, otherwise: str) -> str:
@@ -290,7 +377,11 @@ def _job(response: httpx.Response) -> Job:
 
 def job_path(job: str | Job) -> str:
     """Where a job is, after ``/v1``."""
-    return f"/jobs/{quote(job if isinstance(job, str) else job.job, safe='')}"
+    return f"/jobs/{quote(_id(job), safe='')}"
+
+
+def _id(job: str | Job) -> str:
+    return job if isinstance(job, str) else job.job
 
 
 def _once(key: str | None) -> dict[str, str]:

@@ -100,8 +100,14 @@ class Calls:
     cancel = One(calls.cancel)
     retry = One(calls.retry)
     request = One(calls.request)
-    download = One(calls.download)
     save = One(calls.save)
+    save_preview = One(calls.save_preview)
+    download = One(calls.download)
+    upload = One(calls.upload)
+    webhook_secret = One(calls.webhook_secret)
+    rotate_webhook_secret = One(calls.rotate_webhook_secret)
+    deliveries = One(calls.deliveries)
+    replay = One(calls.replay)
 
     def __init__(
         self, base_url: str | None = None, api_key: str | None = None, *, patience_s: float = PATIENCE_S
@@ -120,6 +126,7 @@ class Calls:
             "params": {name: value for name, value in request.params.items() if value is not None} or None,
             "json": request.json,
             "content": request.content,
+            "files": request.files,
             "headers": {**key, **request.headers},
             "timeout": httpx.Timeout(request.timeout_s, connect=_CONNECT_TIMEOUT_S),
         }

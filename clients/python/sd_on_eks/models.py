@@ -166,6 +166,66 @@ class KeptRequest(AnswerModel):
     keep: list[str] | None = None
 
 
+class FileUpload(AnswerModel):
+    """The request by which a large file is sent to S3."""
+
+    method: str
+    url: str
+    headers: dict[str, str]
+    expires_at: datetime
+
+
+class SentFile(AnswerModel):
+    """A file that was sent, for jobs to read."""
+
+    file: str
+    """Its id."""
+    s3: str
+    """Its link, to be put into a job's content."""
+    name: str
+    content_type: str
+    bytes: int
+    expires_at: datetime
+    """When it is deleted."""
+    upload: FileUpload | None = None
+
+
+class WebhookSecret(AnswerModel):
+    """The secret of your webhooks."""
+
+    secret: str
+    """``whsec_`` and base64, as Standard Webhooks has it."""
+    version: int
+    """Grows with every rotation."""
+    previous_until: datetime | None = None
+    """Until when webhooks are also signed with the secret before it; None where they are not."""
+
+
+class WebhookDelivery(AnswerModel):
+    """A webhook, and what became of it."""
+
+    id: str
+    """Header ``webhook-id``."""
+    job: str
+    event: str
+    state: str
+    """delivered, waiting for the next attempt, or failed for good."""
+    attempts: int
+    status: int | None = None
+    """The receiver's HTTP status; None if it did not answer."""
+    problem: str | None = None
+    """What went wrong."""
+    sent_at: datetime
+    next_at: datetime | None = None
+    """When the next attempt is made."""
+
+
+class DeliveryList(AnswerModel):
+    """A job's webhooks."""
+
+    deliveries: list[WebhookDelivery]
+
+
 class StateChange(AnswerModel):
     """A job's new state."""
 

@@ -42,6 +42,7 @@ class Send:
     params: Mapping[str, Any] = field(default_factory=dict)
     json: Any = None
     content: bytes | None = None
+    files: Mapping[str, Any] | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     timeout_s: float = ANSWER_TIMEOUT_S
     is_repeatable: bool = True

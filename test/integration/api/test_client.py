@@ -168,6 +168,14 @@ def test_a_request_whose_answer_is_lost_is_sent_again_and_makes_one_job(api, pro
     assert [one.job for one in sd.list()] == [job.job]
 
 
+@pytest.mark.parametrize("size", [1000, 4_000_000], ids=["in a form", "to S3 itself"])
+def test_a_file_that_was_sent_stands_in_a_content_as_its_link(sd, api, tmp_path, size):
+    (tmp_path / "in.png").write_bytes(INPUT_PNG + bytes(size))
+    sent = sd.upload(tmp_path / "in.png")
+    assert (sent.name, sent.content_type, sent.bytes) == ("in.png", "image/png", len(INPUT_PNG) + size)
+    assert api.rig.read(sent.s3) == INPUT_PNG + bytes(size)
+
+
 def test_a_client_gives_up_after_its_patience(proxy, connect):
     sd = connect(proxy.url, patience_s=0)
     proxy.rule("GET */v1/jobs", actions.reset(), times=1)

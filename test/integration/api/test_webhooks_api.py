@@ -6,6 +6,8 @@ import pytest
 
 from contract.signatures import verify_webhook
 from local.aws import STREAM
+from sd_on_eks import Client, Conflict, NotFound
+from sd_on_eks import verify_webhook as verified
 from test.kit.processes import wait_for
 from test.kit.web import posts_answered
 
@@ -100,3 +102,23 @@ def test_a_link_that_no_webhook_may_have_is_refused_with_the_other_errors(api):
     body = api.body(webhook={"url": "ftp://example.org"}, runtime="nowhere")
     problem = api.call("POST", "/jobs", body).json()
     assert {one["pointer"] for one in problem["errors"]} == {"#/webhook/url", "#/runtime"}
+
+
+def test_the_python_client_verifies_lists_and_replays_webhooks_and_changes_their_secret(api, receiver):
+    with Client(api.door.base, "key") as sd:
+        job = sd.submit(**api.body(webhook=api.hook))
+        sd.cancel(job)
+        secret = sd.webhook_secret()
+        for count in (1, 2):
+            wait_for(lambda count=count: len(receiver.received) == count, "the webhook")
+            headers, body = receiver.received[-1]
+            event = verified(body, headers, secret.secret)
+            assert (event.type, event.data["job"], event.data["state"]) == ("job.completed", job.job, "cancelled")
+            (delivery,) = wait_for(lambda: sd.deliveries(job), "the log")
+            if count == 1:
+                sd.replay(delivery)
+        assert sd.rotate_webhook_secret().version == secret.version + 1
+        with pytest.raises(Conflict):
+            sd.rotate_webhook_secret()
+        with pytest.raises(NotFound):
+            sd.replay("nothing")

@@ -16,6 +16,11 @@ SAME = {
     models.JobPage: api.JobPage,
     models.Checked: api.Checked,
     models.KeptRequest: api.KeptRequest,
+    models.SentFile: api.FileView,
+    models.FileUpload: api.UploadView,
+    models.WebhookSecret: api.SecretView,
+    models.WebhookDelivery: api.DeliveryView,
+    models.DeliveryList: api.DeliveryPage,
 }
 
 
