@@ -121,14 +121,16 @@ class MessageSlots:
 
 def take_changes(stream: TableStream) -> float:
     """Hand the stream's new records over."""
-    failures = []
+    pauses_s = [_STREAM_EVERY_S]
 
     def handle(records: list[Mapping[str, Any]]) -> str | None:
-        failures.extend(stream_handler({"Records": records}, None)["batchItemFailures"])
-        return failures[0]["itemIdentifier"] if failures else None
+        for failure in stream_handler({"Records": records}, None)["batchItemFailures"]:
+            pauses_s.append(_PAUSE_S)
+            return str(failure["itemIdentifier"])
+        return None
 
     stream.poll(handle)
-    return _PAUSE_S if failures else _STREAM_EVERY_S
+    return max(pauses_s)
 
 
 def serve_health(port: int, loops: Loops) -> None:

@@ -128,11 +128,13 @@ def courier_part(layout: Layout) -> Part:
 
 
 def webhook_names(layout: Layout) -> dict[str, str]:
-    """What all that have to do with webhooks get; on this machine they may go anywhere."""
-    return {
+    """What API and courier get for webhooks, which on this machine may go anywhere; the API signs links, too."""
+    secret = {"SIGNING_SECRET": layout.signing_secret}
+    if not layout.config.webhooks.enabled:
+        return secret
+    return secret | {
         "COURIER_QUEUE_URL": queue_url(layout.aws_endpoint, COURIER_QUEUE),
         "COURIER_DEAD_QUEUE_URL": queue_url(layout.aws_endpoint, dead_queue_name(COURIER_QUEUE)),
-        "SIGNING_SECRET": layout.signing_secret,
         "ALLOW_PRIVATE_ADDRESSES": "true",
     }
 

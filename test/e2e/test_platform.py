@@ -3,6 +3,7 @@ import io
 import json
 import os
 import signal
+import time
 from typing import Any
 
 import httpx
@@ -11,10 +12,13 @@ from PIL import Image
 
 from configuration.file import load_config
 from contract.objects import split_s3_url
+from contract.signatures import verify_webhook, webhook_secret
 from deploy.verify.notices import NoticeQueue
 from deploy.verify.samples import samples_of
 from deploy.verify.verification import verify
+from local.api_key import API_KEY_ID
 from test.kit.processes import ROOT
+from test.kit.web import posts_answered
 
 
 def test_every_sample_gives_a_picture_that_opens(platform: Any) -> None:
@@ -69,3 +73,23 @@ def test_each_part_has_a_log_without_the_key_or_prompts(platform: Any, notices: 
         assert platform.target.api_key not in log
         assert "walrus" not in log
     assert platform.output.count(platform.target.api_key) == 2  # in the line of the API key, and in the curl line
+
+
+def test_a_webhook_is_told_of_its_job_and_signed_with_the_secret_of_its_key(platform: Any) -> None:
+    received: list[Any] = []
+
+    def receive(path: str, headers: Any, body: bytes) -> Any:
+        received.append((headers, body))
+        return 200, {}, b""
+
+    with posts_answered(receive) as url:
+        job = {"runtime": "sdruntime", "type": "text-to-image", "content": {"prompt": "a dog"}, "webhook": {"url": url}}
+        headers = {"x-api-key": platform.target.api_key}
+        answer = httpx.post(f"{platform.target.endpoint}/v1/jobs", json=job, headers=headers)
+        assert answer.status_code == 202
+        platform.until(lambda: received)
+    headers, body = received[0]
+    root = (platform.state / "signing-secret").read_text().strip()
+    verify_webhook(webhook_secret(root, API_KEY_ID, 1), headers, body, now_s=time.time())
+    data = json.loads(body)["data"]
+    assert (data["job"], data["state"], len(data["images"])) == (answer.json()["job"], "succeeded", 1)

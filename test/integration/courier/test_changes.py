@@ -10,7 +10,7 @@ from courier.stream import NoStreamError, TableStream
 from jobs import commands
 from jobs.schema import DEFINITION
 from local.aws import STREAM
-from test.kit.jobs import JobsTable
+from test.kit.jobs import LEASE_S, JobsTable
 
 ALL = ("started", "progress", "output", "completed")
 
@@ -47,11 +47,15 @@ def test_only_the_events_that_a_webhook_asks_for_are_told(world, event):
     task = world.running(event)
     world.progress(task, 0.5)
     world.read_stream()
+    queued = len(world.sqs.waiting)
     world.pass_time()
     world.notify(world.end(task))
+    world.update(commands.notified(task.metadata.job, world.now_s))
     world.read_stream()
+    queued += len(world.sqs.waiting)
     world.pass_time()
     assert told(world) == [event]
+    assert queued == 1 + (event != "completed")  # the notice, and what the stream tells
 
 
 def test_jobs_without_webhooks_put_nothing_into_the_queue(world):
@@ -96,10 +100,12 @@ def test_each_start_of_a_job_is_an_event(world):
         )
     )
     world.claim(task, token="another")
+    world.now_s += 2 * LEASE_S
+    world.claim(task, token="third")  # the second agent has vanished
     world.read_stream()
     world.pass_time()
-    assert told(world) == ["started", "started"]
-    assert len({webhook.id for webhook in world.received}) == 2
+    assert told(world) == ["started", "started", "started"]
+    assert len({webhook.id for webhook in world.received}) == 3
 
 
 def test_started_is_retried_by_the_schedule_and_progress_is_not(world):

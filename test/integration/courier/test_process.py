@@ -116,6 +116,17 @@ def test_what_happens_while_no_courier_runs_is_told_by_the_next_one(place):
     place.until(lambda: all(place.told(job) == ["completed", "started"] for job in jobs))
 
 
+def test_a_courier_that_is_killed_again_and_again_tells_every_job(place):
+    jobs = []
+    for _ in range(4):
+        told = len(place.received)
+        jobs += [place.run_job() for _ in range(3)]
+        place.until(lambda told=told: len(place.received) > told)  # so it is in the middle of its work
+        place.process.kill()
+        place.process.start()
+    place.until(lambda: all(place.told(job) == ["completed", "started"] for job in jobs))
+
+
 def test_a_courier_that_is_asked_to_end_finishes_and_saves_where_it_was(place):
     job = place.run_job()
     place.until(lambda: place.told(job) == ["completed", "started"])
