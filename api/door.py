@@ -1,14 +1,12 @@
 """The front door: sends a request to its version of the API, and turns what that raises into an answer."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 
-from api.errors import RequestError
 from api.faces import DEFAULT, FACES, Face
 from api.http import Answer, Download, Request, Response, Wait
-from api.operations.submission import AWS_ERRORS, KeyBusyError
+from api.rejections import rejection_of
 from api.services import Services
 from jobs.job import Job
 
@@ -51,7 +49,7 @@ class Door:
 
     def refused(self, request: Request, exc: Exception) -> Response:
         """The answer to a request that failed."""
-        return self._with_cors(request, _face_of(request).error(_as_request_error(exc)))
+        return self._with_cors(request, _face_of(request).error(rejection_of(exc)))
 
     def _with_cors(self, request: Request, response: Response) -> Response:
         return replace(response, headers={**response.headers, **self.cors_headers(request)})
@@ -80,15 +78,3 @@ def _face_of(request: Request) -> Face:
     module, name = FACES.get(request.path.partition("/")[0], DEFAULT)
     face: Face = getattr(import_module(module), name)
     return face
-
-
-def _as_request_error(exc: Exception) -> RequestError:
-    if isinstance(exc, RequestError):
-        logger.info("refused: %d %s", exc.status, exc.code)
-        return exc
-    if isinstance(exc, (*AWS_ERRORS, KeyBusyError)):
-        logger.error("not answered: %s", type(exc).__name__, exc_info=exc)
-        headers: Mapping[str, str] = {"Retry-After": "1"}
-        return RequestError(503, "unavailable", "AWS did not answer. Try again.", headers=dict(headers))
-    logger.error("request failed", exc_info=exc)
-    return RequestError(500, "internal_error", "The request could not be handled.")

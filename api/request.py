@@ -51,6 +51,15 @@ class FormFile:
     data: bytes
 
 
+def part_key(request: Request, index: int, part: Any) -> IdempotencyKey | None:
+    """The key of one part of a request's body, of the request's own; None if that has none."""
+    value = request.headers.get(IDEMPOTENCY_HEADER.lower())
+    if value is None:
+        return None
+    body = strict_json.utf8(part).encode("utf-8", "surrogatepass")
+    return IdempotencyKey(f"{value}/{index}", hashlib.sha256(f"{request.path}\n".encode() + body).hexdigest())
+
+
 def media_type_of(request: Request) -> str:
     """The type of a request's body, without parameters."""
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -10,11 +10,13 @@ import botocore.session
 from botocore.config import Config
 
 from api.live import LiveCatalogues
+from api.operations.batches import Batches
 from api.operations.files import Files
 from api.operations.history import History
 from api.operations.outputs import Outputs
 from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
+from api.operations.usage import UsageSums
 from api.operations.workflows import Workflows
 from api.publisher import TaskPublisher
 from contract.field_errors import FieldError
@@ -131,6 +133,16 @@ class Services:
     def files(self) -> Files:
         """The files that callers send."""
         return Files(make_s3=lambda: self.s3, bucket=self.bucket)
+
+    @cached_property
+    def batches(self) -> Batches:
+        """The jobs that were submitted together."""
+        return Batches(self.jobs)
+
+    @cached_property
+    def usage(self) -> UsageSums:
+        """What jobs used."""
+        return UsageSums(self.history)
 
     @cached_property
     def workflows(self) -> Workflows:

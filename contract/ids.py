@@ -18,6 +18,11 @@ def first_job_id(time_s: float) -> str:
     return _uuid7(int(time_s * 1000), bytes(10))
 
 
+def job_time_s(job: str) -> float:
+    """When a job was accepted, by its id; in seconds since 1970."""
+    return (uuid.UUID(job).int >> 80) / 1000
+
+
 def foreign_job_id(timestamp_ms: int, message_id: str) -> str:
     """Derive the job id of a message that has none.
 

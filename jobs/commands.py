@@ -33,6 +33,7 @@ from jobs.schema import (
     TTL_ATTRIBUTE,
     agent_pk,
     agents_of,
+    batch_pk,
     budget_pk,
     idempotency_pk,
     key_of,
@@ -128,6 +129,18 @@ def count_job(tenant: str, day: str, most: int, now_s: float) -> JobCommand[JobC
     }
     values = {"zero": 0, "one": 1, "most": most, "ttl": int(now_s) + 2 * IDEMPOTENCY_S}
     return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, day)), **expressions(texts, **values)})
+
+
+def enter_batch(batch: str, tenant: str, jobs: Mapping[int, str], now_s: float) -> JobCommand[JobChange]:
+    """Enter a batch with its jobs by their places in it; one that is there already has the same."""
+    values: dict[str, Any] = {
+        KEY: batch_pk(batch),
+        "batch_of": tenant,  # not the attribute of the index of a tenant's jobs
+        "jobs": strict_json.dumps(list(jobs.items())),
+        "created_at": now_s,
+        TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
+    }
+    return _conditional("PutItem", {"Item": write_item(values)})
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:

@@ -15,6 +15,7 @@ from jobs.schema import (
     TENANT_INDEX,
     TTL_ATTRIBUTE,
     agents_of,
+    batch_pk,
     idempotency_pk,
     key_of,
     request_pk,
@@ -43,6 +44,14 @@ class TenantPage(NamedTuple):
 
     rows: list[Mapping[str, Any]]
     last: str | None
+
+
+class JobBatch(NamedTuple):
+    """Jobs that were submitted together, by their places in the request."""
+
+    tenant: str
+    jobs: Mapping[int, str]
+    created_s: float
 
 
 def get(job: str) -> JobCommand[Job | None]:
@@ -185,6 +194,18 @@ def _kept(job: str, name: str) -> JobCommand[dict[str, Any] | None]:
         return None if packed is None else strict_json.loads(zlib.decompress(packed))
 
     return _get(request_pk(job), read)
+
+
+def batch(batch_id: str) -> JobCommand[JobBatch | None]:
+    """A batch; None for none."""
+
+    def read(item: Item | None) -> JobBatch | None:
+        if item is None:
+            return None
+        values = read_values(item)
+        return JobBatch(values["batch_of"], dict(strict_json.loads(values["jobs"])), values["created_at"])
+
+    return _get(batch_pk(batch_id), read)
 
 
 def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:

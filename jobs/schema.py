@@ -82,6 +82,11 @@ def request_pk(job: str) -> str:
     return f"request/{job}"
 
 
+def batch_pk(batch: str) -> str:
+    """The item of jobs that were submitted together."""
+    return f"batch/{batch}"
+
+
 def agents_of(runtime: str) -> str:
     """Where a runtime's agents are in the index of queues; no queue is called so."""
     return f"agents/{runtime}"

@@ -79,9 +79,12 @@ class History:
         # One that has just expired is in the index for another moment.
         return [found[job] for job in ids if job in found], ids[-1] if more else None
 
-    def rows(self, tenant: str, wanted: JobFilter) -> Iterator[Mapping[str, Any]]:
-        """All of a tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``)."""
-        return self._rows(tenant, wanted)
+    def rows(self, tenant: str, wanted: JobFilter, start: str | None = None) -> Iterator[Mapping[str, Any]]:
+        """A tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``).
+
+        ``start`` is the job after which they begin.
+        """
+        return self._rows(tenant, wanted, start=start)
 
     def _rows(
         self, tenant: str, wanted: JobFilter, *, start: str | None = None, limit: int | None = None

@@ -13,6 +13,8 @@ from test.kit.tasks import TASKTYPES
 _STAGE = "prod"
 KEYS = {"key": API_KEY_ID, "other-key": "other", "admin-key": "admin"}
 """The id of each key: inputs belong to the first, and the last sees everything."""
+BUDGETS = {"daily": {"jobs_per_day": 3}, "waiting": {"queued_jobs": 2}}
+"""Keys that are their own ids, and what they may have."""
 SIGNING_SECRET = "the platform's root secret of all tests"
 _CALLERS = 4
 
@@ -31,6 +33,7 @@ class Door:
             address += ("--stage", _STAGE, "--rate-limit", "10000", "--burst-limit", "10000")
         keys = rig.kit.folder / f"keys-{port}.json"
         rows = [{"key": key, "id": name, "role": "admin" if name == "admin" else "user"} for key, name in KEYS.items()]
+        rows += [{"key": key, "id": key, "role": "user", **budget} for key, budget in BUDGETS.items()]
         keys.write_text(json.dumps(rows))
         environment |= {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
         self.signing_secret = environment["SIGNING_SECRET"] = SIGNING_SECRET

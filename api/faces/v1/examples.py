@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from api.faces.alpha_models import V1Alpha1Request, V1Alpha2Request
-from api.faces.v1.models import JobRequest, RetryRequest
+from api.faces.v1.models import BatchRequest, JobRequest, RetryRequest
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 Example = dict[str, Any]
@@ -31,6 +31,11 @@ def _job(runtime: DeployedRuntime, task_type: str, content: Example) -> Example 
     return {"runtime": runtime.name, "type": task_type, "content": content, "context": {"order": 4711}}
 
 
+def _batch(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:
+    job = _job(runtime, task_type, content)
+    return None if job is None else {"jobs": [job, {**job, "context": {"order": 4712}}]}
+
+
 def _retry(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:
     if task_type not in runtime.task_types:
         return None
@@ -53,6 +58,7 @@ def _v1alpha1(runtime: DeployedRuntime, task_type: str, content: Example) -> Exa
 
 _MAKERS: Mapping[Any, Callable[[DeployedRuntime, str, Example], Example | None]] = {
     JobRequest: _job,
+    BatchRequest: _batch,
     RetryRequest: _retry,
     V1Alpha2Request: _v1alpha2,
     V1Alpha1Request: _v1alpha1,

@@ -1,13 +1,10 @@
 """The face of API v1: finds the route, reads the request for it, and writes rejections as problem details."""
 
-import re
-from http import HTTPStatus
-
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1 import files, jobs, outputs, reference, webhooks, workflows
-from api.faces.v1.models import Problem, ProblemField
+from api.faces.v1 import batches, files, jobs, outputs, reference, usage, webhooks, workflows
+from api.faces.v1.problems import PROBLEM, problem_of
 from api.faces.v1.routes import ApiCall, Route
 from api.http import JSON, Answer, Request, Response
 from api.request import FORM, media_type_of, read_json
@@ -20,11 +17,10 @@ ROUTES: list[Route] = [
     *files.ROUTES.table,
     *webhooks.ROUTES.table,
     *workflows.ROUTES.table,
+    *batches.ROUTES.table,
+    *usage.ROUTES.table,
     *reference.ROUTES.table,
 ]
-PROBLEM = "application/problem+json"
-_SUGGESTION = re.compile(r"; did you mean (.+)\?$")
-_STEP = re.compile(r"\[(\d+)\]|\.?([^.\[\]]+)")
 
 
 class V1Face:
@@ -52,14 +48,7 @@ class V1Face:
 
     def error(self, error: RequestError) -> Response:
         """A rejection as problem details (RFC 9457)."""
-        problem = Problem(
-            title=HTTPStatus(error.status).phrase,
-            status=error.status,
-            detail=error.message,
-            code=error.code,
-            errors=[_problem_field(one) for one in error.errors],
-        )
-        body = problem.model_dump(mode="json", exclude_none=True)
+        body = problem_of(error).model_dump(mode="json", exclude_none=True)
         return Response.json(error.status, body, error.headers, media_type=PROBLEM)
 
 
@@ -74,20 +63,3 @@ def _query(route: Route, request: Request) -> BaseModel | None:
     except ValidationError as exc:
         found = field_errors_of(exc, route.query, request.query)
         raise InvalidRequestError([FieldError(f"?{error.pointer}", error.detail) for error in found]) from None
-
-
-def _problem_field(error: FieldError) -> ProblemField:
-    suggestion = _SUGGESTION.search(error.detail)
-    return ProblemField(
-        pointer=_pointer(error.pointer),
-        detail=_SUGGESTION.sub("", error.detail),
-        suggestion=suggestion and suggestion.group(1),
-    )
-
-
-def _pointer(path: str) -> str:
-    """A field's path as a JSON pointer in a URI fragment; names of headers and parameters stay."""
-    if path.startswith("?") or path == "Idempotency-Key":
-        return path
-    steps = [number or name for number, name in _STEP.findall(path)]
-    return "#" + "".join(f"/{step.replace('~', '~0').replace('/', '~1')}" for step in steps)

@@ -1,11 +1,12 @@
 """What API v1 takes and answers. The OpenAPI document is made from these models; their docstrings are its words."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from contract.deadlines import AskedDeadlines
+from contract.ids import JOB_ID_PATTERN
 from contract.inputs import MAX_LINK_BYTES
 from contract.models import Form
 from contract.task import DEFAULT_PREFIX, Prefix, TaskId
@@ -352,6 +353,95 @@ class KeptRequest(ApiModel):
     deadlines: AskedDeadlines | None = None
     keep: tuple[Literal["preview"], ...] | None = None
     webhook: Webhook | None = None
+
+
+class BatchRequest(ApiRequest):
+    """Jobs to submit together."""
+
+    jobs: Annotated[list[JobRequest], Field(min_length=1, max_length=MAX_BATCH_JOBS)]
+    """The requests, each of which is accepted or rejected by itself."""
+
+
+class BatchAnswer(ApiModel):
+    """What became of one request of a batch: a job, or a problem."""
+
+    index: int
+    """Its place in the request, from 0."""
+    job: JobView | None = None
+    problem: "Problem | None" = None
+
+
+class SubmittedBatch(ApiModel):
+    """The answers to a batch's requests, in their order."""
+
+    batch: str | None
+    """Its id; null where no request was accepted."""
+    answers: list[BatchAnswer]
+
+
+class BatchJob(ApiModel):
+    """A job of a batch."""
+
+    index: int
+    job: str
+    state: JobState | None
+    """Null where the job is older than 90 days."""
+
+
+class BatchView(ApiModel):
+    """A batch."""
+
+    model_config = ConfigDict(title="Batch")
+
+    batch: str
+    created_at: datetime
+    states: dict[JobState, int]
+    """How many of its jobs are in each state."""
+    jobs: list[BatchJob]
+
+
+Day = Annotated[date, Field(ge=date(2000, 1, 1), le=date(2999, 12, 31))]
+"""One that jobs can have, and with which one can do sums."""
+
+
+class UsageQuery(ApiRequest):
+    """Parameters of GET /v1/usage."""
+
+    first: Annotated[Day | None, Field(alias="from")] = None
+    """The first day, in UTC. Default: 30 days before the last."""
+    last: Annotated[Day | None, Field(alias="to")] = None
+    """The last day, in UTC. Default: today."""
+    by: Literal["day"] | None = None
+    """`day`: a row for each day. Default: one for all days."""
+    cursor: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
+    """`next` of the answer before."""
+    tenant: str | None = None
+    """For keys with the role admin: whose jobs. Default: one's own."""
+
+
+class UsageRow(ApiModel):
+    """What the jobs of a runtime used."""
+
+    day: date | None
+    """On which they were submitted; null without `by=day`."""
+    runtime: str
+    jobs: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    pictures: int
+    gpu_seconds: float
+    """How long model servers worked on those that succeeded or failed."""
+
+
+class UsageView(ApiModel):
+    """What jobs used."""
+
+    model_config = ConfigDict(title="Usage")
+
+    rows: list[UsageRow]
+    next: str | None
+    """`cursor` of the answer with the rest, to be added to this one; null where there is none."""
 
 
 class SecretView(ApiModel):

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from api.errors import RequestError
 from api.http import Answer, Caller, Request
 from api.services import Services
 
@@ -35,6 +36,16 @@ class ApiCall:
     def tenant(self) -> str:
         """Whose it is; a face rejects requests without one."""
         return self.request.caller.tenant or ""
+
+    def whose(self, tenant: str | None) -> str:
+        """The tenant whose jobs are asked for: the caller itself, or another one for an admin.
+
+        Raises:
+            RequestError: The caller is none (403).
+        """
+        if tenant is not None and tenant != self.tenant and not self.caller.is_admin:
+            raise RequestError(403, "forbidden", "Only a key with the role admin sees the jobs of others.")
+        return tenant or self.tenant
 
 
 Handler = Callable[[ApiCall], Answer]

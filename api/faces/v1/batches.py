@@ -1,0 +1,77 @@
+"""Batches: many jobs in one request, each accepted or rejected by itself."""
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+
+from api.errors import InvalidRequestError
+from api.faces.v1.job_requests import read_request, submission_of
+from api.faces.v1.jobs import view
+from api.faces.v1.models import MAX_BATCH_JOBS, BatchAnswer, BatchJob, BatchRequest, BatchView, JobView, SubmittedBatch
+from api.faces.v1.problems import problem_of
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response
+from api.rejections import rejection_of
+from api.request import IDEMPOTENCY_HEADER, key_errors, part_key
+from contract.field_errors import FieldError, suggestion
+
+ROUTES = Routes()
+_AT_ONCE = 8
+
+
+@ROUTES.add("POST", "/batches", body=BatchRequest, answers={202: SubmittedBatch}, headers=(IDEMPOTENCY_HEADER,))
+def submit_batch(call: ApiCall) -> Answer:
+    """Submit up to 100 jobs.
+
+    Each is accepted or rejected by itself, and has its own answer. With an `Idempotency-Key` each job has a key of its
+    own, made of that and its place: a batch that is sent again joins the jobs that it made before.
+    """
+    requests = _requests(call)
+
+    def answer_to(index: int) -> BatchAnswer:
+        try:
+            asked = read_request(call, requests[index])
+            submission = submission_of(call, asked, key=part_key(call.request, index, requests[index]))
+            job = call.services.submissions.submit(submission)
+        except Exception as exc:  # noqa: BLE001 (the other jobs have answers)
+            return BatchAnswer(index=index, problem=problem_of(rejection_of(exc)))
+        return BatchAnswer(index=index, job=JobView.model_validate(view(call, job, warnings=asked.warnings)))
+
+    # What is left of a budget goes to the first ones, each of which is counted before the next.
+    at_once = 1 if call.caller.has_budget else _AT_ONCE
+    with ThreadPoolExecutor(at_once, thread_name_prefix="batch") as pool:
+        answers = list(pool.map(answer_to, range(len(requests))))
+    jobs = {one.index: one.job.job for one in answers if one.job is not None}
+    batch = call.services.batches.enter(call.tenant, jobs) if jobs else None
+    headers = {} if batch is None else {"Location": f"{call.request.base_url}/v1/batches/{batch}"}
+    body = SubmittedBatch(batch=batch, answers=answers).model_dump(mode="json")
+    return Response.json(202, body, headers)
+
+
+@ROUTES.add("GET", "/batches/{batch}", answers={200: BatchView})
+def get_batch(call: ApiCall) -> Answer:
+    """Get how far the jobs of a batch are."""
+    batch = call.path["batch"]
+    found = call.services.batches.get(call.caller, batch)
+    states = Counter(found.states.values())
+    view = BatchView(
+        batch=batch,
+        created_at=datetime.fromtimestamp(found.created_s, UTC),
+        states=dict(states),
+        jobs=[BatchJob(index=index, job=job, state=found.states.get(job)) for index, job in found.jobs.items()],
+    )
+    return Response.json(200, view.model_dump(mode="json"))
+
+
+def _requests(call: ApiCall) -> list[Any]:
+    """The requests of a batch, not validated; raises InvalidRequestError for what is no batch."""
+    errors = key_errors(call.request)
+    body = call.body if isinstance(call.body, dict) else {}
+    jobs = body.get("jobs")
+    errors += [FieldError(key, f"is not a known key{suggestion(key, ('jobs',))}") for key in body if key != "jobs"]
+    if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_BATCH_JOBS:
+        errors.append(FieldError("jobs", f"must be a list of 1 to {MAX_BATCH_JOBS} requests"))
+    if errors or not isinstance(jobs, list):
+        raise InvalidRequestError(errors)
+    return jobs

@@ -1,0 +1,53 @@
+"""Usage: how many jobs, pictures and seconds of GPUs."""
+
+from datetime import UTC, date, datetime, time, timedelta
+
+from api.errors import InvalidRequestError
+from api.faces.v1.models import UsageQuery, UsageRow, UsageView
+from api.faces.v1.routes import ApiCall, Routes
+from api.http import Answer, Response
+from contract.field_errors import FieldError
+from jobs.job import JobState
+
+ROUTES = Routes()
+_DEFAULT_DAYS = 30
+_MAX_DAYS = 92
+"""Jobs are kept for 90 days."""
+
+
+@ROUTES.add("GET", "/usage", query=UsageQuery, answers={200: UsageView}, problems=(403,))
+def get_usage(call: ApiCall) -> Answer:
+    """Get what jobs used, by runtime.
+
+    Jobs count on the day of their submission, in UTC. An answer adds up 20,000 jobs at most; where there are more,
+    follow `next` as `cursor` and add the rows up. Jobs that have not ended count as jobs alone.
+    """
+    query: UsageQuery = call.query
+    tenant = call.whose(query.tenant)
+    last = query.last or datetime.now(UTC).date()
+    first = query.first or last - timedelta(days=_DEFAULT_DAYS - 1)
+    if not timedelta() <= last - first < timedelta(days=_MAX_DAYS):
+        raise InvalidRequestError(
+            [FieldError("?from", f"must be at most {_MAX_DAYS - 1} days before ?to, not after it")]
+        )
+    by_day = query.by == "day"
+    until_s = _midnight_s(last) + timedelta(days=1).total_seconds()
+    found, cursor = call.services.usage.of(tenant, _midnight_s(first), until_s, by_day=by_day, start=query.cursor)
+    rows = [
+        UsageRow(
+            day=day,
+            runtime=runtime,
+            jobs=used.jobs,
+            succeeded=used.states[JobState.SUCCEEDED],
+            failed=used.states[JobState.FAILED],
+            cancelled=used.states[JobState.CANCELLED],
+            pictures=used.pictures,
+            gpu_seconds=round(used.gpu_s, 3),
+        )
+        for (day, runtime), used in found.items()
+    ]
+    return Response.json(200, UsageView(rows=rows, next=cursor).model_dump(mode="json"))
+
+
+def _midnight_s(day: date) -> float:
+    return datetime.combine(day, time(), UTC).timestamp()

@@ -1,0 +1,20 @@
+"""What a failure becomes: a rejection, whose words the caller may see."""
+
+import logging
+
+from api.errors import RequestError
+from api.operations.submission import AWS_ERRORS, KeyBusyError
+
+logger = logging.getLogger(__name__)
+
+
+def rejection_of(exc: Exception) -> RequestError:
+    """The rejection that an exception stands for, which is logged."""
+    if isinstance(exc, RequestError):
+        logger.info("refused: %d %s", exc.status, exc.code)
+        return exc
+    if isinstance(exc, (*AWS_ERRORS, KeyBusyError)):
+        logger.error("not answered: %s", type(exc).__name__, exc_info=exc)
+        return RequestError(503, "unavailable", "AWS did not answer. Try again.", headers={"Retry-After": "1"})
+    logger.error("request failed", exc_info=exc)
+    return RequestError(500, "internal_error", "The request could not be handled.")
