@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from jobs.job import Job
 from jobs.store import JobStore
 
 _EVERY_S = 0.35
+_MIN_PAUSE_S = 0.1
 _FAILED_PAUSE_S = 2.0
 
 logger = logging.getLogger(__name__)
@@ -51,7 +53,7 @@ class Watcher:
 
     async def _ask(self) -> None:
         while self._watchers:
-            pause_s = _EVERY_S
+            began_s, every_s = time.monotonic(), _EVERY_S
             try:
                 for job in await asyncio.get_running_loop().run_in_executor(self._thread, self._changed):
                     self._versions[job.id] = job.version
@@ -59,8 +61,8 @@ class Watcher:
                         news.put_nowait(job)
             except (BotoCoreError, ClientError) as exc:
                 logger.warning("the jobs were not read: %s", type(exc).__name__)
-                pause_s = _FAILED_PAUSE_S
-            await asyncio.sleep(pause_s)
+                every_s = _FAILED_PAUSE_S
+            await asyncio.sleep(max(_MIN_PAUSE_S, began_s + every_s - time.monotonic()))
 
     def _changed(self) -> list[Job]:
         known = dict(self._versions)

@@ -1,11 +1,11 @@
-"""Runs the named benches, or all: ``python -m bench [--short] [door] [agent]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent]``."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import door
+from bench import api, door
 from bench.agent import report as agent
 from bench.figures import Figure, exit_status
 
@@ -15,6 +15,7 @@ _SHORT_DOOR_RUNS = 3
 
 _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
     "door": lambda short: door.report(_SHORT_DOOR_RUNS if short else _DOOR_RUNS),
+    "api": lambda short: api.report(short=short),
     "agent": lambda short: agent.report(short=short),
 }
 

@@ -79,16 +79,13 @@ def accept(
     start_by_s: float,
     key: str | None = None,
     body_sha256: str = "",
-    request: bytes | None = None,
-    sent: bytes | None = None,
     webhook: Webhook | None = None,
     retry_of: str | None = None,
 ) -> JobCommand[JobChange]:
     """Enter a job that is about to be published, with its start deadline; refused if its id exists.
 
     With a caller's Idempotency-Key, which then stands for a request with that body, also refused where the key is in
-    use, or another request just takes it. Each tenant has keys of its own. ``request`` is what ``pack`` made of
-    the content, ``sent`` of what the caller sent in its place, such as the name of a workflow.
+    use, or another request just takes it. Each tenant has keys of its own.
     """
     job = _job_of(task)
     entered = {
@@ -96,9 +93,6 @@ def accept(
         **({"retry_of": retry_of} if retry_of else {}),
     }
     puts = [_acceptance(task, now_s, start_by_s, entered)]
-    if kept := {name: packed for name, packed in (("request", request), ("sent", sent)) if packed is not None}:
-        item: dict[str, Any] = {KEY: request_pk(job), TTL_ATTRIBUTE: int(now_s) + RETENTION_S, **kept}
-        puts.append({"Item": write_item(item)})
     if key is not None:
         values: dict[str, Any] = {
             KEY: idempotency_pk(task.metadata.tenant, key),
@@ -113,6 +107,19 @@ def accept(
         return _conditional("PutItem", puts[0])
     together = {"TransactItems": [{"Put": put} for put in puts]}
     return _conditional("TransactWriteItems", together, refusal=TRANSACTION_CANCELLED)
+
+
+def keep_request(job: str, now_s: float, *, request: bytes | None, sent: bytes | None = None) -> JobCommand[JobChange]:
+    """Keep what a job's caller asked for.
+
+    ``request`` is what ``pack`` made of the content, ``sent`` of what the caller sent in its place, such as the name of
+    a workflow.
+
+    It is an item of its own, since each write of a job's item costs as much as the whole item is large.
+    """
+    kept = {name: packed for name, packed in (("request", request), ("sent", sent)) if packed is not None}
+    item: dict[str, Any] = {KEY: request_pk(job), TTL_ATTRIBUTE: int(now_s) + RETENTION_S, **kept}
+    return _conditional("PutItem", {"Item": write_item(item)})
 
 
 def pack(content: Mapping[str, Any]) -> bytes | None:

@@ -7,6 +7,7 @@ as queued. If the API dies between any two, the keeper continues, so that no tas
 import logging
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import islice
@@ -30,6 +31,7 @@ from jobs.store import JobStore
 
 AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 """What botocore raises if AWS fails."""
+_KEEPING_THREADS = 8
 _KEY_TRIES = 4
 _KEY_PAUSE_S = 0.05
 """Between two tries while another request's transaction uses the same key."""
@@ -124,6 +126,7 @@ class Submissions:
         self._jobs = jobs
         self._publisher = publisher
         self._keep_requests = keep_requests
+        self._threads = ThreadPoolExecutor(_KEEPING_THREADS, thread_name_prefix="keep")
 
     def submit(self, submission: TaskSubmission) -> Job:
         """Accept a task, once for each key.
@@ -150,18 +153,31 @@ class Submissions:
             self._check_budget(submission)
         # Stored before it is entered: the keeper publishes an entered job whose content it finds.
         task = self._publisher.store(submission.task, submission.job, keep=is_large)
-        earlier = self._enter(submission, request)
+        earlier = self._enter(submission)
         if earlier is not None:
             return self._repeat(submission, earlier)
+        sent = commands.pack(submission.sent) if submission.sent and self._keep_requests else None
+        keeping = self._threads.submit(self._keep, submission, request, sent) if request or sent else None
         try:
             self._publisher.publish(task, submission.traceparent)
         except AWS_ERRORS:
             if submission.key is None:
                 self._withdraw(submission.job)
             raise
+        finally:
+            if keeping is not None:
+                keeping.result()
         return self._mark_published(submission)
 
-    def _enter(self, submission: TaskSubmission, request: bytes | None) -> _EarlierJob | None:
+    def _keep(self, submission: TaskSubmission, request: bytes | None, sent: bytes | None) -> None:
+        """Keep a request. A failure is only logged: the job runs, but cannot be repeated."""
+        try:
+            keep = commands.keep_request(submission.job, submission.accepted_s, request=request, sent=sent)
+            self._jobs.run(keep)
+        except AWS_ERRORS as exc:
+            logger.warning("request not kept: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)
+
+    def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
         """Enter a job in the table, or return the job that its key already stands for."""
         key = submission.key
         accept = commands.accept(
@@ -170,8 +186,6 @@ class Submissions:
             start_by_s=submission.start_by_s,
             key=None if key is None else key.value,
             body_sha256="" if key is None else key.body_sha256,
-            request=request,
-            sent=commands.pack(submission.sent) if submission.sent and self._keep_requests else None,
             webhook=submission.webhook,
             retry_of=submission.retry_of,
         )

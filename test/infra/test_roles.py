@@ -112,7 +112,8 @@ def reap(deployed, jobs):
     """A job whose message was lost; then one that was perhaps never published, and one that nobody has begun."""
     handler = handler_of(deployed, REAPER, OWNERS[REAPER])
     lost, then = new_task("comfy", "pipeline"), time.time() - 2 * LOST_MESSAGE_S
-    jobs.run(commands.accept(lost, then, start_by_s=then + 86400, request=commands.pack(lost.content)))
+    jobs.run(commands.accept(lost, then, start_by_s=then + 86400))
+    jobs.run(commands.keep_request(lost.metadata.job, then, request=commands.pack(lost.content)))
     jobs.run(commands.published(lost.metadata.job, now_s=then, start_by_s=then + 86400))
     assert handler({})["republished"] == len(deployed.take("comfy")) == 1
     s3, overdue = deployed.client("s3"), []

@@ -229,10 +229,10 @@ def test_a_job_waits_in_its_runtimes_queue_until_an_agent_has_it(jobs):
     assert not jobs.store.run(commands.cancel_waiting(tasks[1].metadata.job, PROBLEM, now_s=jobs.now_s)).done
 
 
-def test_a_request_is_kept_with_its_job_unless_it_is_too_large(jobs):
+def test_a_request_is_kept_unless_it_is_too_large(jobs):
     task = jobs.task()
     request = commands.pack(task.content)
-    jobs.update(commands.accept(task, jobs.now_s, start_by_s=START_BY_S, request=request))
+    jobs.store.run(commands.keep_request(task.metadata.job, jobs.now_s, request=request))
     assert jobs.store.run(queries.kept_content(task.metadata.job)) == task.content
     assert jobs.store.run(queries.kept_content(jobs.queued().metadata.job)) is None
     assert commands.pack({"noise": random.Random(1).randbytes(20_000).hex()}) is None

@@ -289,11 +289,13 @@ def test_a_run_that_takes_too_long_ends_and_the_next_one_goes_on(world, monkeypa
 @pytest.mark.parametrize("is_large", [False, True])
 def test_a_waiting_job_whose_message_was_lost_is_published_again_from_what_was_kept_of_its_request(world, is_large):
     task = world.task(id="lost", tenant="t1", keep=["preview"])
-    request = None if is_large else commands.pack(task.content)
     if is_large:
         world.upload(content_key(task.metadata.job), json.dumps(task.content).encode())
+    else:
+        request = commands.pack(task.content)
+        world.store.run(commands.keep_request(task.metadata.job, world.now_s, request=request))
     start_by_s = world.now_s + 7200
-    world.update(commands.accept(task, world.now_s, start_by_s=start_by_s, request=request))
+    world.update(commands.accept(task, world.now_s, start_by_s=start_by_s))
     world.update(commands.published(task.metadata.job, now_s=world.now_s, start_by_s=start_by_s))
     assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"republished": 1, "postponed": 1}
     [message] = world.aws.take(world.queue)
