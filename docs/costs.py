@@ -9,7 +9,14 @@ from typing import NamedTuple
 from docs import tables
 
 HOURS = 720
+WRITE_UNITS = 20
+"""DynamoDB's write units of a job that succeeds at its first attempt, before its model server reports progress."""
 _MILLION = 1_000_000
+_USD_PER_MILLION_WRITES, _USD_PER_MILLION_READS = 0.625, 0.125
+_USD_PER_MILLION_CALLS = 3.50 + 0.20
+"""API Gateway and Lambda."""
+_USD_PER_GB_SECOND = 0.0000133334
+"""Lambda on arm64."""
 _SNAPSHOT_GB = 25
 # 90 GB of gp3, 1000 IOPS above 3000, 875 MiB/s above 125: the chart's defaults.
 _USD_PER_VOLUME = 90 * 0.08 + 1000 * 0.005 + 875 * 0.04
@@ -94,7 +101,7 @@ def left_out(month: Month) -> list[Row]:
     insights = "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)"
     observations = 60 * (HOURS * 1650 + gpu_hours * 900) / _MILLION
     polls = "runtimes * one a second (two at each pollingInterval of KEDA)"
-    writes = "images * 15 (6 writes, and their entries in the index)"
+    writes = f"images * {WRITE_UNITS} (6 items, and their entries in three indexes)"
     return [
         Row("EC2", "GPU instance, hour", waiting, month.waiting_hours, month.usd_per_hour),
         Row("EBS", "GPU node's volumes, month", volumes, gpu_hours / HOURS, _USD_PER_VOLUME),
@@ -111,12 +118,33 @@ def left_out(month: Month) -> list[Row]:
         Row("CloudWatch", "GB of logs", "control plane 10 GB, flows of the network 3 GB", 13, 0.50),
         Row("X-Ray", "million traces", "images, at most", m, 5.00),
         Row("SQS", "million requests", polls, runtimes * HOURS * 3600 / _MILLION, 0.40),
-        Row("DynamoDB", "million writes", writes, 15 * m, 0.625),
+        Row("DynamoDB", "million writes", writes, WRITE_UNITS * m, _USD_PER_MILLION_WRITES),
         Row("EBS", "GB-month", "2 system nodes * (4 + 30 GB)", 68, 0.08),
         Row("EBS", "GB-month of snapshot", "40 GB of images", 40, 0.05),
         Row("ECR", "GB-month", "20 GB of images", 20, 0.10),
         Row("KMS", "key, month", "1, where alarms go to e-mail", 1, 1.00),
     ]
+
+
+def following(seconds: float) -> dict[str, float]:
+    """What it costs in dollars to learn of the ends of a million jobs, each of which takes so many seconds."""
+    calls, memory = _USD_PER_MILLION_CALLS, _USD_PER_GB_SECOND * _MILLION
+    reads, writes = _USD_PER_MILLION_READS, _USD_PER_MILLION_WRITES
+    return {
+        "notices (SNS, SQS)": 0.0,
+        "a webhook": 2 * 0.40 + 0.20 + 0.3 * 0.5 * memory + 2 * writes,
+        "`GET /v1/jobs/JOB` every 2 s": seconds / 2 * (calls + 0.05 * memory + reads),
+        "`?wait=20`, or `Prefer: wait=20`": seconds / 20 * calls + seconds * (memory + 1.4 * reads),
+        "`GET /v1/jobs/JOB/events`": calls + seconds * (0.5 * memory + 2 * reads),
+        "either of the two from `python -m api.asgi`": seconds / 0.35 * 0.5 * reads,
+    }
+
+
+def following_table(seconds: Sequence[float]) -> str:
+    """That as a table in Markdown, with a column for each time."""
+    columns = [following(one) for one in seconds]
+    rows = ([way, *(f"{column[way]:.2f}" for column in columns)] for way in columns[0])
+    return tables.table(("A million jobs followed by", *(f"for {one:g} s each, $" for one in seconds)), rows)
 
 
 def idle(month: Month) -> list[Row]:

@@ -1,12 +1,19 @@
+import json
 import re
 from pathlib import Path
 
+import boto3
 import pytest
+from moto import mock_aws
 
 from configuration.chart_values import ChartValues
 from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from deploy.support import quotas
-from docs.costs import Month, estimate, idle, left_out, main, table, total
+from docs.costs import WRITE_UNITS, Month, estimate, following_table, idle, left_out, main, table, total
+from jobs import commands
+from jobs.job import JobState
+from jobs.schema import DEFINITION, key_of, request_pk
+from test.kit.jobs import JobsTable
 
 DOCS = Path(__file__).resolve().parents[3] / "docs"
 COSTS = (DOCS / "costs.md").read_text(encoding="utf-8")
@@ -25,6 +32,53 @@ def test_the_tables_and_sums_on_the_page_are_what_the_calculator_says():
     assert f"first table, that is ${both:.2f}, or ${both / MONTH.images:.5f} a picture" in COSTS
     assert f"About ${at_rest:.0f} a month remain" in COSTS
     assert f"about [${at_rest:.0f} a month](docs/costs.md#idle)" in README
+
+
+def test_what_it_costs_to_follow_jobs_is_what_the_calculator_says():
+    assert following_table((2, 10, 60)) in COSTS
+
+
+def units(before, after):
+    """DynamoDB's write units of one change of an item, and of its entries in the table's indexes."""
+    found = -(-len(json.dumps(after)) // 1024)
+    for index in DEFINITION["GlobalSecondaryIndexes"]:
+        keys = [one["AttributeName"] for one in index["KeySchema"]]
+        shown = [*keys, "pk", *index["Projection"].get("NonKeyAttributes", [])]
+        old, new = (
+            {name: item[name] for name in shown if name in item} if all(key in item for key in keys) else None
+            for item in (before, after)
+        )
+        if old is not None and new is not None:
+            is_moved = any(old[key] != new[key] for key in keys)
+            found += 2 if is_moved else int(old != new)
+        else:
+            found += int(old is not new)
+    return found
+
+
+@mock_aws
+def test_a_job_takes_as_many_write_units_as_the_calculator_counts():
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
+    jobs = JobsTable(dynamodb, "sdruntime")
+    task = jobs.task(tenant="key-1")
+    job, now_s = task.metadata.job, jobs.now_s
+    lease = {"runtime": "sdruntime", "owner": "pod", "token": "t", "lease_s": 85, "start_s": 3600}
+    calls = [
+        commands.accept(task, now_s, start_by_s=now_s + 3600),
+        commands.published(job, now_s=now_s, start_by_s=now_s + 3600),
+        commands.claim(task, job, now_s=now_s, **lease),
+        commands.complete(job, "t", JobState.SUCCEEDED, now_s=now_s + 1.5, attempts=1, pictures=["png"]),
+        commands.notified(job, now_s + 2),
+    ]
+    counted, before = 0, {}
+    for call in calls:
+        assert jobs.store.run(call)
+        after = dynamodb.get_item(TableName=jobs.store.table, Key=key_of(job))["Item"]
+        counted += units(before, after)
+        before = after
+    assert jobs.store.run(commands.keep_request(job, now_s, request=commands.pack({"prompt": "a"}))).done
+    kept = dynamodb.get_item(TableName=jobs.store.table, Key=key_of(request_pk(job)))["Item"]
+    assert counted + units({}, {**kept, "request": ""}) == WRITE_UNITS
 
 
 def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
