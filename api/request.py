@@ -15,6 +15,8 @@ from contract import strict_json
 from contract.field_errors import FieldError
 
 FORM = "multipart/form-data"
+_MAX_PARTS = 50
+_MAX_PART_HEAD_BYTES = 8 * 1024
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 
 _KEY = re.compile(r"[ -~]{1,255}")
@@ -74,9 +76,10 @@ def read_file(request: Request) -> FormFile:
     message = Message()
     message["Content-Type"] = request.headers.get("content-type", "")
     boundary = message.get_boundary("").encode("utf-8", "surrogateescape")
-    _, *parts = (b"\r\n" + request.body).split(b"\r\n--" + boundary) if boundary else [b""]
+    whole = b"\r\n" + request.body
+    _, *parts = whole.split(b"\r\n--" + boundary, _MAX_PARTS) if boundary else [whole]
     if not parts or not parts[-1].startswith(b"--"):
-        raise InvalidRequestError([FieldError("", "must be a form that ends with its boundary")])
+        raise InvalidRequestError([FieldError("", "must be a form of a few parts that ends with its boundary")])
     files = [file for file in map(_file_of, parts[:-1]) if file is not None]
     if len(files) != 1:
         raise InvalidRequestError([FieldError("file", f"is required once: the form has {len(files)} files")])
@@ -86,6 +89,8 @@ def read_file(request: Request) -> FormFile:
 def _file_of(part: bytes) -> FormFile | None:
     """The file of a form's part; None for another field."""
     head, _, data = part.partition(b"\r\n\r\n")
+    if len(head) > _MAX_PART_HEAD_BYTES:
+        return None
     headers = BytesHeaderParser(policy=policy.HTTP).parsebytes(head.lstrip(b" \t\r\n"))
     name = headers.get_filename()
     return None if name is None else FormFile(name, data)

@@ -16,8 +16,9 @@ from contract.objects import FILE_DAYS, TENANT_METADATA, file_key, s3_url, tenan
 UPLOAD_S = 15 * 60
 """How long an upload may begin."""
 _DAY_S = 24 * 3600
-_ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9!_.*'()-]{1,100})")
-_STRANGE = re.compile(r"[^A-Za-z0-9!_.*'()-]+")
+_ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9_.-]{1,100})")
+_STRANGE = re.compile(r"[^A-Za-z0-9_.-]+")
+"""What a path would have to encode; clients do so in different ways."""
 _MAX_NAME = 100
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),

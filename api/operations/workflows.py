@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -10,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from api.errors import InvalidRequestError, RequestError
 from contract import strict_json
-from contract.field_errors import FieldError, FieldPath, field_path, suggestion
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError, FieldPath, field_path, suggestion
 from contract.objects import WORKFLOWS_PREFIX, tenant_label
 from runtimes.comfyui.checks import workflow_errors
 from runtimes.comfyui.named import (
@@ -89,7 +90,7 @@ class Workflows:
             InvalidRequestError: It has errors; all of them are named.
         """
         errors = [] if re.fullmatch(NAME, name) else [FieldError("{name}", f"must match {NAME}")]
-        errors += workflow_errors(graph, ("workflow",))
+        errors += islice(workflow_errors(graph, ("workflow",)), MAX_FIELD_ERRORS + 1)
         if (size := strict_json.utf8_size(graph)) > MAX_BYTES:
             errors.append(FieldError("workflow", f"is {size} bytes of JSON; at most {MAX_BYTES} are allowed"))
         if len(inputs or ()) > MAX_INPUTS:
@@ -172,8 +173,7 @@ class Workflows:
         name, values = content.get("workflow"), content.get("inputs", {})
         errors = [
             FieldError(field_path((*at, key)), f"is not a known key{suggestion(key, ('workflow', 'inputs'))}")
-            for key in content
-            if key not in {"workflow", "inputs"}
+            for key in islice((one for one in content if one not in {"workflow", "inputs"}), MAX_FIELD_ERRORS)
         ]
         if not isinstance(values, dict):
             errors.append(FieldError(field_path((*at, "inputs")), "must be an object"))
@@ -190,7 +190,7 @@ class Workflows:
             raise InvalidRequestError(errors) from None
         inputs = stored.workflow.inputs
         if isinstance(values, dict):
-            errors += value_errors(inputs, values, (*at, "inputs"))
+            errors += islice(value_errors(inputs, values, (*at, "inputs")), MAX_FIELD_ERRORS + 1)
         if errors:
             raise InvalidRequestError(errors)
         return ExpandedWorkflow(

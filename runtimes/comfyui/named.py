@@ -34,6 +34,8 @@ _FOUND: tuple[tuple[str, str, str], ...] = (
 _TEXTS = re.compile(r"text|prompt|text_g|text_l|t5xxl|clip_l")
 _NEGATIVE, _POSITIVE = "negative", "positive"
 _MAX_WAY = 50
+_MAX_COMPARED = 1000
+"""Names among which the nearest is looked for, which takes time for each."""
 _PICTURES = re.compile(r"LoadImage.*")
 
 
@@ -77,12 +79,12 @@ def input_errors(
     for name, one in inputs.items():
         here = (*at, name)
         if one.node not in graph:
-            near = suggestion(one.node, graph)
+            near = suggestion(one.node, graph) if len(graph) <= _MAX_COMPARED else ""
             yield FieldError(field_path((*here, "node")), f"{shown(one.node)} is no node of the workflow{near}")
             continue
         given = graph[one.node]["inputs"]
         if one.field not in given and one.type is None:
-            near = suggestion(one.field, given)
+            near = suggestion(one.field, given) if len(given) <= _MAX_COMPARED else ""
             yield FieldError(field_path((*here, "field")), f"{shown(one.field)} is no input of node {one.node}{near}")
         elif _is_connected(given.get(one.field)):
             yield FieldError(field_path((*here, "field")), f"of node {one.node} comes from another node")

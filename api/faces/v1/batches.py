@@ -3,6 +3,7 @@
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Any
 
 from api.errors import InvalidRequestError
@@ -14,7 +15,7 @@ from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.rejections import rejection_of
 from api.request import IDEMPOTENCY_HEADER, key_errors, part_key
-from contract.field_errors import FieldError, suggestion
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError, suggestion
 
 ROUTES = Routes()
 _AT_ONCE = 8
@@ -69,7 +70,8 @@ def _requests(call: ApiCall) -> list[Any]:
     errors = key_errors(call.request)
     body = call.body if isinstance(call.body, dict) else {}
     jobs = body.get("jobs")
-    errors += [FieldError(key, f"is not a known key{suggestion(key, ('jobs',))}") for key in body if key != "jobs"]
+    unknown = islice((key for key in body if key != "jobs"), MAX_FIELD_ERRORS)
+    errors += [FieldError(key, f"is not a known key{suggestion(key, ('jobs',))}") for key in unknown]
     if not isinstance(jobs, list) or not 0 < len(jobs) <= MAX_BATCH_JOBS:
         errors.append(FieldError("jobs", f"must be a list of 1 to {MAX_BATCH_JOBS} requests"))
     if errors or not isinstance(jobs, list):

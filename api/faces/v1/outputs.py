@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from urllib.parse import unquote
 
 from api.errors import RequestError
 from api.faces.v1.models import OutputQuery
@@ -56,7 +57,8 @@ def get_linked_output(call: ApiCall) -> Answer:
 
     It needs no key, and works until the link's `expires_at`. It is answered as an output is.
     """
-    file = call.services.outputs.read(call.path["token"], call.path["name"])
+    # No name has a percent sign, but some clients encode what need not be encoded.
+    file = call.services.outputs.read(call.path["token"], unquote(call.path["name"]))
     return _sent(call, file, cached_s=_CACHED_S if file.content_type else 0)
 
 

@@ -81,6 +81,8 @@ def test_a_file_that_cannot_be_taken_is_refused_with_all_reasons(api, body, poin
         ("multipart/form-data", b"x"),
         ("multipart/form-data; boundary=", b"x"),
         ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"\r\n--b" * 200_000 + b"--"),
+        ("multipart/form-data; boundary=b", b"--b\r\n" + b"a: b\r\n" * 200_000 + b"\r\n--b--"),
         (
             "multipart/form-data; boundary=b",
             b'--b\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\nx',

@@ -72,6 +72,7 @@ def test_a_jobs_links_work_without_a_key_and_say_how_long(api, done):
         stored = followed(answer)
         assert stored.headers["content-type"] == one["content_type"]
         assert one["url"].rpartition("/")[2] in stored.headers["content-disposition"]
+        assert bare_get(one["url"].replace("-", "%2D")).status_code == 303
     assert api.get(f"/jobs/{done['job']}")["images"] == done["images"]  # as browsers have them in their caches
 
 

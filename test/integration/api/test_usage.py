@@ -2,9 +2,12 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 
+from api.operations.history import History
+from api.operations.usage import UsageSums
 from contract.ids import first_job_id
 from jobs import commands
 
@@ -94,3 +97,17 @@ def test_a_key_has_as_many_waiting_jobs_as_it_may_until_one_of_them_ends(api):
     assert api.submit(key="waiting", headers={"idempotency_key": "1"})["job"] == jobs[1]
     api.call("POST", f"/jobs/{jobs[0]}/cancel", {}, key="waiting")
     assert api.submit(key="waiting", headers={"idempotency_key": "third"})
+
+
+def test_a_tenant_with_very_many_jobs_is_answered_in_parts_that_add_up(kit, midday):
+    with kit.rig("sdwebui") as rig:
+        api = SimpleNamespace(rig=rig)
+        for number in range(5):
+            enter(api, midday, number, tenant="t", pictures=1)
+        history = History(jobs=rig.store, notifier=None, make_s3=None, bucket="")
+        day = (midday.timestamp() - 1, midday.timestamp() + 1)
+        counts, start = [], None
+        while not counts or start:
+            found, start = UsageSums(history, max_jobs=2).of("t", *day, by_day=False, start=start)
+            counts += [used.pictures for used in found.values()]
+        assert counts == [2, 2, 1]

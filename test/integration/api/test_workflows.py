@@ -1,6 +1,8 @@
 """Named workflows, and the jobs that run them."""
 
+import base64
 import json
+import random
 
 import pytest
 
@@ -173,3 +175,19 @@ def test_wrong_inputs_are_named_each_with_the_nearest_known_one(api):
     assert set(problems(api.call("POST", "/jobs", body))) == {"#/content/name", "#/content/workflow"}
     assert set(problems(api.call("POST", "/jobs", {**body, "content": None}))) == {"#/content"}
     assert set(problems(api.call("POST", "/jobs", {**body, "runtime": "nowhere"}))) == {"#/runtime"}
+
+
+def test_a_large_workflow_is_kept_in_the_bucket_and_what_named_it_in_the_table(api):
+    words = base64.b64encode(random.Random(1).randbytes(300_000)).decode()
+    put(api, workflow={**content_of("comfyui"), "note": node("Note", words=words)})
+    job = run(api, {"seed": 7}).json()
+    assert api.get(job["links"]["request"])["content"] == {"workflow": "sketch", "inputs": {"seed": 7}}
+    assert api.rig.store.run(queries.kept_content(job["job"])) is None
+    stored = json.loads(api.rig.read(f"s3://{api.rig.bucket}/_tasks/{job['job']}.json"))
+    assert (stored["4"]["inputs"]["seed"], stored["note"]["inputs"]["words"]) == (7, words)
+
+
+def test_very_many_wrong_inputs_are_answered_with_the_first_ones(api):
+    put(api)
+    answer = run(api, {f"input-{number}": number for number in range(50_000)})
+    assert len(problems(answer)) == 101
