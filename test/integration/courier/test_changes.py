@@ -50,6 +50,7 @@ def test_only_the_events_that_a_webhook_asks_for_are_told(world, event):
     queued = len(world.sqs.waiting)
     world.pass_time()
     world.notify(world.end(task))
+    world.read_stream()
     world.update(commands.notified(task.metadata.job, world.now_s))
     world.read_stream()
     queued += len(world.sqs.waiting)

@@ -91,6 +91,15 @@ def test_a_job_is_told_by_signed_webhooks_while_the_process_is_healthy(place):
     assert HTTP.get(place.health.replace("healthz", "")).status_code == 404
 
 
+def test_more_messages_are_handled_than_at_the_same_time(place):
+    for _ in range(7):
+        entries = [{"Id": str(number), "MessageBody": '{"job": null}'} for number in range(10)]
+        place.aws.sqs.send_message_batch(QueueUrl=place.queue, Entries=entries)
+    place.until(lambda: place.aws.depth(place.queue) == (0, 0))
+    job = place.run_job()
+    place.until(lambda: place.told(job) == ["completed", "started"])
+
+
 def test_a_failed_delivery_is_made_again_after_seconds(place):
     job = place.run_job("/broken", events=("completed",))
     place.until(lambda: len(place.received) == 2)
