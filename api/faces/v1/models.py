@@ -444,6 +444,67 @@ class UsageView(ApiModel):
     """`cursor` of the answer with the rest, to be added to this one; null where there is none."""
 
 
+class RuntimeView(ApiModel):
+    """A runtime, and how busy it is."""
+
+    name: str
+    type: str
+    """What its servers are: `sdwebui`, `comfyui` or `flux`."""
+    task_types: list[str]
+    """What `type` of a job may be."""
+    queued: int | None
+    """Jobs that wait; null for more than 1000."""
+    running: int
+    """Jobs that run, as its servers said within the last minutes."""
+    ready_servers: int
+    """0 where it is scaled to zero: a job then waits until a server has started."""
+    seconds_a_job: float | None
+    """How long a job keeps a GPU; null where none has ended within the last hour."""
+    eta_s: float | None
+    """In how many seconds a job that is submitted now probably begins; null where nobody knows."""
+
+
+class RuntimeList(ApiModel):
+    """All runtimes."""
+
+    runtimes: list[RuntimeView]
+
+
+class SizesView(ApiModel):
+    """Which sizes a runtime draws, in pixels; null for what is unknown."""
+
+    default: int | None
+    """Width and height unless a request says otherwise."""
+    multiple_of: int | None
+    """What width and height are multiples of."""
+    max_pixels: int | None
+    """The most that width times height may be."""
+
+
+class RuntimeDetails(RuntimeView):
+    """A runtime, how busy it is, and what it has."""
+
+    is_live: bool
+    """Whether its servers have said so lately; if not, this is what the configuration says."""
+    models: list[str]
+    """Checkpoints, and ComfyUI's diffusion models."""
+    loras: list[str]
+    vaes: list[str]
+    samplers: list[str]
+    schedulers: list[str]
+    upscalers: list[str]
+    node_classes: list[str] | None
+    """ComfyUI's; null for other types, and where they are unknown."""
+    sizes: SizesView | None
+
+
+class SchemaQuery(ApiRequest):
+    """Parameters of GET /v1/runtimes/{name}/schema."""
+
+    type: str | None = None
+    """The task type. Default: the runtime's first."""
+
+
 class SecretView(ApiModel):
     """The secret of a tenant's webhooks."""
 
