@@ -1,4 +1,4 @@
-"""Looks at the pictures that a notice names."""
+"""Looks at the pictures of a job."""
 
 import re
 from dataclasses import dataclass, field
@@ -40,6 +40,11 @@ def fetch_picture(s3: Any, url: str) -> DrawnPicture:
         raise PictureError(f"{url} {exc}") from exc
     except ClientError as exc:
         raise PictureError(f"{url} is not there: {error_code(exc)}") from exc
+    return read_picture(url, content)
+
+
+def read_picture(url: str, content: bytes) -> DrawnPicture:
+    """Make sure that bytes are a picture; raises PictureError if not."""
     found = _BEGINNING.match(content)
     if found is None:
         raise PictureError(f"{url} is no picture ({len(content)} bytes)")

@@ -1,31 +1,30 @@
-"""Posts samples and waits for their pictures."""
+"""Posts samples by the API version of each, and follows their jobs to the pictures."""
 
 import threading
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import httpx
 from botocore.config import Config
 
-from contract.notice import Notice
 from contract.objects import s3_url
 from deploy.aws import AWS_ERRORS, explain
 from deploy.errors import DeployError
-from deploy.verify.notices import NoticeQueue
-from deploy.verify.pictures import DrawnPicture, PictureError, fetch_picture
+from deploy.verify.pictures import DrawnPicture, PictureError, read_picture
 from deploy.verify.samples import INPUT_KEY, InputLinks, Sample, SampleRequest, make_request, upload_input
 from deploy.verify.target import Target
+from sd_on_eks import ApiError, Client, ClientError, Job
 
 _LINK_LIFETIME_S = 3600
 _POST_TIMEOUT_S = 35.0
 """API Gateway answers after 29 seconds at the latest."""
+_LOOK_EVERY_S = 0.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SampleOutcome:
-    """How a sample ended: the seconds from its request to its notice, if one came, and what is wrong, if anything."""
+    """How a sample ended: the seconds from its request to its end, if it ended, and what is wrong, if anything."""
 
     request: SampleRequest
     seconds: float | None = None
@@ -38,7 +37,7 @@ def verify(
 ) -> Iterator[SampleOutcome]:
     """Post all samples and yield each one's outcome as soon as it is known.
 
-    A task without a notice after ``wait_s`` has failed; a first GPU node takes minutes. Once ``stop`` is set, samples
+    A job that has not ended after ``wait_s`` has failed; a first GPU node takes minutes. Once ``stop`` is set, samples
     without an outcome have none.
 
     Raises:
@@ -53,26 +52,29 @@ def verify(
         address = {"Bucket": target.bucket, "Key": INPUT_KEY}
         http = s3.generate_presigned_url("get_object", Params=address, ExpiresIn=_LINK_LIFETIME_S)
         links = InputLinks(s3=s3_url(target.bucket, INPUT_KEY), http=http)
-        with NoticeQueue(target) as notices:
-            waiting: dict[str, tuple[SampleRequest, float]] = {}
+        with Client(target.endpoint, target.api_key) as sd:
+            waiting: dict[str, SampleRequest] = {}
             for request in [make_request(sample, links) for sample in samples]:
                 answer = _accepted(target, request, deadline, stop)
                 if answer is not None and answer.status_code == httpx.codes.OK:
-                    waiting[request.task_id] = request, time.monotonic() - answer.elapsed.total_seconds()
+                    waiting[answer.json()["job"]] = request
                 elif answer is not None:
                     yield SampleOutcome(
                         request=request, problem=f"refused with {answer.status_code}: {_message(answer)}"
                     )
+            began = min((sd.get(job).created_at for job in waiting), default=None)
             while waiting and time.monotonic() < deadline and not stop.is_set():
-                for notice in notices.receive():
-                    if notice.id in waiting:
-                        request, posted_at = waiting.pop(notice.id)
-                        yield _judge(s3, request, notice, time.monotonic() - posted_at)
+                for job in sd.list(created_after=began):
+                    if job.has_ended and job.job in waiting:
+                        yield _judge(sd, waiting.pop(job.job), job)
+                stop.wait(_LOOK_EVERY_S)
             if not stop.is_set():
-                for request, _ in waiting.values():
-                    yield SampleOutcome(request=request, problem=f"no notice within {wait_s:g} seconds")
+                for request in waiting.values():
+                    yield SampleOutcome(request=request, problem=f"not ended within {wait_s:g} seconds")
     except AWS_ERRORS as exc:
         raise explain(exc) from exc
+    except ClientError as exc:
+        raise DeployError(f"{target.endpoint}: {exc}", "Check the network and the stack.") from exc
 
 
 def _accepted(target: Target, request: SampleRequest, deadline: float, stop: threading.Event) -> httpx.Response | None:
@@ -104,16 +106,17 @@ def _message(answer: httpx.Response) -> str:
         return answer.text[:200]
 
 
-def _judge(s3: Any, request: SampleRequest, notice: Notice, seconds: float) -> SampleOutcome:
+def _judge(sd: Client, request: SampleRequest, job: Job) -> SampleOutcome:
     problem = None
     pictures: tuple[DrawnPicture, ...] = ()
-    if not notice.result:
-        problem = f"{notice.error.code}: {notice.error.message}" if notice.error else notice.status
-    elif not notice.image_url:
-        problem = "its notice names no picture"
+    if not job.succeeded:
+        problem = f"{job.error.code}: {job.error.message}" if job.error else job.state
+    elif not job.images:
+        problem = "it has no picture"
     else:
         try:
-            pictures = tuple(fetch_picture(s3, url) for url in notice.image_url)
-        except PictureError as exc:
+            pictures = tuple(read_picture(image.s3, sd.download(image)) for image in job.images)
+        except (PictureError, ApiError) as exc:
             problem = str(exc)
-    return SampleOutcome(request=request, seconds=seconds, pictures=pictures, problem=problem)
+    seconds = (job.ended_at or job.created_at) - job.created_at
+    return SampleOutcome(request=request, seconds=seconds.total_seconds(), pictures=pictures, problem=problem)

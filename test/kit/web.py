@@ -11,15 +11,24 @@ Answer = tuple[int, Mapping[str, str], bytes]
 
 
 @contextlib.contextmanager
-def posts_answered(answer: Callable[[str, Mapping[str, str], bytes], Answer]) -> Iterator[str]:
-    """Answer POST requests with a function of path, headers (in lower case) and body; yield the server's URL."""
+def posts_answered(
+    answer: Callable[[str, Mapping[str, str], bytes], Answer], get: Callable[[str], Answer] | None = None
+) -> Iterator[str]:
+    """Answer POST requests with a function of path, headers (in lower case) and body; yield the server's URL.
+
+    ``get`` answers GET requests, by their path.
+    """
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, content = answer(
-                self.path, {name.lower(): value for name, value in self.headers.items()}, body
-            )
+            self._send(answer(self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+
+        def do_GET(self) -> None:
+            self._send(get(self.path) if get else (405, {}, b""))
+
+        def _send(self, whole: Answer) -> None:
+            status, headers, content = whole
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(content))}.items():
                 self.send_header(name, value)

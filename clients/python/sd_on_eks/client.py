@@ -15,9 +15,10 @@ from typing import Any, Generic, TypeVar, overload
 import httpx
 from typing_extensions import ParamSpec, Self
 
-from sd_on_eks import calls, events
 from sd_on_eks.bars import counting
+from sd_on_eks.calls import files, jobs, platform
 from sd_on_eks.connection import Connection
+from sd_on_eks.events import watch
 from sd_on_eks.models import Job
 from sd_on_eks.steps import Attempt, Do, Emit, Flow, Pause, ReadLine, Send, Step, Stream, attempts, emitting
 
@@ -89,25 +90,37 @@ class Calls:
         NotConfigured: Nothing says where the API is, or with which key.
     """
 
-    submit = One(calls.submit)
-    submit_body = One(calls.submit_body)
-    check = One(calls.check)
-    run = One(calls.run)
-    wait = One(calls.wait)
-    get = One(calls.get)
-    list = Many(calls.list_jobs)
-    watch = Many(events.watch)
-    cancel = One(calls.cancel)
-    retry = One(calls.retry)
-    request = One(calls.request)
-    save = One(calls.save)
-    save_preview = One(calls.save_preview)
-    download = One(calls.download)
-    upload = One(calls.upload)
-    webhook_secret = One(calls.webhook_secret)
-    rotate_webhook_secret = One(calls.rotate_webhook_secret)
-    deliveries = One(calls.deliveries)
-    replay = One(calls.replay)
+    submit = One(jobs.submit)
+    submit_body = One(jobs.submit_body)
+    check = One(jobs.check)
+    run = One(jobs.run)
+    wait = One(jobs.wait)
+    get = One(jobs.get)
+    list = Many(jobs.list_jobs)
+    watch = Many(watch)
+    cancel = One(jobs.cancel)
+    retry = One(jobs.retry)
+    request = One(jobs.request)
+    submit_batch = One(jobs.submit_batch)
+    batch = One(jobs.batch)
+
+    save = One(files.save)
+    save_preview = One(files.save_preview)
+    download = One(files.download)
+    upload = One(files.upload)
+
+    runtimes = One(platform.runtimes)
+    runtime = One(platform.runtime)
+    schema = One(platform.schema)
+    workflows = Many(platform.workflows)
+    workflow = One(platform.workflow)
+    put_workflow = One(platform.put_workflow)
+    delete_workflow = One(platform.delete_workflow)
+    usage = One(platform.usage)
+    webhook_secret = One(platform.webhook_secret)
+    rotate_webhook_secret = One(platform.rotate_webhook_secret)
+    deliveries = One(platform.deliveries)
+    replay = One(platform.replay)
 
     def __init__(
         self, base_url: str | None = None, api_key: str | None = None, *, patience_s: float = PATIENCE_S
@@ -165,7 +178,7 @@ class Client(Calls):
         def make(request: Mapping[str, Any]) -> Job:
             job = self.submit(**request)
             while not (job.has_ended or stopping.is_set()):
-                job = self.get(job, wait_s=calls.LONG_POLL_S)
+                job = self.get(job, wait_s=jobs.LONG_POLL_S)
             return count(job)
 
         with counting(len(todo), is_shown=progress) as count, ThreadPoolExecutor(concurrency) as threads:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from sd_on_eks.calls import LONG_POLL_S, get, job_path
+from sd_on_eks.calls.jobs import LONG_POLL_S, get, job_path
 from sd_on_eks.errors import ApiError, Unauthorized, Unreachable
 from sd_on_eks.models import AnswerModel, Job, LogLine, Output, Preview, Progress, QueuePlace, StateChange
 from sd_on_eks.steps import Emit, Flow, Pause, ReadLine, Send, Stream

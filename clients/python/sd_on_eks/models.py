@@ -5,7 +5,7 @@ Fields that a later API adds are ignored. States and other words are plain text,
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
@@ -164,6 +164,158 @@ class KeptRequest(AnswerModel):
     deadlines: dict[str, Any] | None = None
     webhook: dict[str, Any] | None = None
     keep: list[str] | None = None
+
+
+class ProblemDetails(AnswerModel):
+    """Why a request of a batch was rejected."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    code: str
+    """A word for programs."""
+    detail: str
+    errors: list[dict[str, Any]] = []
+    """What is wrong, field by field: ``pointer``, ``detail`` and ``suggestion``."""
+
+
+class BatchAnswer(AnswerModel):
+    """What became of one request of a batch: a job, or a problem."""
+
+    index: int
+    """Its place among the requests, from 0."""
+    job: Job | None = None
+    problem: ProblemDetails | None = None
+
+
+class SubmittedBatch(AnswerModel):
+    """The answers to a batch's requests, in their order."""
+
+    batch: str | None = None
+    """Its id; None where no request was accepted."""
+    answers: list[BatchAnswer]
+
+
+class BatchJob(AnswerModel):
+    """A job of a batch."""
+
+    index: int
+    job: str
+    state: str | None = None
+    """None where the job is older than 90 days."""
+
+
+class Batch(AnswerModel):
+    """A batch."""
+
+    batch: str
+    created_at: datetime
+    states: dict[str, int]
+    """How many of its jobs are in each state."""
+    jobs: list[BatchJob]
+
+
+class Runtime(AnswerModel):
+    """A runtime, and how busy it is."""
+
+    name: str
+    type: str
+    """What its servers are."""
+    task_types: list[str]
+    """What ``type`` of a job may be."""
+    queued: int | None = None
+    """Jobs that wait; None for more than 1000."""
+    running: int
+    ready_servers: int
+    seconds_a_job: float | None = None
+    """How long a job keeps a GPU; None where none has ended within the last hour."""
+    eta_s: float | None = None
+    """In how many seconds a job that is submitted now probably begins; None where nobody knows."""
+
+
+class RuntimeList(AnswerModel):
+    """All runtimes."""
+
+    runtimes: list[Runtime]
+
+
+class Sizes(AnswerModel):
+    """Which sizes a runtime draws, in pixels; None for what is unknown."""
+
+    default: int | None = None
+    """Width and height unless a request says otherwise."""
+    multiple_of: int | None = None
+    """What width and height are multiples of."""
+    max_pixels: int | None = None
+    """The most that width times height may be."""
+
+
+class RuntimeDetails(Runtime):
+    """A runtime, how busy it is, and what it has."""
+
+    is_live: bool
+    """Whether its servers have said so lately; if not, this is what the configuration says."""
+    models: list[str]
+    loras: list[str]
+    vaes: list[str]
+    samplers: list[str]
+    schedulers: list[str]
+    upscalers: list[str]
+    node_classes: list[str] | None = None
+    """ComfyUI's; None for other types, and where they are unknown."""
+    sizes: Sizes | None = None
+
+
+class WorkflowEntry(AnswerModel):
+    """A named workflow in a list."""
+
+    name: str
+    version: str
+    """Changes when the workflow does."""
+    changed_at: datetime
+
+
+class Workflow(WorkflowEntry):
+    """A named workflow."""
+
+    workflow: dict[str, Any]
+    inputs: dict[str, dict[str, Any]]
+    """What jobs may set, with the types and defaults that they have."""
+    description: str = ""
+
+
+class WorkflowList(AnswerModel):
+    """Some workflows, by their names."""
+
+    workflows: list[WorkflowEntry]
+    next: str | None = None
+
+
+class UsageRow(AnswerModel):
+    """What the jobs of a runtime used."""
+
+    day: date | None = None
+    """On which they were submitted; None for all days."""
+    runtime: str
+    jobs: int
+    succeeded: int
+    failed: int
+    cancelled: int
+    pictures: int
+    gpu_seconds: float
+    """How long model servers worked on those that succeeded or failed."""
+
+    def plus(self, other: UsageRow) -> UsageRow:
+        """Both together."""
+        counts = ("jobs", "succeeded", "failed", "cancelled", "pictures", "gpu_seconds")
+        return self.model_copy(update={name: getattr(self, name) + getattr(other, name) for name in counts})
+
+
+class UsagePage(AnswerModel):
+    """What jobs used, as far as one answer goes."""
+
+    rows: list[UsageRow]
+    next: str | None = None
 
 
 class FileUpload(AnswerModel):

@@ -145,6 +145,9 @@ def test_a_workflow_is_submitted_as_a_pipeline(kit, make_api, shell, command, tm
         (job,) = sd.json("submit", "workflow.json", "--runtime", rig.name, "--set", "1.inputs.width=128")
         content = api.get(job["links"]["request"])["content"]
         assert (job["type"], content["1"]["inputs"], content["2"]) == ("pipeline", {"width": 128}, WORKFLOW["2"])
+        (listed,) = sd("runtimes")[0].splitlines()
+        assert listed.split("\t")[:2] == [rig.name, "comfyui"]
+        assert [one["name"] for one in sd.json("runtimes")] == [rig.name]
         assert "--set NODE" in sd("submit", "workflow.json", "--runtime", rig.name, "--prompt", "a", code=2)[1]
 
 

@@ -24,7 +24,7 @@ from sd_on_eks import (
 from test.kit import actions
 from test.kit.actions import name_call
 from test.kit.proxy import FaultProxy
-from test.kit.tasks import INPUT_PNG
+from test.kit.tasks import INPUT_PNG, content_of
 
 
 class Awaited:
@@ -174,6 +174,37 @@ def test_a_file_that_was_sent_stands_in_a_content_as_its_link(sd, api, tmp_path,
     sent = sd.upload(tmp_path / "in.png")
     assert (sent.name, sent.content_type, sent.bytes) == ("in.png", "image/png", len(INPUT_PNG) + size)
     assert api.rig.read(sent.s3) == INPUT_PNG + bytes(size)
+
+
+def test_a_batch_has_a_job_or_a_problem_for_each_request_and_counts_in_the_usage(sd, api):
+    bad = api.body(id="a b")
+    submitted = sd.submit_batch([api.body(id="first"), bad], idempotency_key="once")
+    (good, rejected) = submitted.answers
+    assert (good.job.task_id, rejected.problem.errors[0]["pointer"]) == ("first", "#/id")
+    assert sd.submit_batch([api.body(id="first"), bad], idempotency_key="once").answers[0].job.job == good.job.job
+    assert (sd.batch(submitted).states, sd.batch(submitted.batch).jobs[0].job) == ({"queued": 1}, good.job.job)
+    (row,) = sd.usage()
+    assert (row.runtime, row.jobs, row.day) == (api.rig.name, 1, None)
+    (row,) = sd.usage(by_day=True, first=good.job.created_at.date(), last=good.job.created_at.date())
+    assert (row.jobs, row.day) == (1, good.job.created_at.date())
+
+
+def test_runtimes_tell_what_they_take_and_a_workflow_runs_by_its_name(kit, shell, make_api, connect):
+    with kit.rig("comfyui") as rig:
+        sd = connect(make_api(rig, shell).door.base)
+        (runtime,) = sd.runtimes()
+        assert (runtime.name, runtime.type, runtime.ready_servers) == (rig.name, "comfyui", 0)
+        assert sd.runtime(rig.name).task_types == runtime.task_types
+        assert sd.schema(rig.name, "pipeline")["$schema"].startswith("https://json-schema.org/")
+        with pytest.raises(NotFound):
+            sd.runtime("nowhere")
+        stored = sd.put_workflow("sketch", content_of("comfyui"), description="a sketch")
+        assert (stored, [one.name for one in sd.workflows()]) == (sd.workflow("sketch"), ["sketch"])
+        job = sd.submit(runtime=rig.name, type="workflow", content={"workflow": "sketch", "inputs": {"seed": 5}})
+        assert sd.request(job).content["inputs"] == {"seed": 5}
+        sd.delete_workflow("sketch")
+        with pytest.raises(NotFound):
+            sd.workflow("sketch")
 
 
 def test_a_client_gives_up_after_its_patience(proxy, connect):

@@ -8,8 +8,6 @@ import threading
 
 import pytest
 
-from contract.ids import new_job_id
-from contract.notice import JobError, Notice
 from contract.objects import TENANT_METADATA, tenant_label
 from deploy.errors import DeployError
 from deploy.verify.samples import INPUT_KEY, Sample
@@ -24,30 +22,32 @@ PNG = b"\x89PNG\r\n\x1a\n and more"
 
 
 class Platform:
-    """A platform that answers ``refusals`` first, and publishes whatever messages and notices a test wants."""
+    """A platform that answers ``refusals`` first, then accepts a job which is as ``job`` says."""
 
     def __init__(self, aws):
         self.aws = aws
-        self.topic = NOTICE_TOPIC_ARN
         self.refusals = []
         self.posts = 0
-        self.messages, self.notices = (), []
+        self.job = {"state": "succeeded", "ended_at": "2026-01-01T00:00:02Z", "images": ["a.png"]}
+        self.pictures = {"a.png": PNG, "b.png": b"<html>"}
 
     def answer(self, _, headers, body):
         self.posts += 1
         if self.refusals:
             status, headers, refusal = self.refusals.pop(0)
             return status, headers, json.dumps(refusal).encode()
-        defaults = {"result": True, "status": "succeeded", "image_url": [], "output_url": None, "context": None}
-        defaults |= {"id": json.loads(body)["task"]["metadata"]["id"], "runtime": "mine", "job": new_job_id()}
-        for message in [*self.messages, *(Notice(**(defaults | one)).to_message() for one in self.notices)]:
-            self.aws.sns.publish(TopicArn=self.topic, Message=message)
-        return 200, {}, b"{}"
+        return 200, {}, b'{"job": "job-1"}'
 
-    def store(self, key, data):
-        """Put an object there; returns what a notice says of it."""
-        self.aws.s3.put_object(Bucket=OUTPUT_BUCKET, Key=key, Body=data)
-        return {"image_url": [f"s3://{OUTPUT_BUCKET}/{key}"]}
+    def get(self, path):
+        if path.startswith("/pictures/"):
+            found = self.pictures.get(path.removeprefix("/pictures/"))
+            return (404, {}, b"") if found is None else (200, {}, found)
+        assert path.partition("?")[0] in ("/v1/jobs", "/v1/jobs/job-1")
+        links = [{"url": f"{self.endpoint}/pictures/{name}", "s3": f"s3://b/{name}"} for name in self.job["images"]]
+        job = {"job": "job-1", "task_id": "t", "runtime": "mine", "type": "text-to-image", "version": 1}
+        job |= {"created_at": "2026-01-01T00:00:00Z", **self.job, "images": links}
+        other = job | {"job": "somebody-elses", "state": "failed"}
+        return 200, {}, json.dumps({"jobs": [other, job], "next": None} if "?" in path else job).encode()
 
     def run(self, wait_s=60, stop=None):
         target = Target(
@@ -55,7 +55,7 @@ class Platform:
             api_key="key",
             api_key_id="mine",
             bucket=OUTPUT_BUCKET,
-            notice_topic_arn=self.topic,
+            notice_topic_arn=NOTICE_TOPIC_ARN,
             client=lambda service, **_: self.aws.client(service),
         )
         file = ROOT / "runtimes/sdwebui/samples/v1alpha2/t2i.json"
@@ -63,26 +63,17 @@ class Platform:
             verify(target, [Sample(file=file, api_version="v1alpha2", runtime="mine")], wait_s=wait_s, stop=stop)
         )
 
-    @property
-    def temporary(self):
-        """Queues and subscriptions of verifications that are there now."""
-        queues = self.aws.sqs.list_queues(QueueNamePrefix="sd-on-eks-verify").get("QueueUrls", [])
-        return queues, self.aws.sns.list_subscriptions_by_topic(TopicArn=NOTICE_TOPIC_ARN)["Subscriptions"]
-
 
 @pytest.fixture
 def platform(aws):
     platform = Platform(aws)
-    with posts_answered(platform.answer) as platform.endpoint:
+    with posts_answered(platform.answer, platform.get) as platform.endpoint:
         yield platform
 
 
-def test_a_picture_in_s3_is_a_success_whatever_others_publish_to_the_topic(platform):
-    platform.messages = ("not json", "{}", "[]", '"text"')
-    platform.notices = [{"id": "somebody-elses"}, platform.store("a.png", PNG)]
+def test_a_job_with_a_picture_is_a_success_whatever_becomes_of_others(platform):
     (outcome,) = platform.run()
-    assert (outcome.problem, outcome.pictures[0].content) == (None, PNG)
-    assert outcome.seconds is not None
+    assert (outcome.problem, outcome.pictures[0].content, outcome.seconds) == (None, PNG, 2.0)
 
 
 def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform):
@@ -92,25 +83,20 @@ def test_the_input_belongs_to_the_api_key_whose_tasks_read_it(platform):
 
 
 @pytest.mark.parametrize(
-    ("notice", "problem"),
+    ("changes", "problem"),
     [
-        ({"image_url": [f"s3://{OUTPUT_BUCKET}/gone.png"]}, "gone.png is not there: NoSuchKey"),
-        ({"image_url": []}, "names no picture"),
-        ({"image_url": ["https://elsewhere/a.png"]}, "must look like s3://"),
-        ({"image_url": [f"s3://{OUTPUT_BUCKET}/b.png"]}, "is no picture"),
-        (
-            {"result": False, "status": "failed", "error": JobError(code="input_failed", message="dead link")},
-            "input_failed: dead link",
-        ),
-        ({"id": "somebody-elses"}, "no notice within"),
+        ({"images": ["gone.png"]}, "The answer is empty. (404 Not Found)"),
+        ({"images": []}, "it has no picture"),
+        ({"images": ["b.png"]}, "s3://b/b.png is no picture (6 bytes)"),
+        ({"state": "failed", "error": {"code": "input_failed", "message": "dead link"}}, "input_failed: dead link"),
+        ({"state": "cancelled"}, "cancelled"),
+        ({"state": "running", "ended_at": None}, "not ended within 2 seconds"),
     ],
 )
-def test_a_failed_task_or_a_missing_picture_is_a_failure_with_its_reason(platform, notice, problem):
-    platform.store("b.png", b"<html>")
-    platform.notices = [notice]
-    (outcome,) = platform.run(wait_s=2 if "id" in notice else 60)
-    assert problem in str(outcome.problem)
-    assert outcome.pictures == ()
+def test_a_failed_job_or_a_missing_picture_is_a_failure_with_its_reason(platform, changes, problem):
+    platform.job |= changes
+    (outcome,) = platform.run(wait_s=2)
+    assert (outcome.problem, outcome.pictures) == (problem, ())
 
 
 DETAILS = [{"field": "task.content.steps", "problem": "must be a number"}, {"field": "", "problem": "is odd"}]
@@ -143,23 +129,18 @@ def test_a_refusal_is_shown_with_all_its_faults_or_as_it_is(platform, status, he
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_throttled_or_busy_api_is_asked_again_when_it_says(platform, status):
-    platform.notices = [platform.store("a.png", PNG)]
     platform.refusals = [(status, {"Retry-After": "1"}, None)] * 2
     (outcome,) = platform.run()
     assert (outcome.problem, platform.posts) == (None, 3)
 
 
-def test_no_queue_and_no_subscription_is_left_however_it_ends(platform):
+def test_it_ends_when_it_is_stopped_or_when_nothing_answers(platform):
     stopped = threading.Event()
     stopped.set()
     assert platform.run(stop=stopped) == []
     platform.endpoint = "http://127.0.0.1:1"
     with pytest.raises(DeployError, match="does not answer"):
         platform.run()
-    platform.topic = f"arn:aws:sns:{REGION}:123456789012:no-such-topic"
-    with pytest.raises(DeployError, match="AWS refused"):
-        platform.run()
-    assert platform.temporary == ([], [])
 
 
 @pytest.mark.parametrize(

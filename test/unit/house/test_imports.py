@@ -37,7 +37,7 @@ ALLOWED = {
     # The handlers' names, which Lambda is given.
     "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", *(f"{part}.handlers" for part in LAMBDAS)),
     # A program that deploy starts in an environment with CDK.
-    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions"),
+    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions", "sd_on_eks"),
     "runtimes/flux/server": ("contract", "runtimes.flux"),
     **{
         f"runtimes/{name}/driver": ("contract", "jobs", f"runtimes.{name}", *REGISTRY, *COMMON, *DRIVER_SEES)

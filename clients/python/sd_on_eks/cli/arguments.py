@@ -60,6 +60,8 @@ def parser() -> argparse.ArgumentParser:
     copy.add_argument("jobs", nargs="+", metavar="job")
     copy.add_argument("folder")
 
+    add("runtimes", commands.runtimes, "list the runtimes, and how busy they are")
+
     key = add("key", commands.key, "say where the API is, and where the key for it comes from")
     key.add_argument("--save", action="store_true", help="save both in ~/.config, for you alone to read")
     key.add_argument("--url", help="the URL to save; the key is then asked for, or read from stdin")

@@ -126,6 +126,13 @@ def open_pictures(options: Namespace, screen: Screen) -> bool:
     return True
 
 
+def runtimes(_: Namespace, screen: Screen) -> bool:
+    """List the runtimes."""
+    with Client() as sd:
+        screen.runtimes(sd.runtimes())
+    return True
+
+
 def key(options: Namespace, screen: Screen) -> bool:
     """Say where the API is and where its key comes from; save both."""
     if options.url:

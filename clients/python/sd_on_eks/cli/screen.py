@@ -16,7 +16,7 @@ from rich.progress import Progress as Bars
 from rich.table import Table
 
 from sd_on_eks.events import Event
-from sd_on_eks.models import Job, LogLine, Output, Progress, QueuePlace, StateChange
+from sd_on_eks.models import Job, LogLine, Output, Progress, QueuePlace, Runtime, StateChange
 
 _COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _MINUTE_S = 60
@@ -58,6 +58,22 @@ class Screen:
                 self.data(job)
         else:
             self.table(("JOB", "STATE", "RUNTIME", "TYPE", "TASK", "AGE", "SECONDS"), map(_row, jobs))
+
+    def runtimes(self, runtimes: Iterable[Runtime]) -> None:
+        """Write runtimes as a table."""
+        if self.as_json:
+            for runtime in runtimes:
+                self.data(runtime)
+            return
+        rows = (
+            (
+                *(one.name, one.type, ", ".join(one.task_types)),
+                *(">1000" if one.queued is None else str(one.queued), str(one.running), str(one.ready_servers)),
+                *("" if seconds is None else f"{seconds:.1f}" for seconds in (one.seconds_a_job, one.eta_s)),
+            )
+            for one in runtimes
+        )
+        self.table(("RUNTIME", "TYPE", "TASK TYPES", "QUEUED", "RUNNING", "SERVERS", "S/JOB", "BEGINS IN"), rows)
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         """Write a table; where no terminal is, with tabs."""

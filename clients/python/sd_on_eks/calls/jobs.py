@@ -1,43 +1,22 @@
-"""The calls of the API, each as the steps of which both clients make a method."""
+"""Jobs and batches of them: submit, get, list, cancel, retry."""
 
 from __future__ import annotations
 
-import functools
-import mimetypes
-import tempfile
 import time
 import uuid
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from pathlib import Path, PurePosixPath
 from typing import Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote
 
 import httpx
 
 from sd_on_eks.errors import JobFailed, WaitTimeout
-from sd_on_eks.models import (
-    Checked,
-    DeliveryList,
-    Job,
-    JobPage,
-    KeptRequest,
-    Output,
-    SentFile,
-    WebhookDelivery,
-    WebhookSecret,
-)
-from sd_on_eks.steps import ANSWER_TIMEOUT_S, Do, Emit, Flow, Send, Stream
+from sd_on_eks.models import Batch, Checked, Job, JobPage, KeptRequest, SubmittedBatch
+from sd_on_eks.steps import ANSWER_TIMEOUT_S, Emit, Flow, Send, Stream
 
 LONG_POLL_S = 20.0
 """Behind API Gateway 25 at the most."""
-_TRANSFER_TIMEOUT_S = 60.0
-_FORM_BYTES = 3_000_000
-"""Lambda takes up to 6 MB, of which encoding needs a part."""
-
-
-# Jobs
 
 
 def submit(
@@ -235,140 +214,30 @@ def request(job: str | Job) -> Flow[KeptRequest]:
     return KeptRequest.model_validate_json(response.content)
 
 
-# Outputs
-
-
-def download(output: Output | str) -> Flow[bytes]:
-    """Get an output's bytes, or those behind its URL, while that is valid."""
-    response = yield from _fetched(output if isinstance(output, str) else output.url)
-    return response.content
-
-
-def save(job: str | Job, folder: str | Path = ".") -> Flow[list[Path]]:
-    """Save the pictures and files of a job in a folder, which is made if it is not there.
-
-    Each file appears whole under its name in S3, which no other job has, in place of one of that name.
-
-    Returns:
-        The files, in the order of the job's images and files.
-
-    Raises:
-        JobFailed: It has none, and never will.
-        NotFound: There is no such job of yours.
-    """
-    found = yield from get(job)
-    if found.has_ended and not found.succeeded:
-        raise JobFailed(found)
-    paths = []
-    for number, output in enumerate(found.outputs, start=1):
-        response = yield from _fetched(f"{job_path(found)}/outputs/{number}")
-        path = Path(folder) / _name_of(output, f"{found.job}-{number}")
-        yield Do(functools.partial(_write, path, response.content))
-        paths.append(path)
-    return paths
-
-
-def save_preview(job: str | Job, folder: str | Path = ".") -> Flow[Path]:
-    """Save the latest picture of a job that runs as ``JOB-preview``, in place of the one before.
-
-    Raises:
-        NotFound: There is none: its request did not ask for previews, its model server has none, or it has ended.
-    """
-    response = yield from _fetched(f"{job_path(job)}/preview")
-    suffix = mimetypes.guess_extension(response.headers.get("content-type", "")) or ".png"
-    path = Path(folder) / f"{_id(job)}-preview{suffix}"
-    yield Do(functools.partial(_write, path, response.content))
-    return path
-
-
-# Files
-
-
-def upload(file: str | Path | bytes, *, name: str | None = None) -> Flow[SentFile]:
-    """Send a file, such as a picture to draw from, whose ``s3`` link then stands in a job's content.
+def submit_batch(requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Flow[SubmittedBatch]:
+    """Submit up to 100 jobs, each of which is accepted or rejected by itself.
 
     Args:
-        file: Its path, or its bytes.
-        name: Its name; needed for bytes.
-    """
-    data: bytes = file if isinstance(file, bytes) else (yield Do(Path(file).read_bytes))
-    name = name or (Path(file).name if not isinstance(file, bytes) else "file")
-    content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
-    if len(data) <= _FORM_BYTES:
-        response = yield Send("POST", "/files", files={"file": (name, data, content_type)})
-        return SentFile.model_validate_json(response.content)
-    asked = {"name": name, "content_type": content_type, "size": len(data)}
-    response = yield Send("POST", "/files", json=asked)
-    stored = SentFile.model_validate_json(response.content)
-    if stored.upload is not None:
-        there = stored.upload
-        yield Send(there.method, there.url, content=data, headers=there.headers, timeout_s=_TRANSFER_TIMEOUT_S)
-    return stored
-
-
-# Webhooks
-
-
-def webhook_secret() -> Flow[WebhookSecret]:
-    """Get the secret with which ``verify_webhook`` makes sure of your webhooks."""
-    response = yield Send("GET", "/webhooks/secret")
-    return WebhookSecret.model_validate_json(response.content)
-
-
-def rotate_webhook_secret() -> Flow[WebhookSecret]:
-    """Change the secret. For a day webhooks are signed with both, the old one and the new one.
+        requests: The arguments of ``submit`` for each job.
+        idempotency_key: As of ``submit``.
 
     Raises:
-        Conflict: It was changed less than a day ago.
+        InvalidRequest: There are none, or more than 100.
     """
-    response = yield Send("POST", "/webhooks/secret/rotate", json={}, is_repeatable=False)
-    return WebhookSecret.model_validate_json(response.content)
+    body = {"jobs": [dict(request) for request in requests]}
+    response = yield Send("POST", "/batches", json=body, headers=_once(idempotency_key))
+    return SubmittedBatch.model_validate_json(response.content)
 
 
-def deliveries(job: str | Job) -> Flow[list[WebhookDelivery]]:
-    """List what became of a job's webhooks: the latest of each kind of event, for seven days."""
-    response = yield Send("GET", "/webhooks/deliveries", params={"job": _id(job)})
-    return DeliveryList.model_validate_json(response.content).deliveries
-
-
-def replay(delivery: str | WebhookDelivery) -> Flow[None]:
-    """Send a webhook again, with the id that it had.
+def batch(batch: str | SubmittedBatch) -> Flow[Batch]:
+    """Get how far the jobs of a batch are.
 
     Raises:
-        NotFound: There is no such delivery of yours that can be repeated.
+        NotFound: There is no such batch of yours.
     """
-    which = delivery if isinstance(delivery, str) else delivery.id
-    yield Send("POST", f"/webhooks/deliveries/{quote(which, safe='')}/replay", json={}, is_repeatable=False)
-
-
-def _fetched(place: str) -> Flow[httpx.Response]:
-    response: httpx.Response = yield Send("GET", place, timeout_s=_TRANSFER_TIMEOUT_S)
-    # Followed by hand: httpx would take the key along to S3.
-    if response.has_redirect_location:
-        there = urljoin(str(response.url), response.headers["location"])
-        response = yield Send("GET", there, timeout_s=_TRANSFER_TIMEOUT_S)
-    return response
-
-
-def _name_of(output: Output, otherwise: str) -> str:
-    """A file name of the platform's making, which leads nowhere else."""
-    name = PurePosixPath(urlsplit(output.s3).path).name
-    return name if name.strip(".") else f"{otherwise}{mimetypes.guess_extension(output.content_type or '') or ''}"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as draft:
-        try:
-            draft.write(content)
-            draft.close()
-            Path(draft.name).chmod(0o644)
-            Path(draft.name).replace(path)
-        except BaseException:
-            with suppress(OSError):
-                Path(draft.name).unlink()
-            raise
+    which = batch if isinstance(batch, str) else batch.batch or ""
+    response = yield Send("GET", f"/batches/{quote(which, safe='')}")
+    return Batch.model_validate_json(response.content)
 
 
 def _job(response: httpx.Response) -> Job:
@@ -377,10 +246,11 @@ def _job(response: httpx.Response) -> Job:
 
 def job_path(job: str | Job) -> str:
     """Where a job is, after ``/v1``."""
-    return f"/jobs/{quote(_id(job), safe='')}"
+    return f"/jobs/{quote(job_id(job), safe='')}"
 
 
-def _id(job: str | Job) -> str:
+def job_id(job: str | Job) -> str:
+    """A job's id."""
     return job if isinstance(job, str) else job.job
 
 
