@@ -36,7 +36,8 @@ class Door:
         rows += [{"key": key, "id": key, "role": "user", **budget} for key, budget in BUDGETS.items()]
         keys.write_text(json.dumps(rows))
         environment |= {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
-        self.signing_secret = environment["SIGNING_SECRET"] = SIGNING_SECRET
+        self.signing_secret = SIGNING_SECRET
+        environment = {"SIGNING_SECRET": SIGNING_SECRET, **environment}
         process = rig.add_child(*module, *address, **environment)
         process.start()
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")

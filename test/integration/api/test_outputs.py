@@ -147,3 +147,14 @@ def test_a_preview_is_shown_while_its_job_runs_and_never_cached(api):
         assert followed(answer).content == INPUT_PNG
     api.rig.update(commands.complete(job, "token", "succeeded", now_s=time.time(), attempts=1))
     assert api.call("GET", f"/jobs/{job}/preview").status_code == 404
+
+
+def test_links_are_signed_with_the_root_secret_that_secrets_manager_has(kit, make_api):
+    with kit.rig("sdwebui") as rig:
+        secret = "a root secret that is long enough"
+        name = f"root-{rig.name}"
+        arn = rig.aws.client("secretsmanager").create_secret(Name=name, SecretString=secret)["ARN"]
+        api = make_api(rig, "api.asgi", SIGNING_SECRET="", SIGNING_SECRET_ARN=arn)
+        link = OutputLink(key="output/a.png", content_type="image/png", name="a.png", expires_s=2**40)
+        for root, status in ((secret, 303), (SIGNING_SECRET, 403)):
+            assert bare_get(f"{api.url}/outputs/{output_token(root, link)}/a.png").status_code == status
