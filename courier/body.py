@@ -30,6 +30,13 @@ class WebhookImage(_BodyPart):
     """What the model server called it."""
 
 
+class WebhookManifest(_BodyPart):
+    """The list of all results of a job, with the parameters they were made with, as JSON in the output bucket."""
+
+    s3: str
+    """Its s3:// link."""
+
+
 class WebhookProgress(_BodyPart):
     """How far a running job is; null for what its model server does not say."""
 
@@ -57,8 +64,7 @@ class WebhookJob(_BodyPart):
     progress: WebhookProgress | None
     images: tuple[WebhookImage, ...]
     """The first 100; the manifest has all."""
-    manifest: str | None
-    """s3:// link of the manifest."""
+    manifest: WebhookManifest | None
     error: JobError | None
     context: Any
     """The caller's own JSON."""
@@ -95,7 +101,7 @@ def _job(job: Job, bucket: str) -> WebhookJob:
         ended_at=None if job.ended_s is None else _time(job.ended_s),
         progress=progress if any(value is not None for _, value in progress) else None,
         images=tuple(_images(job, bucket)),
-        manifest=s3_url(bucket, job.names.answer_key) if job.has_manifest else None,
+        manifest=WebhookManifest(s3=s3_url(bucket, job.names.answer_key)) if job.has_manifest else None,
         error=job.error,
         context=job.context,
     )

@@ -57,3 +57,4 @@ def test_every_example_of_the_document_is_accepted(kit, make_api, runtime_type):
         for method, path, name, value in examples:
             answer = api.call(method, api.door.base + path.replace("{job}", ended), value)
             assert answer.status_code < 300, f"{method} {path} {name}: {answer.text}"
+            assert all(one["job"] for one in answer.json().get("answers", ())), answer.text

@@ -36,7 +36,7 @@ def test_a_receiver_gets_the_whole_job_once_it_has_ended_and_the_reference_libra
     assert (data["runtime"], data["type"], data["error"]) == (world.name, "text-to-image", None)
     facts = {"content_type": "image/png", "width": 64, "height": 32, "bytes": 9, "seed": 7, "name": "x.png"}
     assert data["images"] == [{"s3": job.notice("out").image_url[0], **facts}]
-    assert data["manifest"] == job.notice("out").output_url
+    assert data["manifest"] == {"s3": job.notice("out").output_url}
     assert body["timestamp"] == data["ended_at"]
     assert body["timestamp"].endswith("Z")
     assert "secret words" not in webhook.body.decode()  # the prompt
