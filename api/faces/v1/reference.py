@@ -14,7 +14,7 @@ ROUTES = Routes()
 _DOCUMENT = "api.faces.v1.openapi:document"
 """Loaded when somebody asks for it: no other request needs to wait for it."""
 _PAGE = Path(__file__).with_name("docs.html")
-_CACHED = {"Cache-Control": "public, max-age=300"}
+_CACHED = {"Cache-Control": "private, max-age=300"}
 
 
 @ROUTES.add("GET", "/openapi.json", answers={200: JSON}, is_public=True)
