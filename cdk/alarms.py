@@ -167,6 +167,20 @@ class Alarms(Construct):
                 function.metric_throttles(**sums),
                 periods=3,
             )
+        # Errors of the functions that answer show as 5xx above; these are behind such an answer, or behind none.
+        lasting = {"api-authorizer-errors": (flow.door.functions.authorizer, "finds API keys")}
+        if flow.courier is not None:
+            lasting["courier-changes-errors"] = (flow.courier.changes, "reads the changes of jobs for webhooks")
+            self._alarm(
+                "courier-dead",
+                "Undelivered webhooks",
+                "Webhooks that no receiver has accepted wait in the courier's dead queue.",
+                waiting(flow.courier.dead, "Maximum", period=_PERIOD),
+            )
+        for name, (function, does) in lasting.items():
+            self._alarm(
+                name, "API errors", f"The function that {does} fails.", function.metric_errors(**sums), periods=3
+            )
         # Lambda publishes a function's metrics only when it is called, so missing data means that it was not.
         self._alarm(
             "reaper-still",

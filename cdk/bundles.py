@@ -25,27 +25,36 @@ PYTHON = "3.14"
 PLATFORM = ("--platform", "manylinux2014_aarch64", "--implementation", "cp", "--python-version", PYTHON)
 """pip's options for Lambda's processor and Python."""
 
-Package = Literal["api", "keeper"]
+Package = Literal["api", "courier", "keeper"]
 
 _ROOT = Path(__file__).resolve().parent.parent
-_LOCK = _ROOT / "requirements" / "api.txt"
+_LOCKS = {
+    name: _ROOT / "requirements" / f"{lock}.txt"
+    for name, lock in {"api": "api", "courier": "courier", "keeper": "api"}.items()
+}
+"""The libraries of each bundle."""
 _CACHE = _ROOT / ".local" / "lambda"
 _CARRIED = {
     "api": (
         "contract/*.py",
         "jobs/*.py",
+        "courier/*.py",
         "runtimes/[!_]*.py",
         "runtimes/__init__.py",
         "runtimes/*/*.py",
         "runtimes/*/samples/first.json",
         "api/**/*.py",
         "api/**/*.html",
+        "api/stream_wrapper",
     ),
+    "courier": ("contract/*.py", "egress/*.py", "jobs/*.py", "courier/*.py"),
     "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
 }
 """Our modules in each bundle, and what they read."""
+_PROGRAMS = frozenset({"api/stream_wrapper"})
+"""What of them Lambda starts itself."""
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo")
-_SERVICES = ("dynamodb", "s3", "sns", "sqs")
+_SERVICES = ("dynamodb", "s3", "secretsmanager", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
 _TASK_FOLDER = "/var/task"
 """Where Lambda puts a bundle; tracebacks name it."""
@@ -86,7 +95,7 @@ def stage(
     }
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    libraries = _libraries(cache, platform)
+    libraries = _libraries(_LOCKS[package], cache, platform)
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -94,27 +103,29 @@ def stage(
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(content)
+            if name in _PROGRAMS:
+                target.chmod(0o755)
         if compiler is not None:
             compile_all(compiler, folder)
 
     return _made_once(cache / f"{package}-{_digest(own, libraries.name, 'compiled' if compiler else '')}", fill)
 
 
-def _libraries(cache: Path, platform: tuple[str, ...]) -> Path:
-    """A folder with the locked libraries, for all bundles."""
+def _libraries(lock: Path, cache: Path, platform: tuple[str, ...]) -> Path:
+    """A folder with the libraries of a lock, for all bundles that need them."""
 
     def fill(folder: Path) -> None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
-        locked = ["--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", str(_LOCK)]
+        locked = ["--require-hashes", "--no-deps", "--only-binary=:all:", "--requirement", str(lock)]
         run = _run([*pip, *locked, *platform, "--target", str(folder)])
         if run.returncode:
-            raise BundleError(f"pip could not install {_LOCK.name} for Lambda:\n{run.stderr.strip()}")
+            raise BundleError(f"pip could not install {lock.name} for Lambda:\n{run.stderr.strip()}")
         services = [path for path in folder.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
         for path in (*services, *(path for pattern in _NEEDLESS for path in folder.glob(pattern))):
             shutil.rmtree(path)
 
     settings = (*platform, *_NEEDLESS, *_SERVICES)
-    return _made_once(cache / f"libraries-{_digest({'lock': _LOCK.read_bytes()}, *settings)}", fill)
+    return _made_once(cache / f"libraries-{_digest({'lock': lock.read_bytes()}, *settings)}", fill)
 
 
 def compile_all(compiler: str, folder: Path) -> None:

@@ -180,7 +180,16 @@ def _door(flow: TaskFlow) -> list[cloudwatch.IWidget]:
 
 
 def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
-    functions = {"door": flow.door.function, "returned": flow.keeper.returned, "reaper": flow.keeper.reaper}
+    api, keeper = flow.door.functions, flow.keeper
+    functions = {
+        "door": api.door,
+        "events": api.stream,
+        "authorizer": api.authorizer,
+        "returned": keeper.returned,
+        "reaper": keeper.reaper,
+    }
+    if flow.courier is not None:
+        functions |= {"webhooks": flow.courier.deliver, "changes": flow.courier.changes}
     return _graphs(
         (
             "Functions: errors and throttles",

@@ -1,27 +1,27 @@
-"""The API: API Gateway with keys and a throttle, and the door's function behind it."""
+"""The API: API Gateway with keys and a throttle, and the functions behind it."""
 
 import json
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aws_cdk import Aws, Duration, RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_sns as sns
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk.bundles import lambda_code
-from cdk.context import Context, allow
+from cdk.api_functions import ApiFunctions
+from cdk.context import Context
 from cdk.escape_hatches import resource_of
+from cdk.messaging import Messaging
 from cdk.nag import acknowledge, acknowledge_managed_policy
-from cdk.python_function import PythonFunction
-from cdk.storage import Kept, acknowledge_task_objects
+from cdk.storage import Kept
 from cdk.web_acl import WebAcl
 from configuration import gateway
-from configuration.api import Throttle
-from configuration.gateway import INTEGRATION_TIMEOUT_S
-from contract.objects import TASKS_PREFIX
+from configuration.api import DEFAULT_KEY, ApiKey
+from configuration.gateway import STREAM_TIMEOUT_S
+from contract.binary_media import BINARY_MEDIA_TYPES
 
-# A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
-_MEMORY_MIB = 1024
 _TLS_POLICY = "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09"
 """TLS 1.2 and 1.3 with forward secrecy (API Gateway's guide, "Supported security policies")."""
 _ACCESS_LOG = {
@@ -43,6 +43,7 @@ _ACCESS_LOG = {
 break the JSON."""
 _GATEWAY_ERRORS = {
     "INVALID_API_KEY": gateway.UNAUTHORIZED,
+    "ACCESS_DENIED": gateway.UNAUTHORIZED,
     "THROTTLED": gateway.THROTTLED,
     "QUOTA_EXCEEDED": gateway.QUOTA_EXCEEDED,
     "REQUEST_TOO_LARGE": gateway.TOO_LARGE,
@@ -57,8 +58,21 @@ _GATEWAY_ERRORS = {
 status."""
 
 
+_KEYED = (
+    *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
+    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", "/v1/jobs/{job}/events"),
+)
+"""Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
+_EVENTS = "/v1/jobs/{job}/events"
+_PUBLIC = ("/v1/outputs/{proxy+}", "/v1/openapi.json", "/v1/docs")
+"""Paths that need no key: links that carry a signature, and the description of the API."""
+
+
 class FrontDoorApi(Construct):
     """A REST API that sends every path and method to the door's function, which produces its own error answers.
+
+    The authorizer names the key that a request carries in one header or another, and API Gateway holds it to the usage
+    plan. Only the events of a job go to a function of their own, whose answer is streamed.
 
     API Gateway writes access logs only where the account has a role for that, one in each region for all APIs. It is
     set here to a role with AWS's own policy for that purpose. Both stay when the platform is removed: other APIs may
@@ -66,46 +80,38 @@ class FrontDoorApi(Construct):
 
     Attributes:
         url: The API's base URL, stage and a slash at its end.
+        functions: What answers.
+        key_ids: The ids of the keys by their names.
         get_api_key_command: The command that prints the first key, for an operator who may read it.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context, kept: Kept, tasks: sns.ITopic) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        context: Context,
+        kept: Kept,
+        messaging: Messaging,
+        webhooks: sqs.IQueue | None,
+    ) -> None:
         super().__init__(scope, construct_id)
-        settings, table, bucket = context.config.apigw, kept.table, kept.bucket
-        # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
-        on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem", "dynamodb:GetItem"]
-        handler = PythonFunction(
-            self,
-            "Handler",
-            context=context,
-            description="Checks requests and publishes them as tasks",
-            grants=[
-                allow(on_jobs, [table.table_arn]),
-                allow(["sns:Publish"], [tasks.topic_arn]),
-                allow(["s3:PutObject"], [bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
-                *context.key_statements("dynamodb", "s3", "sns"),
-            ],
-            code=lambda_code("api", context.config.catalog),
-            handler="api.handlers.handler",
-            environment={
-                "TASK_TOPIC_ARN": tasks.topic_arn,
-                "OUTPUT_BUCKET": bucket.bucket_name,
-                "JOBS_TABLE": table.table_name,
-            },
-            timeout=Duration.seconds(INTEGRATION_TIMEOUT_S - 1),
-            memory_size=_MEMORY_MIB,
+        self._settings, self._stack_name = context.config.apigw, context.name
+        self.functions = ApiFunctions(
+            self, "Functions", context=context, kept=kept, messaging=messaging, webhooks=webhooks
         )
-        acknowledge_task_objects(handler.role)
-        self.function = handler.function
         self.api = self._api(context, context.log_group(self, "AccessLog"))
-        _answer_like_the_door(Construct(self, "Responses"), self.api)
-        if settings.waf:
+        self._add_methods()
+        _answer_like_the_door(Construct(self, "Responses"), self.api, has_cors=bool(self._settings.cors_origins))
+        if self._settings.waf:
             WebAcl(self, "Firewall", stage=self.api.deployment_stage)
-        self._acknowledge(with_waf=settings.waf)
-        key = self._key(settings.throttle)
+        self._acknowledge()
+        self.key_ids = self._keys()
+        self.functions.name_keys(_rights(self._settings.keys, self.key_ids))
         self.url = self.api.url
+        first = next(iter(self.key_ids.values()))
         self.get_api_key_command = (
-            f"aws apigateway get-api-keys --query 'items[?id==`{key.key_id}`].value' "
+            f"aws apigateway get-api-keys --query 'items[?id==`{first}`].value' "
             f"--include-values --output text --region {Aws.REGION}"
         )
 
@@ -117,10 +123,12 @@ class FrontDoorApi(Construct):
             rest_api_name=context.name,
             description="Takes tasks for the runtimes.",
             endpoint_types=[apigateway.EndpointType.REGIONAL],
+            api_key_source_type=apigateway.ApiKeySourceType.AUTHORIZER,
+            binary_media_types=list(BINARY_MEDIA_TYPES),
             cloud_watch_role=True,
             cloud_watch_role_removal_policy=RemovalPolicy.RETAIN,
             deploy_options=apigateway.StageOptions(
-                stage_name=context.config.apigw.stage_name,
+                stage_name=self._settings.stage_name,
                 access_log_destination=apigateway.LogGroupLogDestination(access_log),
                 access_log_format=apigateway.AccessLogFormat.custom(json.dumps(_ACCESS_LOG)),
                 # Execution logs would show requests, keys among them.
@@ -132,30 +140,68 @@ class FrontDoorApi(Construct):
         api.node.try_remove_child("Endpoint")  # an output that the stack names otherwise
         resource_of(api).add_property_override("SecurityPolicy", _TLS_POLICY)
         resource_of(api).add_property_override("EndpointAccessMode", "BASIC")
-        integration = apigateway.LambdaIntegration(self.function, allow_test_invoke=False)
-        for path in (api.root, api.root.add_resource("{proxy+}")):
-            path.add_method("ANY", integration, api_key_required=True)
         return api
 
-    def _key(self, throttle: Throttle) -> apigateway.IApiKey:
-        key = self.api.add_api_key("Key")
+    def _add_methods(self) -> None:
+        # One permission for all methods: a function's policy has room for 20 KB.
+        door = apigateway.LambdaIntegration(self.functions.door, scope_permission_to_method=False)
+        stream = apigateway.LambdaIntegration(
+            self.functions.stream,
+            scope_permission_to_method=False,
+            response_transfer_mode=apigateway.ResponseTransferMode.STREAM,
+            timeout=Duration.seconds(STREAM_TIMEOUT_S),
+        )
+        authorizer = apigateway.RequestAuthorizer(
+            self,
+            "Authorizer",
+            handler=self.functions.authorizer,
+            # A cached result is found by headers that each request must have, and a key comes in one of two.
+            identity_sources=[],
+            results_cache_ttl=Duration.seconds(0),
+        )
+        resource_of(authorizer).add_property_deletion_override("IdentitySource")  # CDK writes "" for none
+        keyed: dict[str, Any] = {"api_key_required": True, "authorizer": authorizer}
+        for path in _KEYED:
+            self.api.root.resource_for_path(path).add_method("ANY", door, **keyed)
+        self.api.root.resource_for_path(_EVENTS).add_method("GET", stream, **keyed)
+        for path in _PUBLIC:
+            self.api.root.resource_for_path(path).add_method("ANY", door)
+        for path in _KEYED if self._settings.cors_origins else ():
+            # A browser asks without a key whether a page may send one.
+            self.api.root.resource_for_path(path).add_method("OPTIONS", door)
+
+    def _keys(self) -> dict[str, str]:
+        """Make the keys, each held to the usage plan; give their ids by name."""
+        throttle = self._settings.throttle
         plan = self.api.add_usage_plan(
             "Plan",
             api_stages=[apigateway.UsagePlanPerApiStage(api=self.api, stage=self.api.deployment_stage)],
             throttle=apigateway.ThrottleSettings(rate_limit=throttle.rate_limit, burst_limit=throttle.burst_limit),
         )
-        plan.add_api_key(key)
-        return key
+        ids = {}
+        for entry in self._settings.keys:
+            # The functions know the keys, and the stage the functions, so that no key may refer to the stage. API
+            # Gateway replaces a key whose name changes, and the one of earlier releases has none.
+            if entry.name == DEFAULT_KEY:
+                key = apigateway.ApiKey(self.api, "Key")
+            else:
+                key = apigateway.ApiKey(self.api, f"Key-{entry.name}", api_key_name=f"{self._stack_name}-{entry.name}")
+            plan.add_api_key(key)
+            ids[entry.name] = key.key_id
+        return ids
 
-    def _acknowledge(self, *, with_waf: bool) -> None:
-        keys_suffice = "Every method requires an API key; callers are programs, and the operator hands out the keys."
+    def _acknowledge(self) -> None:
+        keys_suffice = (
+            "Every method requires an API key but those whose links carry a signature, that describe the API, or by "
+            "which browsers ask what they may send; callers are programs, and the operator hands out the keys."
+        )
         reasons = {
             "AwsSolutions-APIG2": "The door's function checks requests: it reports all errors at once.",
             "AwsSolutions-APIG4": keys_suffice,
             "AwsSolutions-COG4": keys_suffice,
             "AwsSolutions-APIG6": "Execution logs show headers, API keys among them; access logs are on.",
         }
-        if not with_waf:
+        if not self._settings.waf:
             reasons["AwsSolutions-APIG3"] = "The firewall costs by the month and by request; APIGW.waf switches it on."
         for rule, reason in reasons.items():
             acknowledge(self.api, rule, reason)
@@ -166,16 +212,30 @@ class FrontDoorApi(Construct):
         )
 
 
-def _answer_like_the_door(scope: Construct, api: apigateway.RestApi) -> None:
-    """Let API Gateway answer requests that never reach the handler in the shape of the door's own errors."""
+def _rights(keys: Sequence[ApiKey], ids: Mapping[str, str]) -> str:
+    """What each key may do, as JSON by its id, which is known only to CloudFormation."""
+    entries = (
+        f'"{ids[key.name]}":{json.dumps(key.model_dump(exclude_none=True), separators=(",", ":"))}' for key in keys
+    )
+    return f"{{{','.join(entries)}}}"
+
+
+def _answer_like_the_door(scope: Construct, api: apigateway.RestApi, *, has_cors: bool) -> None:
+    """Let API Gateway answer requests that never reach the handler in the shape of the door's own errors.
+
+    Where pages of other origins may call the API, any page may read these: they say nothing about anybody.
+    """
     for kind, error in _GATEWAY_ERRORS.items():
+        # API Gateway takes constants in quotes.
+        headers = {"Access-Control-Allow-Origin": "'*'", "Access-Control-Expose-Headers": "'*'"} if has_cors else {}
+        if error.retry_after_s is not None:
+            headers["Retry-After"] = f"'{error.retry_after_s}'"
         apigateway.GatewayResponse(
             scope,
             kind,
             rest_api=api,
             type=apigateway.ResponseType.of(kind),
             status_code=None if error.status is None else str(error.status),
-            # API Gateway takes a constant in quotes.
-            response_headers=None if error.retry_after_s is None else {"Retry-After": f"'{error.retry_after_s}'"},
+            response_headers=headers or None,
             templates={"application/json": json.dumps(error.body)},
         )

@@ -12,7 +12,7 @@ from cdk.bundles import lambda_code
 from cdk.context import Context, allow
 from cdk.messaging import Messaging
 from cdk.python_function import PythonFunction
-from cdk.storage import Kept, acknowledge_task_objects
+from cdk.storage import Kept, acknowledge_objects
 from contract.objects import TASKS_PREFIX
 from contract.queues import KEEPER_TIMEOUT_S
 from jobs.schema import DUE_INDEX
@@ -80,7 +80,7 @@ class KeeperFunctions(Construct):
             ],
             retry_attempts=0,
         )
-        acknowledge_task_objects(reaper.role)
+        acknowledge_objects(reaper.role, TASKS_PREFIX)
         self.reaper = reaper.function
         for runtime, its in messaging.queues.items():
             lambda_.EventSourceMapping(

@@ -73,6 +73,7 @@ class PlatformStack(Stack):
         outputs = {
             "FrontApiEndpoint": self._flow.door.url,
             "GetAPIKeyCommand": self._flow.door.get_api_key_command,
+            "APIKeys": " ".join(f"{name}={key_id}" for name, key_id in self._flow.door.key_ids.items()),
             "ConfigCommand": self._cluster.config_command,
             "ClusterName": context.name,
             "OutputS3Bucket": self._flow.bucket.bucket_name,

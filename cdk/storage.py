@@ -7,6 +7,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk.context import Context
@@ -20,7 +21,7 @@ from jobs.schema import DEFINITION, TTL_ATTRIBUTE
 
 BUCKET_ID = "OutputBucket"
 _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
-_INDEXES = "jobsIndexes"
+_PARTS = "jobsTable"
 """A value of CDK's context, which deploy/deploy.sh sets."""
 _DAY_S = 24 * 3600
 _PREVIEW_DAYS = 1
@@ -28,20 +29,23 @@ _PREVIEW_DAYS = 1
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """The jobs table and the output bucket."""
+    """The jobs table and the output bucket, and the root secret beside them."""
 
     table: dynamodb.ITable
     bucket: s3.IBucket
+    secret: secretsmanager.ISecret
 
 
 def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
     """Make the table of jobs, in the shape that its schema gives it; its logical id is the same in every release.
 
     CloudFormation adds one index to a table in each update (its guide, "AWS::DynamoDB::Table"), so an older table gets
-    them in several: the context value jobsIndexes names those that this update ends with. The stream comes with the
-    last one.
+    them in several: the context value jobsTable names those that this update ends with, and "stream" if there is one
+    already. A new stream comes with the last update.
     """
-    asked = scope.node.try_get_context(_INDEXES)
+    parts = scope.node.try_get_context(_PARTS)
+    # Webhooks alone read it.
+    has_stream = context.config.webhooks.enabled and (parts is None or "stream" in parts.split(","))
     table = dynamodb.Table(
         scope,
         "Table",
@@ -51,11 +55,11 @@ def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
         point_in_time_recovery_specification={"point_in_time_recovery_enabled": True},
         encryption=dynamodb.TableEncryption.CUSTOMER_MANAGED if context.key else None,
         encryption_key=context.key,
-        stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if has_stream(scope, context) else None,
+        stream=dynamodb.StreamViewType.NEW_AND_OLD_IMAGES if has_stream else None,
         removal_policy=RemovalPolicy.RETAIN,
     )
     for index in DEFINITION["GlobalSecondaryIndexes"]:
-        if asked is not None and index["IndexName"] not in asked.split(","):
+        if parts is not None and index["IndexName"] not in parts.split(","):
             continue
         table.add_global_secondary_index(
             index_name=index["IndexName"],
@@ -65,11 +69,6 @@ def jobs_table(scope: Construct, context: Context) -> dynamodb.Table:
         )
     fix_logical_id(table, "JobsTable")
     return table
-
-
-def has_stream(scope: Construct, context: Context) -> bool:
-    """Whether the table has a stream, which webhooks alone read."""
-    return context.config.webhooks.enabled and scope.node.try_get_context(_INDEXES) is None
 
 
 def _keys(schema: list[dict[str, str]]) -> dict[str, Any]:
@@ -116,13 +115,14 @@ def picture_bucket(scope: Construct, context: Context) -> s3.Bucket:
     return bucket
 
 
-def acknowledge_task_objects(role: iam.IRole) -> None:
-    """Tell cdk-nag why a role may reach every object under ``_tasks/``."""
-    acknowledge(
-        role,
-        f"AwsSolutions-IAM5[Resource::<{BUCKET_ID}.Arn>/{TASKS_PREFIX}*]",
-        "Objects there are named after jobs, which are not known beforehand; the prefix is the platform's own.",
-    )
+def acknowledge_objects(role: iam.IRole, *prefixes: str) -> None:
+    """Tell cdk-nag why a role may reach every object under prefixes; "" stands for the whole bucket."""
+    for prefix in prefixes:
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM5[Resource::<{BUCKET_ID}.Arn>/{prefix}*]",
+            "Objects are named after jobs and by callers, not known beforehand; the bucket is the platform's.",
+        )
 
 
 def _lifecycle(config: Config) -> list[s3.LifecycleRule]:

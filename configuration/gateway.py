@@ -7,6 +7,8 @@ MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 """Lambda takes no larger event, and API Gateway hands requests over as events."""
 INTEGRATION_TIMEOUT_S = 29
 """API Gateway waits no longer for the door."""
+STREAM_TIMEOUT_S = 15 * 60
+"""Neither API Gateway nor Lambda lets an answer that is streamed last longer."""
 
 
 @dataclass(frozen=True, slots=True)

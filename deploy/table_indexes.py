@@ -1,7 +1,8 @@
 """The indexes of a deployed jobs table, to which CloudFormation adds one in each update."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -17,6 +18,14 @@ _TABLE = "JobsTable"
 _INDEXES = tuple(str(index["IndexName"]) for index in DEFINITION["GlobalSecondaryIndexes"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _LiveTable:
+    """A table as it is: the state of each index by its name."""
+
+    indexes: Mapping[str, str]
+    has_stream: bool
+
+
 class TableIndexes:
     """The indexes of a stack's table. Calls raise botocore's errors."""
 
@@ -28,10 +37,10 @@ class TableIndexes:
     def missing(self) -> list[str]:
         """The indexes that an existing table lacks; none where there is no table yet."""
         live = self._live()
-        return [] if live is None else [name for name in _INDEXES if name not in live]
+        return [] if live is None else [name for name in _INDEXES if name not in live.indexes]
 
     def additions(self) -> Iterator[str]:
-        """For each update that adds an index: the indexes to end with, with commas between them.
+        """For each update that adds an index: CDK's context value that makes it do so.
 
         Waits before each, and at the end, until the table can be updated: DynamoDB fills an index for minutes, or hours
         if there are many jobs.
@@ -39,19 +48,25 @@ class TableIndexes:
         missing = self.missing
         for number, _ in enumerate(missing, start=1):
             self._wait()
-            yield ",".join(name for name in _INDEXES if name not in missing[number:])
+            parts = [name for name in _INDEXES if name not in missing[number:]]
+            live = self._live()
+            yield f"jobsTable={','.join([*parts, *(['stream'] if live and live.has_stream else [])])}"
         self._wait()
 
     def _wait(self) -> None:
         is_told = False
-        while filling := [name for name, status in (self._live() or {}).items() if status != "ACTIVE"]:
+        while filling := self._filling():
             if not is_told:
                 note(f"DynamoDB fills index {', '.join(filling)} of the jobs table; waiting for its end.")
                 is_told = True
             time.sleep(_POLL_S)
 
-    def _live(self) -> dict[str, str] | None:
-        """The state of each index; None if there is no table."""
+    def _filling(self) -> list[str]:
+        live = self._live()
+        return [] if live is None else [name for name, status in live.indexes.items() if status != "ACTIVE"]
+
+    def _live(self) -> _LiveTable | None:
+        """The table; None if there is none."""
         tables = self._stack.resources("AWS::DynamoDB::Table") if self._stack.status is not None else []
         name = next((one.get("PhysicalResourceId") for one in tables if one["LogicalResourceId"] == _TABLE), None)
         if not name:
@@ -62,4 +77,7 @@ class TableIndexes:
             if error_code(exc) == "ResourceNotFoundException":
                 return None
             raise
-        return {index["IndexName"]: index["IndexStatus"] for index in table.get("GlobalSecondaryIndexes", [])}
+        return _LiveTable(
+            indexes={index["IndexName"]: index["IndexStatus"] for index in table.get("GlobalSecondaryIndexes", [])},
+            has_stream=table.get("StreamSpecification", {}).get("StreamEnabled", False),
+        )

@@ -112,7 +112,7 @@ def left_out(month: Month) -> list[Row]:
         Row("Data out", "GB", loaded, month.gib(150), 0.09),
         Row("CloudWatch", "metric, month", metrics, 20 * runtimes if gpu_hours else 0, 0.30),
         Row("CloudWatch", "million observations", insights, observations, 0.21),
-        Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 7", 9 * runtimes + 7, 0.10),
+        Row("CloudWatch", "metric of an alarm, month", "runtimes * 9 + 10", 9 * runtimes + 10, 0.10),
         Row("CloudWatch", "dashboard, month", "1", 1, 3.00),
         Row("CloudWatch", "GB of logs", "images * 8 KB", month.gib(8), 0.50),
         Row("CloudWatch", "GB of logs", "control plane 10 GB, flows of the network 3 GB", 13, 0.50),

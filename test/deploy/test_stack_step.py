@@ -54,12 +54,14 @@ def test_the_next_run_goes_on_after_a_failure_unless_a_state_cannot_be_updated(
     assert ("cdk deploy" in inside.calls.read_text()) == (way_out is None)
 
 
-def table_with(*indexes):
+def table_with(*indexes, stream=None):
     """A jobs table that has some of the indexes, as a resource of a stack."""
     parts = [index for index in DEFINITION["GlobalSecondaryIndexes"] if index["IndexName"] in indexes]
     used = {key["AttributeName"] for index in parts for key in index["KeySchema"]} | {KEY}
     attributes = [one for one in DEFINITION["AttributeDefinitions"] if one["AttributeName"] in used]
     properties = {**DEFINITION, "AttributeDefinitions": attributes, "GlobalSecondaryIndexes": parts}
+    if stream is not None:
+        properties["StreamSpecification"] = {"StreamViewType": stream}
     return {"JobsTable": {"Type": "AWS::DynamoDB::Table", "Properties": properties}}
 
 
@@ -67,15 +69,17 @@ DEPLOY = "cdk deploy --no-rollback --require-approval never"
 
 
 @pytest.mark.parametrize(
-    ("live", "updates"),
+    ("live", "stream", "updates"),
     [
-        (["due"], [" -c jobsIndexes=due,queue", " -c jobsIndexes=due,queue,tenant", ""]),
-        (["due", "tenant"], [" -c jobsIndexes=due,queue,tenant", ""]),
-        (["due", "queue", "tenant"], [""]),
+        (["due"], None, [" -c jobsTable=due,queue", " -c jobsTable=due,queue,tenant", ""]),
+        (["due", "tenant"], "NEW_AND_OLD_IMAGES", [" -c jobsTable=due,queue,tenant,stream", ""]),
+        (["due", "queue", "tenant"], None, [""]),
     ],
 )
-def test_an_older_table_gets_one_index_in_each_update_as_the_plan_says(inside, deployment, world, live, updates):
-    world.stack(table_with(*live))
+def test_an_older_table_gets_one_index_in_each_update_as_the_plan_says(
+    inside, deployment, world, *, live, stream, updates
+):
+    world.stack(table_with(*live, stream=stream))
     plan = step.plan(deployment())
     assert (f"{len(updates) - 1} updates that each add an index" in plan) == (len(updates) > 1)
     step.run(deployment())

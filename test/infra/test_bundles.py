@@ -26,6 +26,9 @@ ENVIRONMENT = {
     "OUTPUT_BUCKET": "b",
     "JOBS_TABLE": "t",
     "START_TIMEOUT_S": "1",
+    "SIGNING_SECRET": "secret",
+    "COURIER_QUEUE_URL": "http://127.0.0.1:9/queue",
+    "COURIER_DEAD_QUEUE_URL": "http://127.0.0.1:9/dead",
 }
 
 
@@ -67,17 +70,40 @@ def test_the_doors_bundle_describes_its_api(path, expected):
     assert expected in ran.stdout, ran.stderr
 
 
-def test_the_keepers_bundle_is_all_that_it_needs():
-    ran = run_in(bundle("keeper"), "from keeper.handlers import exhausted_handler, reaper_handler")
+def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):
+    python, folder = tmp_path / "python", bundle(compiler=sys.executable)
+    python.write_text('#!/bin/sh\necho "$PWD" "$@"\n')
+    python.chmod(0o755)
+    program, its_own_loop = folder / "api" / "stream_wrapper", "/var/runtime/bootstrap.py"
+    ran = subprocess.run(
+        [program, python, its_own_loop],
+        env={"LAMBDA_TASK_ROOT": str(folder)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert ran.stdout == f"{folder} -m api.stream_handler\n"
+
+
+@pytest.mark.parametrize(
+    ("package", "handlers"),
+    [
+        ("api", "from api.authorizer import handler; from api.stream_handler import main"),
+        ("courier", "from courier.handlers import queue_handler, stream_handler"),
+        ("keeper", "from keeper.handlers import exhausted_handler, reaper_handler"),
+    ],
+)
+def test_a_bundle_is_all_that_its_handlers_need(package, handlers):
+    ran = run_in(bundle(package), handlers)
     assert ran.returncode == 0, ran.stderr
 
 
 def test_a_bundle_holds_our_modules_and_binaries_for_its_handlers_and_platform_alone(stack):
-    held = {package: files(bundle(package, platform=bundles.PLATFORM)) for package in ("api", "keeper")}
+    held = {package: files(bundle(package, platform=bundles.PLATFORM)) for package in ("api", "courier", "keeper")}
     folders = {path.partition("/")[0] for path in held["api"]}
     assert {"api", "contract", "jobs", "runtimes", "runtimes.json"} <= folders
     assert not {"keeper", "queue_agent", "local", "test", "cdk", "configuration"} & folders
-    assert "runtimes.json" not in held["keeper"]
+    assert not [package for package in ("courier", "keeper") if "runtimes.json" in held[package]]
     for paths in held.values():
         needless = ("configuration/", "yaml/", "bin/")
         assert not [path for path in paths if path.startswith(needless) or path.endswith(".pyc")]
@@ -91,7 +117,7 @@ def test_a_bundle_holds_our_modules_and_binaries_for_its_handlers_and_platform_a
 def test_a_bundle_is_used_again_until_its_content_changes_wherever_it_is_made(tmp_path, monkeypatch):
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    monkeypatch.setattr(bundles, "_libraries", lambda cache, platform: libraries)
+    monkeypatch.setattr(bundles, "_libraries", lambda lock, cache, platform: libraries)
     first, second = (bundle(cache=tmp_path / name) for name in ("one", "other"))
     assert first.name == second.name
     assert files(first) == files(second)
@@ -100,7 +126,7 @@ def test_a_bundle_is_used_again_until_its_content_changes_wherever_it_is_made(tm
     assert bundle(cache=tmp_path, compiler=sys.executable).name != first.name
     assert bundle(cache=tmp_path, catalog=RuntimeCatalog(list(CATALOG)[1:])).name != first.name
     changed = tmp_path / "source"
-    for folder in ("api", "contract", "jobs", "runtimes"):
+    for folder in ("api", "contract", "courier", "jobs", "runtimes"):
         shutil.copytree(folder, changed / folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(bundles, "_ROOT", changed)
     assert bundle(cache=tmp_path).name == first.name
@@ -157,7 +183,7 @@ def test_a_release_of_lambdas_python_compiles_and_no_other(tmp_path, monkeypatch
 )
 def test_what_pip_or_the_compiler_refuses_is_told_and_leaves_no_bundle(tmp_path, monkeypatch, lock, compiler, said):
     (tmp_path / "lock.txt").write_text(f"{lock}\n")
-    monkeypatch.setattr(bundles, "_LOCK", tmp_path / "lock.txt")
+    monkeypatch.setattr(bundles, "_LOCKS", {"api": tmp_path / "lock.txt"})
     with pytest.raises(BundleError, match=said):
         bundle(cache=tmp_path / "cache", compiler=compiler)
     assert not list((tmp_path / "cache").glob("api-*"))

@@ -12,8 +12,16 @@ from infrakit.stacks import config_of
 from api.errors import error_body
 from cdk.context import Context
 from cdk.storage import jobs_table
+from cdk.task_flow import TaskFlow
 from deploy.verify import target
 from jobs.schema import DEFINITION, KEY, TTL_ATTRIBUTE
+
+KEYS = {
+    "TasksDoorApiKeystudioDE32C0D2": "studio",
+    "TasksDoorApiKeyops1D428049A": "ops-1",
+    "TasksDoorApiKey431C8D40": "default",
+}
+"""The names of the keys by their logical ids."""
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +53,46 @@ def test_the_url_ends_with_a_slash_and_the_command_prints_the_key_that_the_usage
     assert target._KEY_ID.search(command.replace(key, "abc123")).group(1) == "abc123"
 
 
+def test_functions_and_operators_are_told_each_key_with_what_it_may_do(configured):
+    keys = {key: f"${{{name}}}" for name, key in KEYS.items()}
+    assert configured.outputs["APIKeys"]["Value"] == " ".join(
+        f"{name}={keys[name]}" for name in ("studio", "ops-1", "default")
+    )
+    for handler in ("api.handlers.handler", "api.stream_handler.main"):
+        _, function = configured.only("AWS::Lambda::Function", Handler=handler)
+        assert json.loads(function["Environment"]["Variables"]["API_KEYS"]) == {
+            keys["studio"]: {"name": "studio", "role": "user"},
+            keys["ops-1"]: {"name": "ops-1", "role": "admin"},
+            keys["default"]: {"name": "default", "role": "user", "jobs_per_day": 100, "queued_jobs": 9},
+        }
+
+
+def test_without_webhooks_there_is_no_courier_and_no_stream():
+    given = config_of()
+    config = given.model_copy(update={"webhooks": given.webhooks.model_copy(update={"enabled": False})})
+    stack = Stack(App(), "Part")
+    TaskFlow(stack, "Tasks", context=Context(config=config, key=None))
+    found = Template.from_stack(stack).to_json()["Resources"]
+    functions = [one["Properties"] for one in found.values() if one["Type"] == "AWS::Lambda::Function"]
+    assert len(functions) == 5
+    assert not [one for one in functions if one["Handler"].startswith("courier.")]
+    [door] = [one for one in functions if one["Handler"] == "api.handlers.handler"]
+    assert not door["Environment"]["Variables"]["COURIER_QUEUE_URL"]
+    assert "StreamSpecification" not in found["JobsTable"]["Properties"]
+
+
+def test_every_path_on_the_way_to_another_answers(stack):
+    """API Gateway has an answer of its own for a resource without methods, and never goes back to a greedy one."""
+    resources = stack.properties("AWS::ApiGateway::Resource")
+    with_methods = {one["ResourceId"] for one in stack.properties("AWS::ApiGateway::Method").values()}
+    assert resources
+    assert {f"${{{name}}}" for name in resources} <= with_methods
+    parents = {one["ParentId"] for name, one in resources.items()}
+    greedy = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{proxy+}"}
+    variable = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{job}"}
+    assert parents == greedy | variable
+
+
 def test_the_table_has_the_shape_that_door_agent_and_keeper_expect(stack):
     def by_name(definition):
         attributes = sorted(definition["AttributeDefinitions"], key=lambda one: one["AttributeName"])
@@ -60,10 +108,13 @@ def test_the_table_has_the_shape_that_door_agent_and_keeper_expect(stack):
     [
         ({}, True, ["due", "queue", "tenant"], True),
         ({}, False, ["due", "queue", "tenant"], False),
-        ({"jobsIndexes": "due,queue"}, True, ["due", "queue"], False),
+        ({"jobsTable": "due,queue"}, True, ["due", "queue"], False),
+        ({"jobsTable": "due,queue,stream"}, True, ["due", "queue"], True),
     ],
 )
-def test_an_update_that_adds_an_index_adds_no_other_and_no_stream(context, webhooks, indexes, has_stream):
+def test_an_update_that_adds_an_index_adds_no_other_and_leaves_the_stream_as_it_is(
+    context, webhooks, indexes, has_stream
+):
     given = config_of()
     config = given.model_copy(update={"webhooks": given.webhooks.model_copy(update={"enabled": webhooks})})
     stack = Stack(App(context=context), "Part")

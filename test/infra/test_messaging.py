@@ -36,12 +36,14 @@ def test_every_queue_is_named_and_timed_as_the_contract_says(stack, runtime, kin
 
 
 def test_each_runtime_that_takes_tasks_is_subscribed_by_its_own_filter_and_a_disabled_one_is_not(stack):
-    subscriptions = stack.properties("AWS::SNS::Subscription").values()
+    found = stack.properties("AWS::SNS::Subscription").values()
+    subscriptions = [one for one in found if one["TopicArn"] == "${TasksTopic}"]
     filters = {one["Endpoint"]: one["FilterPolicy"] for one in subscriptions}
     assert filters == {
         f"${{Queue{IDS[one.name]}.Arn}}": subscription_filter(one, CONFIG.catalog) for one in CONFIG.catalog
     }
-    assert all(one["TopicArn"] == "${TasksTopic}" for one in subscriptions)
+    [courier] = [one for one in found if one["TopicArn"] == "${NoticesTopic}"]
+    assert courier["Endpoint"].startswith("${TasksCourierQueue")
     assert not any(one.get("RawMessageDelivery") for one in subscriptions)
 
 

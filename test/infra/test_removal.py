@@ -105,7 +105,10 @@ def log(name):
         (("AWS::EKS::Cluster", {}), log("/aws/eks/sdoneksStack/cluster")),
         (add_on("amazon-cloudwatch-observability"), log("/aws/containerinsights/sdoneksStack/performance")),
         # A queue lets its topic in before it is subscribed; an account has a role for logs before a stage logs.
-        (("AWS::SNS::Subscription", {}), ("AWS::SQS::QueuePolicy", {"Queues": ["${Queuesdruntime}"]})),
+        (
+            ("AWS::SNS::Subscription", {"Endpoint": "${Queuesdruntime.Arn}"}),
+            ("AWS::SQS::QueuePolicy", {"Queues": ["${Queuesdruntime}"]}),
+        ),
         (("AWS::ApiGateway::Stage", {}), ("AWS::ApiGateway::Account", {})),
     ],
 )

@@ -1,17 +1,21 @@
 """What door, keeper and agent ask of AWS in one run, against what their roles grant: nothing more, and nothing less."""
 
 import json
+import secrets
 import time
+import urllib.request
 from pathlib import Path
 
 import pytest
-from infrakit.parts import AGENT, DOOR, REAPER, RETURNED, Door, handler_of, running_agent
+from infrakit.parts import AGENT, CHANGES, DELIVER, DOOR, REAPER, RETURNED, STREAM, Door, handler_of, running_agent
 from infrakit.policies import allowed, matches
 from infrakit.stacks import INPUTS, config_of, listed
 
 from contract.ids import new_job_id
-from contract.objects import content_key
+from contract.objects import WORKFLOWS_PREFIX, content_key
 from contract.task import Task
+from courier.delivery import Delivery
+from courier.log import read_log
 from jobs import commands
 from jobs.commands import LOST_MESSAGE_S
 from jobs.job import JobState
@@ -22,6 +26,9 @@ from test.kit.processes import wait_for
 CONFIG = config_of()
 OWNERS = {
     DOOR: "api.handlers.handler",
+    STREAM: "api.stream_handler.main",
+    DELIVER: "courier.handlers.queue_handler",
+    CHANGES: "courier.handlers.stream_handler",
     RETURNED: "keeper.handlers.exhausted_handler",
     REAPER: "keeper.handlers.reaper_handler",
     AGENT: "static",
@@ -32,6 +39,7 @@ UNUSED = {
     "logs:PutLogEvents": "Lambda writes the log itself",
     "xray:PutTraceSegments": "Lambda sends traces itself",
     "xray:PutTelemetryRecords": "Lambda sends traces itself",
+    "dynamodb:ListStreams": "Lambda asks for it when the event source is made",
     "s3:AbortMultipartUpload": "only when S3 fails in the middle of a large picture: test_objects of the agent",
 }
 """Why a role grants what its part does not use here."""
@@ -44,12 +52,41 @@ def run(deployed, tmp_path_factory):
     deployed.calls.clear()
     jobs = JobStore(deployed.client("dynamodb"), deployed.id_of("JobsTable"))
     door = Door(deployed, folder)
+    use_the_job_api(deployed, door)
+    keep_things(door)
     accepted = use_the_door(deployed, door)
     with running_agent(deployed, CONFIG.models_runtime[0], folder) as agent:
         let_the_agent_work(deployed, door, jobs, agent, accepted)
+        look_at_results(door, accepted)
+        webhook = {"url": "https://webhooks.invalid/", "events": ["started", "completed"]}
+        request = {"runtime": "static", "type": "text-to-image", "content": {"prompt": "p", "steps": 1}}
+        _, answer = door.post({**request, "webhook": webhook}, "/v1/jobs")
+        wait_for(lambda: jobs.get(answer["job"]).notified, lambda: agent.log)
+    deliver_webhooks(deployed, jobs, answer["job"])
+    [*_, last] = door.ask("GET", f"/v1/webhooks/deliveries?job={answer['job']}")[1]["deliveries"]
+    assert door.post(None, f"/v1/webhooks/deliveries/{last['id']}/replay")[0] == 202
     return_a_message(deployed, jobs)
     reap(deployed, jobs)
     return frozenset(deployed.calls)
+
+
+def use_the_job_api(deployed, door):
+    """Jobs in their queue: looked at, listed, followed, cancelled, and what was asked for."""
+    jobs = []
+    for prompt in ("p", secrets.token_hex(125_000)):  # which does not fit into the table
+        request = {"runtime": "static", "type": "text-to-image", "content": {"prompt": prompt, "steps": 1}}
+        status, answer = door.post(request, "/v1/jobs")
+        assert status == 202, answer
+        jobs.append(answer["job"])
+        assert door.ask("GET", f"/v1/jobs/{answer['job']}/request")[1]["content"]["prompt"] == prompt
+    assert door.ask("GET", f"/v1/jobs/{jobs[1]}")[1]["queue"]["position"] >= 1
+    assert [one["job"] for one in door.ask("GET", "/v1/jobs")[1]["jobs"]][:2] == jobs[::-1]
+    events = door.first_events(jobs[1])
+    assert "event: state" in events
+    assert "event: queue" in events
+    for job in jobs:
+        assert door.post(None, f"/v1/jobs/{job}/cancel")[1]["state"] == "cancelled"
+    assert len(deployed.take("static")) == len(jobs)
 
 
 def use_the_door(deployed, door):
@@ -81,6 +118,77 @@ def let_the_agent_work(deployed, door, jobs, agent, accepted):
         assert jobs.get(job).state is JobState.SUCCEEDED, jobs.get(job)
     wait_for(lambda: deployed.take("static", "-dead"), lambda: agent.log)
     wait_for(lambda: "sqs:ChangeMessageVisibility" in {call.action for call in set(deployed.calls)}, lambda: agent.log)
+
+
+def keep_things(door):
+    """A workflow and a file of the caller's own."""
+    workflow = json.loads(Path("runtimes/comfyui/samples/first.json").read_text())["content"]
+    status, answer = door.ask("PUT", "/v1/workflows/mine", {"workflow": workflow})
+    assert status == 200, answer
+    assert [one["name"] for one in door.ask("GET", "/v1/workflows")[1]["workflows"]] == ["mine"]
+    assert door.ask("DELETE", "/v1/workflows/mine")[0] == 204
+    status, file = door.post({"name": "a.png", "size": 3}, "/v1/files")
+    assert status == 201, file
+    upload = file["upload"]
+    request = urllib.request.Request(upload["url"], b"png", upload["headers"], method=upload["method"])
+    with urllib.request.urlopen(request):
+        assert door.ask("GET", f"/v1/files/{file['file']}")[0] == 200
+    assert door.ask("DELETE", f"/v1/files/{file['file']}")[0] == 204
+
+
+def look_at_results(door, accepted):
+    """Pictures by their number, and by links that need no key."""
+    for job in accepted:
+        link = door.ask("GET", f"/v1/jobs/{job}")[1]["images"][0]["url"].removeprefix("https://api.example")
+        for path in (link, f"/v1/jobs/{job}/outputs/1"):
+            assert door.download(path).startswith(b"\x89PNG")
+        assert "event: output" in door.first_events(job)
+
+
+def deliver_webhooks(deployed, jobs, job):
+    """A start and an end that no receiver accepts; plays Lambda's event sources, which act as the functions' roles."""
+    changes, deliver = (handler_of(deployed, caller, OWNERS[caller]) for caller in (CHANGES, DELIVER))
+    assert changes({"Records": changes_of(deployed, job)}) == {"batchItemFailures": []}
+    sqs, queue = deployed.client("sqs", DELIVER), {"QueueUrl": deployed.id_of(logical_id(deployed, "Queue"))}
+    sqs.get_queue_attributes(**queue, AttributeNames=["ApproximateNumberOfMessages"])
+    events = set()
+    while events != {"started", "completed"}:
+        messages = sqs.receive_message(**queue, MaxNumberOfMessages=10)["Messages"]
+        records = [{"messageId": one["MessageId"], "body": one["Body"]} for one in messages]
+        assert deliver({"Records": records}) == {"batchItemFailures": []}
+        for one in messages:
+            sqs.delete_message(**queue, ReceiptHandle=one["ReceiptHandle"])
+        events = set(jobs.run(read_log(job, time.time())).rows)
+    last = Delivery.of_end(jobs.get(job)).model_copy(update={"attempt": 7})
+    assert deliver({"Records": [{"messageId": "m", "body": last.model_dump_json()}]}) == {"batchItemFailures": []}
+    dead = {"QueueUrl": deployed.id_of(logical_id(deployed, "DeadQueue"))}
+    assert len(deployed.client("sqs").receive_message(**dead)["Messages"]) == 1
+
+
+def changes_of(deployed, job):
+    """The records of the table's stream that the event source's filter lets through, all of one job."""
+    _, source = deployed.stack.only("AWS::Lambda::EventSourceMapping", StartingPosition="LATEST")
+    [pattern] = source["FilterCriteria"]["Filters"]
+    image = {"webhook": {"S": [{"exists": True}]}}
+    assert json.loads(pattern["Pattern"]) == {"eventName": ["MODIFY"], "dynamodb": {"NewImage": image}}
+    table = deployed.client("dynamodb").describe_table(TableName=deployed.id_of("JobsTable"))["Table"]
+    streams, arn = deployed.client("dynamodbstreams", CHANGES), table["LatestStreamArn"]
+    [shard] = streams.describe_stream(StreamArn=arn)["StreamDescription"]["Shards"]
+    start = streams.get_shard_iterator(StreamArn=arn, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON")
+    records = streams.get_records(ShardIterator=start["ShardIterator"])["Records"]
+    images = [one["dynamodb"].get("NewImage", {}) for one in records]
+    found = [
+        record
+        for record, image in zip(records, images, strict=True)
+        if record["eventName"] == "MODIFY" and "webhook" in image
+    ]
+    assert {one["dynamodb"]["Keys"]["pk"]["S"] for one in found} == {job}
+    return found
+
+
+def logical_id(deployed, kind):
+    """The logical id of a queue of the courier's."""
+    return next(name for name in deployed.stack.of_type("AWS::SQS::Queue") if name.startswith(f"TasksCourier{kind}"))
 
 
 def new_task(runtime, tasktype):
@@ -145,7 +253,7 @@ def test_a_role_grants_every_call_that_its_part_makes_and_else_only_what_has_a_r
     statements = deployed.stack.statements(OWNERS[caller], deployed.id_of)
     calls, policy = [call for call in run if call.caller == caller], {"Statement": statements}
     assert calls
-    own = {"aws:ResourceAccount": ACCOUNT}
+    own = {"aws:ResourceAccount": ACCOUNT, "s3:prefix": f"{WORKFLOWS_PREFIX}x/"}
     assert [call for call in calls if not allowed(policy, call.action, call.resource, context=own)] == []
     made = {(call.action, of_any_runtime(call.resource)) for call in calls}
     granted = {

@@ -19,7 +19,13 @@ REPLACED_WITH_LOSS = (
     *("AWS::ApiGateway::ApiKey", "AWS::ApiGateway::RestApi", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table"),
     *("AWS::EC2::NatGateway", "AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC", "AWS::EKS::Addon"),
     *("AWS::EKS::Cluster", "AWS::EKS::Nodegroup", "AWS::IAM::Role", "AWS::KMS::Key", "AWS::Logs::LogGroup"),
-    *("AWS::S3::Bucket", "AWS::SNS::Topic", "AWS::SQS::Queue", "Custom::AWSCDK-EKS-HelmChart"),
+    *(
+        "AWS::S3::Bucket",
+        "AWS::SecretsManager::Secret",
+        "AWS::SNS::Topic",
+        "AWS::SQS::Queue",
+        "Custom::AWSCDK-EKS-HelmChart",
+    ),
     *("Custom::AWSCDK-EKS-KubernetesResource", "Custom::KarpenterNodeDrain"),
 )
 """Types whose resources hold something, have an address or interrupt work when they are replaced."""
@@ -63,7 +69,7 @@ def test_no_role_grants_all_of_a_service(name):
 
 def test_the_outputs_are_those_that_the_scripts_and_the_documentation_name():
     assert set(example("minimal").template["Outputs"]) == {
-        *("FrontApiEndpoint", "GetAPIKeyCommand", "ConfigCommand", "ClusterName", "OutputS3Bucket"),
+        *("FrontApiEndpoint", "GetAPIKeyCommand", "APIKeys", "ConfigCommand", "ClusterName", "OutputS3Bucket"),
         *("sdNotificationOutputArn", "JobsTable"),
     }
 

@@ -51,8 +51,8 @@ def stack(context: RolloutContext) -> StepWork:
         note(f"the last operation ended as {status}; this one goes on from there.")
     began = datetime.now(UTC) - _CLOCK_SKEW
     try:
-        for indexes in context.table_indexes.additions():
-            run([*DEPLOY_COMMAND, "-c", f"jobsIndexes={indexes}"], environ=environ(context), remedy=_REMEDY)
+        for value in context.table_indexes.additions():
+            run([*DEPLOY_COMMAND, "-c", value], environ=environ(context), remedy=_REMEDY)
         run(DEPLOY_COMMAND, environ=environ(context), remedy=_REMEDY)
     except DeployError as exc:
         causes = explain_failures(stack.events(began)) if stack.status is not None else ""

@@ -31,6 +31,7 @@ _ARNS = {
     "AWS::SQS::Queue": f"arn:aws:sqs:{REGION}:{ACCOUNT}:{{}}",
 }
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/[^/]+/([a-z0-9-]+)/aws4_request")
+"""In a header, or in the query of a signed link."""
 _S3_ACTIONS = {
     "PUT": "PutObject",
     "POST": "PutObject",
@@ -110,14 +111,19 @@ class Deployment:
         summaries = client.list_stack_resources(StackName=NAME)["StackResourceSummaries"]
         self._ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in summaries}
         assert made.keys() <= self._ids.keys()
+        for name in self.stack.of_type("AWS::SecretsManager::Secret"):  # which moto's CloudFormation does not know
+            made = self.client("secretsmanager").create_secret(Name=name, SecretString="s" * 64)
+            self._ids[name] = made["ARN"]
         for name in self.stack.of_type("AWS::SNS::Subscription"):
             one = self.filled(name)
-            attributes = {"FilterPolicy": json.dumps(one.pop("FilterPolicy"))}
+            filters = one.pop("FilterPolicy", None)
+            attributes = {"RawMessageDelivery": str(one.pop("RawMessageDelivery", False)).lower()}
+            attributes |= {} if filters is None else {"FilterPolicy": json.dumps(filters)}
             sns.subscribe(**one, Attributes=attributes)
 
     def _serve(self, environ, start_response):
         body = b""
-        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        credential = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION") or unquote(environ.get("QUERY_STRING", "")))
         if credential and credential[2] != "s3" and ".s3." not in environ.get("HTTP_HOST", ""):
             body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
             environ["wsgi.input"] = io.BytesIO(body)
@@ -136,6 +142,10 @@ def _dynamodb(environ, body):
     if operation == "TransactWriteItems":
         items = [item for entry in request["TransactItems"] for item in entry.items()]
         return [({"ConditionCheck": kind}.get(kind, f"{kind}Item"), _table(one)) for kind, one in items]
+    if operation == "BatchGetItem":
+        return [(operation, _table({"TableName": name})) for name in request["RequestItems"]]
+    if stream := request.get("StreamArn") or request.get("ShardIterator"):
+        return [(operation, stream.partition("|")[0])]
     return [(operation, _table(request))]
 
 
@@ -147,7 +157,12 @@ def _table(request):
 def _sqs(environ, body):
     operation, request = _json_request(environ, body)
     name = request.get("QueueName") or request["QueueUrl"].rpartition("/")[2]
-    return [(operation, f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")]
+    return [(operation.removesuffix("Batch"), f"arn:aws:sqs:{REGION}:{ACCOUNT}:{name}")]
+
+
+def _secretsmanager(environ, body):
+    operation, request = _json_request(environ, body)
+    return [(operation, request["SecretId"])]
 
 
 def _sns(environ, body):
@@ -158,6 +173,8 @@ def _sns(environ, body):
 def _s3(environ, body):
     bucket, _, key = unquote(environ["PATH_INFO"]).lstrip("/").partition("/")
     action = _S3_ACTIONS[environ["REQUEST_METHOD"]]
+    if action == "GetObject" and not key:
+        return [("ListBucket", f"arn:aws:s3:::{bucket}")]
     if action == "DeleteObject" and "uploadId=" in environ.get("QUERY_STRING", ""):
         action = "AbortMultipartUpload"
     return [(action, f"arn:aws:s3:::{bucket}/{key}")]
@@ -167,5 +184,5 @@ def _json_request(environ, body):
     return environ["HTTP_X_AMZ_TARGET"].rpartition(".")[2], json.loads(body)
 
 
-_ASKED = {"dynamodb": _dynamodb, "s3": _s3, "sns": _sns, "sqs": _sqs}
+_ASKED = {"dynamodb": _dynamodb, "s3": _s3, "secretsmanager": _secretsmanager, "sns": _sns, "sqs": _sqs}
 """What a request asks IAM for, by service: actions and resources; a transaction asks for each of its items."""

@@ -4,24 +4,34 @@ import importlib
 import json
 import os
 import sys
+import urllib.request
 from contextlib import ExitStack, contextmanager
 from unittest import mock
+from urllib.parse import parse_qsl
 
 from infrakit.stacks import INPUTS
 
+from api.services import Services
+from api.stream_handler import StreamingShell
 from contract.queues import DEAD
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
-DOOR, RETURNED, REAPER, AGENT = "door", "returned", "reaper", "agent"
+DOOR, STREAM, RETURNED, REAPER, AGENT = "door", "stream", "returned", "reaper", "agent"
+DELIVER, CHANGES = "deliver", "changes"
 """Access keys of the parts, by which the record of calls tells them apart."""
 TENANT = "key0id0000"
+
+
+def environment_of(deployed, caller, handler, **extra):
+    """The environment of a function, which leads to the deployment as its role."""
+    function, _ = deployed.stack.only("AWS::Lambda::Function", Handler=handler)
+    return deployed.environment(caller) | deployed.filled(function)["Environment"]["Variables"] | extra
 
 
 def handler_of(deployed, caller, handler, **extra):
     """A Lambda handler, loaded as Lambda does it: with the function's environment and role."""
     module, _, name = handler.rpartition(".")
-    function, _ = deployed.stack.only("AWS::Lambda::Function", Handler=handler)
-    environment = deployed.environment(caller) | deployed.filled(function)["Environment"]["Variables"] | extra
+    environment = environment_of(deployed, caller, handler, **extra)
     sys.modules.pop(module, None)
 
     def call(event):
@@ -34,26 +44,43 @@ def handler_of(deployed, caller, handler, **extra):
     return call
 
 
+def event_of(method, path, body=None, headers=None):
+    """API Gateway's event of a request."""
+    path, _, query = path.partition("?")
+    return {
+        "path": path,
+        "queryStringParameters": dict(parse_qsl(query)),
+        "httpMethod": method,
+        "headers": {"Content-Type": "application/json", "Host": "api.example", **(headers or {})},
+        "body": None if body is None else json.dumps(body),
+        "requestContext": {"identity": {"apiKeyId": TENANT}},
+    }
+
+
 class Door:
-    """The door behind its gateway."""
+    """The API's functions behind their gateway."""
 
     def __init__(self, deployed, folder):
         catalog = folder / "runtimes.json"
         catalog.write_text(deployed.stack.config.catalog.to_json(), encoding="utf-8")
-        self._handler = handler_of(deployed, DOOR, "api.handlers.handler", RUNTIMES_FILE=str(catalog))
+        self._deployed, self._extra = deployed, {"RUNTIMES_FILE": str(catalog)}
+        self._handler = handler_of(deployed, DOOR, "api.handlers.handler", **self._extra)
+
+    def ask(self, method, path, body=None, **headers):
+        """Status and body of the answer."""
+        answer = self._handler(event_of(method, path, body, headers))
+        return answer["statusCode"], json.loads(answer["body"] or "null")
+
+    def download(self, path):
+        """The bytes to which the API sends a caller on."""
+        answer = self._handler(event_of("GET", path))
+        assert answer["statusCode"] == 303, answer
+        with urllib.request.urlopen(answer["headers"]["Location"]) as response:
+            return response.read()
 
     def post(self, body, path="/v1alpha2", **headers):
         """Status and body of the answer."""
-        answer = self._handler(
-            {
-                "path": path,
-                "httpMethod": "POST",
-                "headers": {"Content-Type": "application/json", **headers},
-                "body": json.dumps(body),
-                "requestContext": {"identity": {"apiKeyId": TENANT}},
-            }
-        )
-        return answer["statusCode"], json.loads(answer["body"])
+        return self.ask("POST", path, body, **headers)
 
     def submit(self, runtime, tasktype, content, task_id="t", **headers):
         """Post a task of the newer version; gives its job."""
@@ -61,6 +88,14 @@ class Door:
         status, answer = self.post({"task": {"metadata": metadata, "content": content}}, **headers)
         assert status == 200, answer
         return answer["job"]
+
+    def first_events(self, job):
+        """The first events of a job, from the function that streams them."""
+        environment = environment_of(self._deployed, STREAM, "api.stream_handler.main", **self._extra)
+        with mock.patch.dict(os.environ, environment):
+            shell = StreamingShell(Services.from_environment(environment))
+            answer = shell.respond(event_of("GET", f"/v1/jobs/{job}/events"))
+            return next(iter(answer.pieces)).decode()
 
 
 STEP_S = 3

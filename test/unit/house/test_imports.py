@@ -35,7 +35,10 @@ ALLOWED = {
     "sd_on_eks": ("sd_on_eks",),
     "queue_agent": ("contract", "egress", "jobs", "runtimes", "queue_agent"),
     # The handlers' names, which Lambda is given.
-    "cdk": ("contract", "jobs", "configuration", "runtimes", "cdk", *(f"{part}.handlers" for part in LAMBDAS)),
+    "cdk": (
+        *("contract", "jobs", "configuration", "runtimes", "cdk"),
+        *(*(f"{part}.handlers" for part in LAMBDAS), "api.authorizer", "api.stream_handler"),
+    ),
     # A program that deploy starts in an environment with CDK.
     "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions", "sd_on_eks"),
     "runtimes/flux/server": ("contract", "runtimes.flux"),

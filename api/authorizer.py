@@ -1,0 +1,44 @@
+"""API Gateway's authorizer: it takes the API key from whichever header has it, and API Gateway does the rest.
+
+API Gateway looks the key up, counts it against the usage plan and rejects an unknown one. Nothing is logged here. A
+result cannot be cached: API Gateway would then reject each request that lacks one of the headers by which it caches.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+_KEY = re.compile(r"[!-~]{20,128}")
+"""What API Gateway takes as a key (its guide, "API keys"); anything else is a fault of the gateway's to it."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
+    """Let a request pass with the key that it carries; deny it if it carries none.
+
+    Takes the event of a REQUEST authorizer and returns its output (API Gateway's guide, "Input to" and "Output from an
+    API Gateway Lambda authorizer").
+    """
+    key = key_of(event.get("headers") or {})
+    answer = _policy("Allow" if key else "Deny", str(event["methodArn"]))
+    return {**answer, "usageIdentifierKey": key} if key else answer
+
+
+def key_of(headers: Mapping[str, str]) -> str | None:
+    """The API key in a request's headers; None if there is none."""
+    lower = {name.lower(): value for name, value in headers.items()}
+    key = lower.get("x-api-key") or _credential(lower.get("authorization") or "")
+    return key if _KEY.fullmatch(key) else None
+
+
+def _credential(authorization: str) -> str:
+    """The key in an Authorization header; "" where its scheme is unknown."""
+    scheme, _, value = authorization.strip().partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else ""
+
+
+def _policy(effect: str, method_arn: str) -> dict[str, Any]:
+    # The whole stage: a request's own path may have characters that mean something in a policy.
+    api, stage, *_ = method_arn.split("/")
+    statement = {"Action": "execute-api:Invoke", "Effect": effect, "Resource": f"{api}/{stage}/*"}
+    # The principal is required; the key is not named here, because API Gateway can log it.
+    return {"principalId": "caller", "policyDocument": {"Version": "2012-10-17", "Statement": [statement]}}
