@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shlex
 import signal
 import stat
 import subprocess
@@ -221,6 +222,27 @@ def test_a_key_is_saved_for_its_owner_alone_and_not_shown(api, command):
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert command.json("key") == [{"url": api.door.base, "source": str(file), "saved": None}]
     assert command.json("ls") == []
+
+
+def test_the_readmes_programs_and_commands_run_as_printed(kit, make_api, shell, command):
+    text = (ROOT / "clients" / "python" / "README.md").read_text(encoding="utf-8")
+    secret = webhook_secret("x" * 32, "tenant", 1)
+    body = b'{"type": "job.completed", "timestamp": "2026-01-01T00:00:00Z", "data": {"job": "1", "state": "failed"}}'
+    headers = webhook_headers([secret], webhook_id="m", sent_s=time.time(), body=body)
+    with kit.rig("sdwebui") as rig:
+        rig.add_pod().start()
+        command.connect(make_api(rig, shell).door.base)
+        names = {"body": body, "headers": headers, "secret": secret}
+        for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):
+            exec(code.replace("sdruntime", rig.name), names)
+        with names["sd"] as sd:
+            job = next(sd.list()).job
+        (lines,) = re.findall(r"```bash\n(sd .*?)```", text, re.DOTALL)
+        for line in lines.splitlines():
+            words = shlex.split(line.replace("sdruntime", rig.name).replace("JOB", job), comments=True)
+            if "comfyruntime" not in words and "listen" not in words:
+                command(*words[1:])
+        assert len([*(command.folder / "pictures").iterdir()]) == 3
 
 
 def test_webhooks_are_printed_if_they_are_signed(command):
