@@ -33,7 +33,6 @@ PAGE_LIMIT = 50.0
 WAITERS_CORE_LIMIT = 15.0
 LEARNED_LIMIT_MS = 500.0
 _KEY = "key"
-_LISTED_JOBS = 10_000
 _LEARN_S = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
@@ -42,12 +41,16 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 def report(*, short: bool) -> list[Figure]:
     """Measure status, submission, listing and waiting; print and return the figures."""
-    calls, waiters = (100, 200) if short else (400, 1000)
-    print(f"API v1: {calls} calls of each kind in turn, {_LISTED_JOBS} jobs listed, {waiters} callers waiting")
+    calls, listed, waiters = (100, 1_000, 200) if short else (400, 10_000, 1_000)
+    print(f"API v1: {calls} calls of each kind in turn, {listed} jobs listed, {waiters} callers waiting")
     with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
         place = _Place(aws, Path(folder))
         with place.handler() as handler:
-            figures = [*_status(place, handler, calls), *_submission(place, handler, calls), *_listing(place, handler)]
+            figures = [
+                *_status(place, handler, calls),
+                *_submission(place, handler, calls),
+                *_listing(place, handler, listed),
+            ]
         return print_all([*figures, *asyncio.run(_waiting(place, waiters))])
 
 
@@ -126,9 +129,9 @@ def _submission(place: _Place, handler: Handler, calls: int) -> list[Figure]:
     return _ratio("submission", pairs, "its calls, nothing kept", SUBMIT_LIMIT)
 
 
-def _listing(place: _Place, handler: Handler) -> list[Figure]:
+def _listing(place: _Place, handler: Handler, count: int) -> list[Figure]:
     items = []
-    for number in range(_LISTED_JOBS):
+    for number in range(count):
         task = {"id": f"t-{number}", "runtime": "sdruntime", "tasktype": "text-to-image", "job": new_job_id()}
         accept = commands.accept(
             Task.model_validate({"metadata": {**task, "tenant": "many"}, "content": {}}), time.time(), start_by_s=2e9
@@ -162,7 +165,7 @@ def _listing(place: _Place, handler: Handler) -> list[Figure]:
         pages.append((time.perf_counter() - began) * 1000)
         listed += len(answer["jobs"])
         cursor = answer["next"]
-    assert listed == _LISTED_JOBS, listed
+    assert listed == count, listed
     return [
         Figure("listing: a page of 100", pages, "ms"),
         Figure("listing: its calls alone, in moto", bare, "ms"),

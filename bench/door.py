@@ -44,13 +44,20 @@ def publish():
         MessageAttributes={"runtime": {"DataType": "String", "StringValue": "sdruntime"}},
         MessageGroupId="key",
     )
-import uuid
+import uuid, zlib
+from concurrent.futures import ThreadPoolExecutor
 dynamodb, table = boto3.client("dynamodb"), os.environ["JOBS_TABLE"]
+threads = ThreadPoolExecutor(1)
+def keep(pk):
+    request = zlib.compress(os.environ["BENCH_MESSAGE"].encode())
+    dynamodb.put_item(TableName=table, Item={"pk": {"S": pk}, "request": {"B": request}})
 def aws_calls():
     key = {"pk": {"S": str(uuid.uuid4())}}
     job = {"state": {"S": "accepted"}, "due_shard": {"S": "0"}, "due_at": {"N": "1"}}
     dynamodb.put_item(TableName=table, Item=key | job, ConditionExpression="attribute_not_exists(pk)")
+    keeping = threads.submit(keep, "request/" + key["pk"]["S"])
     publish()
+    keeping.result()
     dynamodb.update_item(
         TableName=table,
         Key=key,
