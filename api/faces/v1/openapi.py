@@ -245,7 +245,8 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
     model = route.answers[status]
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if isinstance(model, str):
-        answer["content"] = {model: {"schema": _EVENT if model == "text/event-stream" else {"type": "string"}}}
+        schema = _EVENT if model == "text/event-stream" else {"type": "object" if "json" in model else "string"}
+        answer["content"] = {model: {"schema": schema}}
     elif model is not None:
         answer["content"] = {JSON: {"schema": schemas.given(model)}}
     headers = dict(_ANSWER_HEADERS[name] for name in route.headers if name in _ANSWER_HEADERS)
