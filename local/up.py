@@ -44,24 +44,30 @@ All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 
 
 def first_request(layout: Layout) -> str:
-    """A command to paste that requests a picture; "" if every runtime needs an input picture."""
+    """Commands to paste that request a picture and follow the queue; "" if every runtime needs an input picture."""
     possible = []
     for runtime in layout.config.catalog:
         sample = runtime.runtime_type.folder / "samples" / "first.json"
         task = json.loads(sample.read_text(encoding="utf-8"))
         if task["tasktype"] in runtime.task_types:
-            metadata = {"id": "first-picture", "runtime": runtime.name, "tasktype": task["tasktype"]}
-            possible.append({"task": {"metadata": metadata, "content": task["content"]}})
+            body = {
+                "runtime": runtime.name,
+                "type": task["tasktype"],
+                "id": "first-picture",
+                "content": task["content"],
+            }
+            possible.append(body)
     if not possible:
         return ""
-    body = min(possible, key=lambda one: one["task"]["metadata"]["tasktype"] != _PREFERRED)
+    body = min(possible, key=lambda one: one["type"] != _PREFERRED)
     headers = f"-H 'x-api-key: {layout.api_key}' -H 'Content-Type: application/json'"
     return f"""
-Ask for a picture:
+Ask for a picture, and wait for it; "images" in the answer has its link:
 
-  curl -sS {layout.endpoint}v1alpha2 {headers} -d '{json.dumps(body)}'
+  curl -sS {layout.endpoint}v1/jobs {headers} -H 'Prefer: wait=25' -d '{json.dumps(body)}'
 
-Its notice appears below with a link to the picture. Everything in the bucket:
+What the API can do: {layout.endpoint}v1/docs
+Everything in the bucket:
 
   curl -s {layout.aws_endpoint}/{OUTPUT_BUCKET}
 """

@@ -1,3 +1,4 @@
+import json
 import os
 import re
 import signal
@@ -56,12 +57,13 @@ def test_the_curl_line_works_and_the_output_shows_a_link_to_its_picture(
     up.wait_ready()
     up.post({"task": {"metadata": {"id": "x", "runtime": "elsewhere", "tasktype": "text-to-image"}, "content": {}}})
     line = next(line.strip() for line in up.output.splitlines() if line.startswith("  curl -sS"))
-    assert "/prod/v1alpha2" in line
-    answer = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30, check=True)
-    assert '"id_task":"first-picture"' in answer.stdout
+    assert "/prod/v1/jobs" in line
+    answer = json.loads(subprocess.run(["bash", "-c", line], capture_output=True, timeout=60, check=True).stdout)
+    assert answer["task_id"] == "first-picture"
     shown = up.until(lambda: re.search(r"^notices +\| first-picture: \d+\.\d s, (\S+)$", up.output, re.MULTILINE))
-    picture = subprocess.run(["curl", "-sSf", shown.group(1)], capture_output=True, timeout=30, check=True)
-    assert picture.stdout.startswith(b"\x89PNG")
+    for link in (answer["images"][0]["url"], shown.group(1)):
+        picture = subprocess.run(["curl", "-sSfL", link], capture_output=True, timeout=30, check=True)
+        assert picture.stdout.startswith(b"\x89PNG")
     streamed = up.output.partition("test/run.sh\n")[2].splitlines()
     lines = [line.partition("| ")[2] for line in streamed if " | " in line]
     assert not any(line.startswith(("INFO", "{", "ERROR", "Traceback")) for line in lines)
