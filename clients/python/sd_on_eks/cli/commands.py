@@ -115,14 +115,17 @@ def copy(options: Namespace, screen: Screen) -> bool:
 def open_pictures(options: Namespace, screen: Screen) -> bool:
     """Save a job's pictures, and show them in the viewer, if there is one."""
     with Client() as sd:
-        files = sd.save(options.job, Path(tempfile.gettempdir()) / "sd" / options.job)
+        files = sd.save(options.job, tempfile.mkdtemp(prefix="sd-"))
     _say_files(files, screen)
     viewer = next(filter(None, map(shutil.which, _VIEWERS)), None)
     if viewer is None:
         screen.note(f"No viewer was found: neither {' nor '.join(_VIEWERS)} is installed.")
         return True
     for file in files:
-        subprocess.run([viewer, str(file)], check=False)  # noqa: S603 (a program for a file of ours)
+        # Such programs say much where they find no screen.
+        shown = subprocess.run([viewer, str(file)], check=False, stderr=subprocess.DEVNULL)  # noqa: S603
+        if shown.returncode:
+            screen.note(f"{viewer} cannot show {file}.")
     return True
 
 

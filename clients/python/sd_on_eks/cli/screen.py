@@ -20,6 +20,7 @@ from sd_on_eks.models import Job, LogLine, Output, Progress, QueuePlace, Runtime
 
 _COLOURS = {"succeeded": "green", "failed": "red", "cancelled": "yellow", "running": "cyan"}
 _MINUTE_S = 60
+_WHOLE_COLUMNS = 2
 
 
 class Screen:
@@ -207,12 +208,18 @@ def _facts(job: Job) -> Iterator[tuple[str, str]]:
 def _row(job: Job) -> Sequence[str]:
     seconds = None if job.started_at is None or job.ended_at is None else job.ended_at - job.started_at
     took = "" if seconds is None else f"{seconds.total_seconds():.1f}"
-    return job.job, job.state, job.runtime, job.type, job.task_id, age_text(job), took
+    task = "" if job.task_id == job.job else job.task_id
+    return job.job, job.state, job.runtime, job.type, task, age_text(job), took
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    table = Table(*names, box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    for row in rows:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    listed = [*rows]
+    for number, name in enumerate(names):
+        # The first two, of which one is to be copied, are never cut.
+        width = max((len(row[number]) for row in listed), default=0) if number < _WHOLE_COLUMNS else None
+        table.add_column(name, no_wrap=width is not None, min_width=width)
+    for row in listed:
         table.add_row(*row)
     return table
 
