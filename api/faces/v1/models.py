@@ -142,6 +142,7 @@ class UploadView(ApiModel):
     headers: dict[str, str]
     """To be sent with it, as they are."""
     expires_at: datetime
+    """Until when it can begin."""
 
 
 class FileView(ApiModel):
@@ -194,6 +195,7 @@ class WorkflowView(WorkflowRow):
     model_config = ConfigDict(title="Workflow")
 
     workflow: dict[str, Any]
+    """The workflow as it was stored."""
     inputs: dict[str, WorkflowInput]
     """What jobs may set, with the types and defaults that they have."""
     description: str
@@ -247,6 +249,7 @@ class OutputView(ApiModel):
     s3: str
     """Its s3:// link, for those with rights of their own in the bucket."""
     expires_at: datetime | None = None
+    """When `url` ends: an hour or a little more from now. The job, asked for again, has a new one."""
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
