@@ -5,7 +5,7 @@ import time
 from contract.ids import new_job_id
 from contract.task import Task
 from jobs import commands
-from jobs.schema import DEFINITION
+from jobs.schema import DEFINITION, KEY
 from jobs.store import JobStore
 
 LEASE_S = 85
@@ -20,6 +20,7 @@ class JobsTable:
     def __init__(self, dynamodb, runtime, **more):
         self.name = runtime
         self.now_s = time.time()
+        self.dynamodb = dynamodb
         self.store = JobStore(dynamodb, f"jobs-{runtime}")
         dynamodb.create_table(TableName=self.store.table, **DEFINITION, **more)
 
@@ -29,6 +30,12 @@ class JobsTable:
             return self.store.get(job.metadata.job if isinstance(job, Task) else job)
         except ValueError:  # moto creates an item with only its key, and adds the rest a moment later
             return None
+
+    def delete_all(self):
+        """Delete all items."""
+        pages = self.dynamodb.get_paginator("scan").paginate(TableName=self.store.table)
+        for item in [item for page in pages for item in page["Items"]]:
+            self.dynamodb.delete_item(TableName=self.store.table, Key={KEY: item[KEY]})
 
     def update(self, command):
         """Change a job; return the changed job."""

@@ -4,6 +4,7 @@ import contextlib
 import json
 import signal
 import threading
+import time
 import uuid
 
 from configuration.routing import subscription_filter
@@ -120,6 +121,17 @@ class Rig(JobsTable):
         child = ChildProcess(*arguments, log=log, endpoint=endpoint or self.aws.url, **places, **environment)
         self._children.append(child)
         return child
+
+    def clear(self):
+        """Delete all items, messages and objects, for another test with the same processes."""
+        self.now_s = time.time()
+        self.delete_all()
+        for queue in (self.queue, self.returned_queue, self.dead_queue, self._notices):
+            self.aws.take(queue)
+        for stored in self.aws.s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
+            self.aws.s3.delete_object(Bucket=self.bucket, Key=stored["Key"])
+        for one in (self.submitted, self.received, self.inputs):
+            one.clear()
 
     def close(self):
         for one in (*self.pods, *self._children):

@@ -1,6 +1,8 @@
 """The job API over a rig, behind both of its shells: API Gateway's twin with Lambda's handlers, and ASGI."""
 
+import contextlib
 import json
+from functools import cache
 
 import httpx
 import pytest
@@ -70,11 +72,29 @@ def shell(request):
     return SHELLS[request.param]
 
 
+@pytest.fixture(scope="session")
+def waiting_api(kit):
+    """Takes the API of a shell and of a runtime without servers, so that its jobs wait.
+
+    Each is started once, and has nothing left of an earlier test when it is taken.
+    """
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def make(shell, runtime_type):
+            return Api(stack.enter_context(kit.rig(runtime_type)), shell)
+
+        def take(shell, runtime_type="sdwebui"):
+            api = make(shell, runtime_type)
+            api.rig.clear()
+            return api
+
+        yield take
+
+
 @pytest.fixture
-def api(kit, shell):
-    """The API of a runtime without servers, so that its jobs wait."""
-    with kit.rig("sdwebui") as rig:
-        yield Api(rig, shell)
+def api(waiting_api, shell):
+    return waiting_api(shell)
 
 
 @pytest.fixture

@@ -137,19 +137,18 @@ def test_a_request_a_content_or_stdin_is_submitted_with_its_changes(api, sd, nam
     assert content == {**body["content"], "steps": 3, "prompt": "no JSON", "a": {"b": 1}}
 
 
-def test_a_workflow_is_submitted_as_a_pipeline(kit, make_api, shell, command, tmp_path):
-    with kit.rig("comfyui") as rig:
-        api = make_api(rig, shell)
-        command.connect(api.door.base)
-        sd = command
-        (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
-        (job,) = sd.json("submit", "workflow.json", "--runtime", rig.name, "--set", "1.inputs.width=128")
-        content = api.get(job["links"]["request"])["content"]
-        assert (job["type"], content["1"]["inputs"], content["2"]) == ("pipeline", {"width": 128}, WORKFLOW["2"])
-        (listed,) = sd("runtimes")[0].splitlines()
-        assert listed.split("\t")[:2] == [rig.name, "comfyui"]
-        assert [one["name"] for one in sd.json("runtimes")] == [rig.name]
-        assert "--set NODE" in sd("submit", "workflow.json", "--runtime", rig.name, "--prompt", "a", code=2)[1]
+def test_a_workflow_is_submitted_as_a_pipeline(waiting_api, shell, command, tmp_path):
+    api = waiting_api(shell, "comfyui")
+    command.connect(api.door.base)
+    sd = command
+    (tmp_path / "workflow.json").write_text(json.dumps(WORKFLOW))
+    (job,) = sd.json("submit", "workflow.json", "--runtime", api.rig.name, "--set", "1.inputs.width=128")
+    content = api.get(job["links"]["request"])["content"]
+    assert (job["type"], content["1"]["inputs"], content["2"]) == ("pipeline", {"width": 128}, WORKFLOW["2"])
+    (listed,) = sd("runtimes")[0].splitlines()
+    assert listed.split("\t")[:2] == [api.rig.name, "comfyui"]
+    assert [one["name"] for one in sd.json("runtimes")] == [api.rig.name]
+    assert "--set NODE" in sd("submit", "workflow.json", "--runtime", api.rig.name, "--prompt", "a", code=2)[1]
 
 
 def test_jobs_are_listed_shown_explained_and_cancelled(api, sd):

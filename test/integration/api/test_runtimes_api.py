@@ -1,13 +1,17 @@
 """What callers see of the runtimes."""
 
 import jsonschema
+import pytest
 
 from contract.ids import new_job_id
+from test.integration.api.conftest import SHELLS, Api
 
 
-def test_a_runtime_is_shown_with_what_its_servers_have_once_one_is_ready(kit, shell, make_api):
+@pytest.mark.concurrent
+@pytest.mark.parametrize("module", SHELLS.values(), ids=SHELLS)
+def test_a_runtime_is_shown_with_what_its_servers_have_once_one_is_ready(kit, module):
     with kit.rig("sdwebui") as rig:
-        api = make_api(rig, shell)
+        api = Api(rig, module)
         path = f"/runtimes/{rig.name}"
         before = api.get(path)
         assert (before["ready_servers"], before["is_live"], before["queued"], before["eta_s"]) == (0, False, 0, None)

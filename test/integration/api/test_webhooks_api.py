@@ -1,6 +1,9 @@
 """Webhooks from the request of a job to its receiver, and what their tenant can ask of them."""
 
+import contextlib
 import json
+import uuid
+from functools import cache
 
 import pytest
 
@@ -8,19 +11,51 @@ from contract.signatures import verify_webhook
 from local.aws import STREAM
 from sd_on_eks import Client, Conflict, NotFound
 from sd_on_eks import verify_webhook as verified
+from test.integration.api.conftest import Api
 from test.kit.processes import wait_for
 from test.kit.web import posts_answered
 
 
 class Receiver:
-    """What was posted to it."""
+    """What was posted to the path of one test."""
 
     def __init__(self):
+        self.path = f"/{uuid.uuid4()}"
         self.received = []
 
     def __call__(self, path, headers, body):
-        self.received.append((headers, body))
+        if path == self.path:  # an earlier test's webhook may be late
+            self.received.append((headers, body))
         return 200, {}, b""
+
+
+@pytest.fixture(scope="module")
+def hooked_api(kit):
+    """Makes each shell's API once, with a courier, and a receiver that asks ``api.answer``."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def make(shell):
+            rig = stack.enter_context(kit.rig("sdwebui"))
+            rig.aws.dynamodb.update_table(TableName=rig.store.table, **STREAM)
+            dead = rig.aws.make_queue(f"{rig.name}-courier-dead")
+            queue = rig.aws.make_queue(f"{rig.name}-courier", redrive_to=f"{rig.name}-courier-dead")
+            rig.aws.sns.subscribe(
+                TopicArn=rig.notice_topic, Protocol="sqs", Endpoint=rig.aws.queue_arn(f"{rig.name}-courier")
+            )
+            places = {"COURIER_QUEUE_URL": queue, "ALLOW_PRIVATE_ADDRESSES": "true"}
+            api = Api(rig, shell, **places)
+            secret = {"SIGNING_SECRET": api.door.signing_secret}
+            api.courier = rig.add_child("courier", COURIER_DEAD_QUEUE_URL=dead, **places, **secret)
+            api.courier.start()
+
+            def answer(*request):
+                return api.answer(*request)
+
+            api.receiver = stack.enter_context(posts_answered(answer))
+            return api
+
+        yield make
 
 
 @pytest.fixture
@@ -29,22 +64,12 @@ def receiver():
 
 
 @pytest.fixture
-def api(kit, shell, make_api, receiver):
+def api(hooked_api, shell, receiver):
     """The API and the courier over one runtime, and a receiver, at ``api.hook``."""
-    with kit.rig("sdwebui") as rig, posts_answered(receiver) as url:
-        rig.aws.dynamodb.update_table(TableName=rig.store.table, **STREAM)
-        dead = rig.aws.make_queue(f"{rig.name}-courier-dead")
-        queue = rig.aws.make_queue(f"{rig.name}-courier", redrive_to=f"{rig.name}-courier-dead")
-        rig.aws.sns.subscribe(
-            TopicArn=rig.notice_topic, Protocol="sqs", Endpoint=rig.aws.queue_arn(f"{rig.name}-courier")
-        )
-        places = {"COURIER_QUEUE_URL": queue, "ALLOW_PRIVATE_ADDRESSES": "true"}
-        api = make_api(rig, shell, **places)
-        secret = {"SIGNING_SECRET": api.door.signing_secret}
-        api.courier = rig.add_child("courier", COURIER_DEAD_QUEUE_URL=dead, **places, **secret)
-        api.courier.start()
-        api.hook = {"url": f"{url}/jobs"}
-        yield api
+    api = hooked_api(shell)
+    api.rig.clear()
+    api.answer, api.hook = receiver, {"url": f"{api.receiver}{receiver.path}"}
+    return api
 
 
 def ended(api, **options):

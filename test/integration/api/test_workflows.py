@@ -15,9 +15,8 @@ SKETCH = {"1": node("LoadImage", image="in.png"), "2": save_image()}
 
 
 @pytest.fixture
-def api(kit, shell, make_api):
-    with kit.rig("comfyui") as rig:
-        yield make_api(rig, shell)
+def api(waiting_api, shell):
+    return waiting_api(shell, "comfyui")
 
 
 def put(api, name="sketch", workflow=None, key="key", **changes):
