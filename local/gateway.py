@@ -65,7 +65,7 @@ class Gateway:
         """The server, for every path."""
         logging.getLogger("aiohttp.server").addFilter(_without_its_bytes)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
-        app.router.add_route("*", "/{path:.*}", self._serve)
+        app.router.add_route("*", "/{path:(?s:.*)}", self._serve)
         return app
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
