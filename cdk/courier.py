@@ -4,6 +4,7 @@ from functools import partial
 
 from aws_cdk import Duration
 from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
@@ -14,6 +15,7 @@ from cdk.messaging import Messaging
 from cdk.nag import acknowledge
 from cdk.python_function import PythonFunction
 from cdk.storage import Kept
+from contract.notice import WEBHOOK_ATTRIBUTE
 from contract.queues import COURIER, COURIER_TIMEOUT_S, DEAD, QueueSettings
 
 _MEMORY_MIB = 512
@@ -106,7 +108,11 @@ class CourierFunctions(Construct):
         )
 
     def _wake(self, kept: Kept, messaging: Messaging) -> None:
-        messaging.notices.add_subscription(subscriptions.SqsSubscription(self.queue, raw_message_delivery=True))
+        # Notices of jobs without a webhook would cost as much as those that are sent on.
+        with_webhook = {WEBHOOK_ATTRIBUTE: sns.SubscriptionFilter.string_filter(allowlist=["true"])}
+        messaging.notices.add_subscription(
+            subscriptions.SqsSubscription(self.queue, raw_message_delivery=True, filter_policy=with_webhook)
+        )
         lambda_.EventSourceMapping(
             self,
             "Deliveries",

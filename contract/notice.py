@@ -15,6 +15,8 @@ MAX_ERROR_BYTES = 2048
 
 RESULT_ATTRIBUTE = "result"
 """SNS message attribute beside ``runtime``: "true" or "false", for subscribers that filter."""
+WEBHOOK_ATTRIBUTE = "webhook"
+"""SNS message attribute that notices have whose job has a webhook: "true"."""
 TENANT_ATTRIBUTE = "tenant"
 """SNS message attribute with the id of the API key that submitted the task; missing if there was none."""
 
@@ -60,6 +62,9 @@ class Notice(BaseModel):
     tenant: Annotated[str | None, Field(exclude=True)] = None
     """The API key's id, for subscribers that filter; None if no key submitted the task."""
 
+    has_webhook: Annotated[bool, Field(exclude=True)] = False
+    """Whether the job's caller wants to be told by a webhook, for the courier's subscription."""
+
     def to_message(self) -> str:
         """Write the notice as the body of an SNS message, cut to MAX_NOTICE_BYTES."""
         body = self.model_dump(mode="json")
@@ -75,6 +80,8 @@ class Notice(BaseModel):
         attributes = {RUNTIME_ATTRIBUTE: self.runtime, RESULT_ATTRIBUTE: str(self.result).lower()}
         if self.tenant is not None and self.tenant.isprintable():  # SNS rejects control characters
             attributes[TENANT_ATTRIBUTE] = self.tenant
+        if self.has_webhook:
+            attributes[WEBHOOK_ATTRIBUTE] = "true"
         return {
             "TopicArn": topic_arn,
             "Message": self.to_message(),

@@ -396,6 +396,7 @@ def _claim_of(item: Item | None, token: str, now_s: float, start_s: float) -> Cl
         start_by_s=job.created_s + start_s if job.start_by_s is None else job.start_by_s,
         start_s=start_s,
         cancel_requested=job.cancel_requested,
+        has_webhook=job.webhook is not None,
     )
 
 

@@ -157,6 +157,7 @@ class Job(BaseModel):
             status=self.state.value,
             error=self.error,
             tenant=self.tenant,
+            has_webhook=self.webhook is not None,
         )
 
 
@@ -207,6 +208,8 @@ class Claim:
     """How long another agent has to claim the job if this one vanishes."""
     cancel_requested: bool = False
     """Whether the job must be cancelled instead of run."""
+    has_webhook: bool = False
+    """Whether its notice goes to the courier, too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 
 from configuration.routing import subscription_filter
+from contract.notice import WEBHOOK_ATTRIBUTE
 from contract.queues import COURIER, DEAD, RETURNED, TASKS, QueueSettings
 from deploy.verify.samples import upload_input
 from jobs.schema import DEFINITION
@@ -22,6 +23,8 @@ TASK_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:tasks"
 NOTICE_TOPIC_ARN = f"arn:aws:sns:{REGION}:{ACCOUNT}:notices"
 STREAM = {"StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"}}
 """The jobs table's stream, for CreateTable."""
+WITH_WEBHOOK = json.dumps({WEBHOOK_ATTRIBUTE: ["true"]})
+"""The filter of the courier's subscription."""
 COURIER_QUEUE = "_courier"
 """No runtime has such a name."""
 
@@ -73,7 +76,8 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)
         table.result()
-        sns.subscribe(TopicArn=NOTICE_TOPIC_ARN, Protocol="sqs", Endpoint=courier_queue.result())
+        policy = {"FilterPolicy": WITH_WEBHOOK}
+        sns.subscribe(TopicArn=NOTICE_TOPIC_ARN, Protocol="sqs", Endpoint=courier_queue.result(), Attributes=policy)
         upload_input(s3, OUTPUT_BUCKET, API_KEY_ID)
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
         for runtime, queue_arn in zip(catalog, queues, strict=True):

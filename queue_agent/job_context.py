@@ -25,6 +25,7 @@ class JobContext:
         traceparent: The trace that the task was submitted in.
         slot: Its place in the schedule.
         redrives: How often an operator has redriven it; results of an earlier redrive are void.
+        has_webhook: Whether its notice goes to the courier, too.
         is_over: Whether the job has ended and its message is acked.
         previewed_s: When its latest preview was stored, seconds since 1970; None without one.
         outputs: What its stored pictures are, in order.
@@ -41,6 +42,7 @@ class JobContext:
     memory: TaskMemory
     telemetry: Recorder
     redrives: int = 0
+    has_webhook: bool = False
     is_over: bool = False
     previewed_s: float | None = None
     outputs: tuple[StoredOutput, ...] = ()

@@ -196,12 +196,12 @@ class Processor:
                 await self._finish_up(job, ended)
                 return None
         self.telemetry.annotate(attempt=claim.attempt)
-        job.redrives = claim.redrives
+        job.redrives, job.has_webhook = claim.redrives, claim.has_webhook
         return claim
 
     async def _finish_up(self, job: JobContext, ended: Job) -> None:
         """Notify and ack where the agent that completed the job did not."""
-        job.redrives = ended.redrives
+        job.redrives, job.has_webhook = ended.redrives, ended.webhook is not None
         if not ended.notified:
             stored = await self.results.find(job)
             # The manifest has the whole error, but the table says how the job ended.

@@ -145,6 +145,7 @@ class Results:
             status=manifest["status"],
             error=JobError.model_validate(error) if error else None,
             tenant=job.tenant,
+            has_webhook=job.has_webhook,
         )
 
 

@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 
 from contract.signatures import verify_webhook
-from local.aws import STREAM
+from local.aws import STREAM, WITH_WEBHOOK
 from sd_on_eks import Client, Conflict, NotFound
 from sd_on_eks import verify_webhook as verified
 from test.integration.api.conftest import Api
@@ -40,9 +40,8 @@ def hooked_api(kit):
             rig.aws.dynamodb.update_table(TableName=rig.store.table, **STREAM)
             dead = rig.aws.make_queue(f"{rig.name}-courier-dead")
             queue = rig.aws.make_queue(f"{rig.name}-courier", redrive_to=f"{rig.name}-courier-dead")
-            rig.aws.sns.subscribe(
-                TopicArn=rig.notice_topic, Protocol="sqs", Endpoint=rig.aws.queue_arn(f"{rig.name}-courier")
-            )
+            where = {"Protocol": "sqs", "Endpoint": rig.aws.queue_arn(f"{rig.name}-courier")}
+            rig.aws.sns.subscribe(TopicArn=rig.notice_topic, **where, Attributes={"FilterPolicy": WITH_WEBHOOK})
             places = {"COURIER_QUEUE_URL": queue, "ALLOW_PRIVATE_ADDRESSES": "true"}
             api = Api(rig, shell, **places)
             secret = {"SIGNING_SECRET": api.door.signing_secret}

@@ -11,7 +11,7 @@ from contract.webhooks import Webhook
 from jobs import commands
 from jobs.job import JobState
 from jobs.notifier import JobNotifier
-from local.aws import STREAM
+from local.aws import STREAM, WITH_WEBHOOK
 from test.kit.jobs import JobsTable
 from test.kit.processes import HTTP, ChildProcess, answers, free_port, wait_for
 from test.kit.web import posts_answered
@@ -29,7 +29,7 @@ class Place(JobsTable):
         self.dead_queue = self.aws.make_queue(f"{name}-courier-dead")
         # Short: what a killed courier had taken comes again soon.
         self.queue = self.aws.make_queue(f"{name}-courier", redrive_to=f"{name}-courier-dead", VisibilityTimeout="2")
-        self.topic = self.aws.make_topic(f"{name}-notices", f"{name}-courier")
+        self.topic = self.aws.make_topic(f"{name}-notices", f"{name}-courier", FilterPolicy=WITH_WEBHOOK)
         self.notifier = JobNotifier(sns=self.aws.sns, topic_arn=self.topic, jobs=self.store, bucket="out")
         self.health = f"http://127.0.0.1:{(port := free_port())}/healthz"
         self.process = ChildProcess(
