@@ -85,7 +85,7 @@ def picture_bucket(scope: Construct, context: Context) -> s3.Bucket:
     """Make the private bucket that pictures are written to; its logical id is the same in every release."""
     settings = context.config.output_bucket
     cors = s3.CorsRule(
-        allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD],
+        allowed_methods=[s3.HttpMethods.GET, s3.HttpMethods.HEAD, s3.HttpMethods.PUT],
         allowed_origins=settings.cors_origins,
         allowed_headers=["*"],
         max_age=3600,

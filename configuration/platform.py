@@ -91,7 +91,7 @@ class OutputBucket(Section):
     expire_days: Annotated[int, Field(ge=1)] | None = None
     """Days after which pictures are deleted. Default: never."""
     cors_origins: list[Origin] = []
-    """Web origins whose pages may load pictures by signed links, as https://studio.example."""
+    """Web origins whose pages may load pictures and send files by signed links, as https://studio.example."""
 
 
 class Monitoring(Section):
