@@ -1,7 +1,6 @@
 """Measures how well and how fast a runtime edits pictures: ``python -m bench.editing make`` and ``… run``."""
 
 import argparse
-import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -13,19 +12,16 @@ from rich.progress import track
 
 from bench.editing.cases import UNREADABLE, BenchError, Case, CaseError, EditBody, fill, read_cases, read_template
 from bench.editing.page import write_page
-from bench.editing.platform import PlatformClient, add_platform_options, find_target
+from bench.editing.platform import PlatformClient, add_platform_options, connect, seconds_of
 from bench.editing.report import PICTURES, CaseResult, EditingRun, write_report
 from bench.editing.scenes import make_cases
 from bench.editing.usage import measured_usage
-from deploy.aws import AWS_ERRORS
 
-_INTERRUPTED, _TERMINATED = 130, 143
+_INTERRUPTED = 130
 
 
 def main() -> int:
     """Run the command; return 1 if that is impossible. Failed cases are part of the figures."""
-    # Becomes an exception, so that the queue of notices is deleted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_TERMINATED))
     parser = argparse.ArgumentParser(prog="python -m bench.editing", description=__doc__)
     commands = parser.add_subparsers(required=True)
     make = commands.add_parser("make", help="make a folder of cases with known answers")
@@ -37,7 +33,7 @@ def main() -> int:
     run.set_defaults(command=_run)
     run.add_argument("folder", type=Path)
     run.add_argument("--out", type=Path, required=True, help="folder of the report and the pictures")
-    run.add_argument("--concurrency", type=int, default=4, help="tasks at once (%(default)s)")
+    run.add_argument("--concurrency", type=int, default=4, help="jobs at once (%(default)s)")
     run.add_argument("--memory-url", action="append", default=[], help="/health of a flux server, /metrics of DCGM")
     run.add_argument("--endpoint", help="a deployed platform's API, instead of the local one")
     add_platform_options(run)
@@ -70,13 +66,11 @@ def _run(arguments: argparse.Namespace) -> None:
     settings |= {name.capitalize(): str(getattr(arguments, name)) for name in ("runtime", "template", "concurrency")}
     pool, started = ThreadPoolExecutor(arguments.concurrency, thread_name_prefix="case"), time.monotonic()
     try:
-        client = PlatformClient(find_target(arguments, arguments.endpoint))
-        with client.listening() as platform, measured_usage(arguments.memory_url) as usage:
+        with connect(arguments, arguments.endpoint) as sd, measured_usage(arguments.memory_url) as usage:
+            platform = PlatformClient(sd)
             futures = [pool.submit(run_case, case, template, platform, arguments) for case in cases]
             for _ in track(as_completed(futures), "Editing", len(cases)):
                 pass
-    except AWS_ERRORS as exc:
-        raise BenchError(f"AWS refused: {exc}") from exc
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
     results = [future.result() for future in futures]
@@ -88,16 +82,14 @@ def _run(arguments: argparse.Namespace) -> None:
 
 
 def run_case(case: Case, template: EditBody, platform: PlatformClient, arguments: argparse.Namespace) -> CaseResult:
-    """Post a case, wait for its notice, save its picture."""
+    """Submit a case, wait for its end, save its picture."""
     result, task_id = CaseResult(case.id), f"{platform.run}-{case.id}"
     try:
         request = platform.request(task_id, arguments.runtime, fill(case, arguments.folder, template, platform.link))
-        posted_at = time.monotonic()
-        platform.post(request)
-        notice, heard_at = platform.wait(task_id, arguments.wait)
-        result.total_s = heard_at - posted_at
-        result.server_s, result.preview_s = platform.timings(notice)
-        picture = platform.picture(notice)
+        job = platform.wait(platform.submit(request), arguments.wait)
+        result.total_s = seconds_of(job)
+        result.server_s, result.preview_s = platform.timings(job)
+        picture = platform.picture(job)
         result.picture = f"{PICTURES}/{case.id}.{picture.extension}"
         (arguments.out / result.picture).write_bytes(picture.content)
     except CaseError as exc:

@@ -2,12 +2,6 @@
 
 import re
 from dataclasses import dataclass, field
-from typing import Any
-
-from botocore.exceptions import ClientError
-
-from contract.objects import split_s3_url
-from deploy.aws import error_code
 
 _BEGINNING = re.compile(
     rb"(?P<png>\x89PNG\r\n\x1a\n)|(?P<jpg>\xff\xd8\xff)|(?P<gif>GIF8[79]a)|(?P<webp>RIFF.{4}WEBP)", re.DOTALL
@@ -25,22 +19,6 @@ class DrawnPicture:
 
 class PictureError(Exception):
     """A picture is not there, or is none."""
-
-
-def fetch_picture(s3: Any, url: str) -> DrawnPicture:
-    """Get a picture by its s3:// link.
-
-    Raises:
-        PictureError: It is not in S3, or its bytes are no picture.
-    """
-    try:
-        bucket, key = split_s3_url(url)
-        content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ValueError as exc:
-        raise PictureError(f"{url} {exc}") from exc
-    except ClientError as exc:
-        raise PictureError(f"{url} is not there: {error_code(exc)}") from exc
-    return read_picture(url, content)
 
 
 def read_picture(url: str, content: bytes) -> DrawnPicture:

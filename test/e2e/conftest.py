@@ -15,8 +15,8 @@ import boto3
 import httpx
 import pytest
 
-from deploy.verify.notices import NoticeQueue
 from deploy.verify.target import Target, local_target
+from test.kit.notices import NoticeQueue
 from test.kit.processes import PATIENCE_S, ROOT, wait_for
 
 T = TypeVar("T")

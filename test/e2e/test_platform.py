@@ -13,10 +13,10 @@ from PIL import Image
 from configuration.file import load_config
 from contract.objects import split_s3_url
 from contract.signatures import verify_webhook, webhook_secret
-from deploy.verify.notices import NoticeQueue
 from deploy.verify.samples import samples_of
 from deploy.verify.verification import verify
 from local.api_key import API_KEY_ID
+from test.kit.notices import NoticeQueue
 from test.kit.processes import ROOT
 from test.kit.web import posts_answered
 

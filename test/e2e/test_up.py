@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from deploy.verify.notices import NoticeQueue
+from test.kit.notices import NoticeQueue
 from test.kit.processes import ROOT, wait_for
 
 

@@ -11,6 +11,7 @@
 - ``jobs``: ``JobsTable``, and what doors and agents do to it
 - ``tasks``: sample tasks of every type
 - ``audit``: what must be true of every task in the end
+- ``notices``: ``NoticeQueue``, which hears every notice of a platform
 - ``wire``: ``Wire``, which sits between AWS and boto3 clients in the test's own process
 - ``web``: an HTTP server in the test's own process
 - ``charts``: helm, kubectl, and trees of chart values

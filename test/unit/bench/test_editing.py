@@ -27,14 +27,13 @@ from bench.editing.cases import (
     read_template,
 )
 from bench.editing.page import write_page
-from bench.editing.platform import PlatformClient, find_target
+from bench.editing.platform import PlatformClient, connect
 from bench.editing.report import CaseResult, EditingRun, write_report
 from bench.editing.scenes import KINDS, make_cases
 from bench.editing.usage import Usage, measured_usage, read_memory
-from contract.notice import JobError, Notice
-from deploy.verify.target import Target
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelOptions
+from sd_on_eks import Client
 
 CARDS = {
     "flux-edit": ModelOptions(profile="flux-kontext").card,
@@ -117,75 +116,58 @@ def test_the_door_accepts_the_requests_of_each_template(folder, name):
     assert not list(content_errors(body.content, body.tasktype, runtime, ()))
 
 
-def test_a_deployed_platform_needs_its_key_and_topic_and_shows_the_key_nowhere(tmp_path):
+def test_a_deployed_platform_needs_its_key_which_is_shown_nowhere(tmp_path):
     (tmp_path / "key").write_text("secret\n")
-    options = Namespace(api_key_file=tmp_path / "key", topic_arn=None, bucket=None)
-    with pytest.raises(BenchError, match="--topic-arn"):
-        find_target(options, "https://e/")
-    options.topic_arn = "t"
-    target = find_target(options, "https://e/")
-    assert (target.endpoint, target.api_key) == ("https://e", "secret")
-    assert "secret" not in repr(target)
-
-
-class Aws:
-    """The calls of S3, SQS and SNS that a client of the platform needs."""
-
-    def __init__(self):
-        self.messages = []
-
-    def get_object(self, **asked):
-        objects = {"out": b'{"timings_s": {"run": 1.5}, "answer": "text"}', "picture": PICTURE}
-        return {"Body": io.BytesIO(objects[asked["Key"]])}
-
-    def receive_message(self, **_):
-        taken, self.messages = self.messages, []
-        return {"Messages": taken}
-
-    def __getattr__(self, name):
-        answer = {"QueueUrl": "u", "Attributes": {"QueueArn": "arn"}, "SubscriptionArn": "arn"}
-        return lambda *_, **__: answer
+    options = Namespace(api_key_file=None, stack_file=tmp_path / "stack.json")
+    with pytest.raises(BenchError, match="--api-key-file"):
+        connect(options, "https://e/")
+    with pytest.raises(BenchError, match=r"stack\.json: No such file"):
+        connect(options, None)
+    options.api_key_file = tmp_path / "key"
+    with connect(options, "https://e/") as sd:
+        assert (sd.connection.url, sd.connection.api_key) == ("https://e", "secret")
+        assert "secret" not in repr(sd.connection)
 
 
 PICTURE = b"\xff\xd8\xff"
-DONE = {"image_url": ["s3://b/preview", "s3://b/picture"]}
-LACKING = JobError(code="rejected", message="There is no such LoRA.")
+MANIFEST = b'{"timings_s": {"run": 1.5}, "answer": "text"}'
+JOB = {"job": "j", "task_id": "t", "runtime": "r", "type": "edit", "state": "succeeded", "version": 2}
+JOB |= {"created_at": "2026-01-01T00:00:00Z", "ended_at": "2026-01-01T00:00:02Z"}
+FILES = {name: {"url": f"http://here/{name}", "s3": f"s3://b/{name}"} for name in ("preview", "picture", "manifest")}
+DONE = {"images": [FILES["preview"], FILES["picture"]], "manifest": FILES["manifest"]}
+LACKING = {"code": "rejected", "message": "There is no such LoRA."}
 
 
 @pytest.mark.parametrize(
-    ("status", "notice", "problem"),
+    ("status", "changes", "problem"),
     [
-        (200, DONE, None),
-        (200, None, "No notice came within 0 seconds."),
-        (200, {"result": False, "status": "failed", "error": LACKING}, "rejected: There is no such LoRA."),
-        (200, {"image_url": []}, "Its notice names no picture."),
-        (400, None, "rejected with 400: no such runtime"),
+        (202, DONE, None),
+        (202, {"state": "running", "ended_at": None}, "Job j is running after 0 s; it goes on."),
+        (202, {"state": "failed", "error": LACKING}, "rejected: There is no such LoRA."),
+        (202, {}, "The job has no picture."),
+        (400, {}, "no such runtime (400 invalid_request)"),
     ],
 )
 def test_a_case_gets_its_last_picture_and_its_times_or_the_reason_why_not(
-    tmp_path, monkeypatch, status, notice, problem
+    tmp_path, monkeypatch, status, changes, problem
 ):
-    aws = Aws()
-
     def answer(request):
-        metadata = json.loads(request.content)["task"]["metadata"]
-        said = {"job": "j", "runtime": "r", "result": True, "status": "succeeded", "output_url": "s3://b/out"}
-        said |= {"context": None, "image_url": [], **(notice or {})}
-        ids = ["another", metadata["id"]] if notice else ["another"]
-        bodies = [json.dumps({"Message": Notice(id=one, **said).to_message()}) for one in ids]
-        aws.messages += [{"Body": body, "ReceiptHandle": "h"} for body in bodies]
-        return httpx.Response(status, text="no such runtime")
+        if request.method == "POST":
+            assert set(json.loads(request.content)) == {"runtime", "type", "content", "id", "prefix"}
+            refusal = {"code": "invalid_request", "detail": "no such runtime"}
+            return httpx.Response(status, json=refusal if status == 400 else JOB | {"ended_at": None})
+        files = {"/picture": PICTURE, "/manifest": MANIFEST}
+        found = files.get(request.url.path)
+        return httpx.Response(200, json=JOB | changes) if found is None else httpx.Response(200, content=found)
 
     monkeypatch.setattr(httpx, "Client", partial(httpx.Client, transport=httpx.MockTransport(answer)))
     (tmp_path / "pictures").mkdir()
-    where = {"bucket": "b", "notice_topic_arn": "t", "client": lambda *_, **__: aws}
-    options = Namespace(runtime="r", folder=tmp_path, out=tmp_path, wait=60 if notice else 0)
-    with PlatformClient(Target(endpoint="http://here", api_key="k", **where)).listening() as platform:
-        result = run_case(Case(id="one"), TEMPLATE, platform, options)
+    options = Namespace(runtime="r", folder=tmp_path, out=tmp_path, wait=0)
+    with Client("http://here", "k") as sd:
+        result = run_case(Case(id="one"), TEMPLATE, PlatformClient(sd), options)
     assert result.problem == problem
     if problem is None:
-        assert (result.server_s, result.preview_s) == (1.5, None)
-        assert result.total_s > 0
+        assert (result.total_s, result.server_s, result.preview_s) == (2.0, 1.5, None)
         assert (tmp_path / result.picture).read_bytes() == PICTURE
 
 

@@ -1,4 +1,3 @@
-import io
 import json
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ import pytest
 
 from deploy.errors import DeployError
 from deploy.verify import target
-from deploy.verify.pictures import PictureError, fetch_picture
+from deploy.verify.pictures import PictureError, read_picture
 from deploy.verify.samples import SAMPLE_CHECKPOINT, InputLinks, Sample, make_request, samples_of
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.flux.checks import request_errors
@@ -146,25 +145,15 @@ def test_an_output_that_the_stack_lacks_is_named(monkeypatch: pytest.MonkeyPatch
         target.deployed_target("sdoneksStack")
 
 
-class Bucket:
-    """An S3 client with one object."""
-
-    def __init__(self, content: bytes) -> None:
-        self.content = content
-
-    def get_object(self, **_: str) -> Any:
-        return {"Body": io.BytesIO(self.content)}
-
-
 @pytest.mark.parametrize(
     ("content", "extension"),
     [(b"\x89PNG\r\n\x1a\n", "png"), (b"\xff\xd8\xff\xe0", "jpg"), (b"GIF89a", "gif"), (b"RIFF....WEBPVP8 ", "webp")],
 )
 def test_a_picture_is_known_by_its_first_bytes(content: bytes, extension: str) -> None:
-    assert fetch_picture(Bucket(content), "s3://bucket/a.bin").extension == extension
+    assert read_picture("s3://bucket/a.bin", content).extension == extension
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF....WAVE"])
 def test_what_is_no_picture_is_refused(content: bytes) -> None:
     with pytest.raises(PictureError, match="is no picture"):
-        fetch_picture(Bucket(content), "s3://bucket/a.png")
+        read_picture("s3://bucket/a.png", content)

@@ -26,7 +26,7 @@ class NoticeQueue:
 
     def __enter__(self) -> Self:
         with ExitStack() as undo:
-            name, retention = f"sd-on-eks-verify-{secrets.token_hex(4)}", {"MessageRetentionPeriod": str(_RETENTION_S)}
+            name, retention = f"sd-on-eks-test-{secrets.token_hex(4)}", {"MessageRetentionPeriod": str(_RETENTION_S)}
             self._url = self._sqs.create_queue(QueueName=name, Attributes=retention)["QueueUrl"]
             undo.callback(self._sqs.delete_queue, QueueUrl=self._url)
             attributes = self._sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["QueueArn"])
