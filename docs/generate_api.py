@@ -54,8 +54,8 @@ def _call(name: str, call: Schema) -> Iterator[str]:
     for media_type, content in call.get("requestBody", {}).get("content", {}).items():
         yield from (f"Body, `{media_type}`: {_kind(content['schema'])}", "")
         for example in list(content.get("examples", {}).values())[:1]:
-            yield from ("```json", json.dumps(example["value"], indent=2, ensure_ascii=False), "```", "")
-    answers, rejections = [], []
+            yield from _json(example["value"])
+    answers, rejections, examples = [], [], []
     for status, answer in call["responses"].items():
         if "$ref" in answer:
             rejections.append(status)
@@ -63,8 +63,14 @@ def _call(name: str, call: Schema) -> Iterator[str]:
         kinds = [
             _kind(one["schema"]) if "json" in kind else f"`{kind}`" for kind, one in answer.get("content", {}).items()
         ]
+        examples += [one["example"] for one in answer.get("content", {}).values() if "example" in one]
         answers.append(f"{status} {' or '.join(kinds)}".strip())
     yield from (f"Answers: {', '.join(answers)}. Rejections: {', '.join(rejections)}.", "")
+    yield from (line for example in examples for line in _json(example))
+
+
+def _json(value: Any) -> Iterator[str]:
+    yield from ("```json", json.dumps(value, indent=2, ensure_ascii=False), "```", "")
 
 
 def _models(schemas: Mapping[str, Schema]) -> Iterator[str]:

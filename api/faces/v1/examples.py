@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from api.faces.alpha_models import V1Alpha1Request, V1Alpha2Request
-from api.faces.v1.models import BatchRequest, JobRequest, RetryRequest
+from api.faces.v1.models import BatchRequest, JobRequest, JobView, OutputView, RetryRequest, Timings
+from jobs.job import JobState
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 Example = dict[str, Any]
@@ -18,6 +20,48 @@ def examples_of(model: Any, catalog: RuntimeCatalog) -> Mapping[str, Example]:
         return {name: example for name, example in made.items() if example is not None}
     extra = model.model_config.get("json_schema_extra") or {}
     return {f"example-{number}": example for number, example in enumerate(extra.get("examples", ()), start=1)}
+
+
+def ended_job() -> Example:
+    """A job that has succeeded, as an example of an answer."""
+    job, task_id = "01a1fbdb-87d1-7dfc-8629-db18ee09dfec", "order-4711"
+    base_url = "https://api.example.com/prod"
+    here, name = f"{base_url}/v1/jobs/{job}", f"{task_id}-h2rr5v0k2m9d"
+    expires_at = datetime(2026, 1, 31, 13, tzinfo=UTC)
+    image = OutputView(
+        url=f"{base_url}/v1/outputs/TOKEN/{name}-1.png",
+        s3=f"s3://sd-on-eks-output/output/{task_id}/{name}-1.png",
+        expires_at=expires_at,
+        content_type="image/png",
+        width=512,
+        height=512,
+        bytes=412_337,
+        seed=7,
+    )
+    manifest = OutputView(
+        url=f"{base_url}/v1/outputs/TOKEN/{name}.out",
+        s3=f"s3://sd-on-eks-output/output/{task_id}/{name}.out",
+        expires_at=expires_at,
+        content_type="application/json",
+    )
+    view = JobView(
+        job=job,
+        task_id=task_id,
+        runtime="sdruntime",
+        type="text-to-image",
+        state=JobState.SUCCEEDED,
+        version=9,
+        created_at=datetime(2026, 1, 31, 12, tzinfo=UTC),
+        started_at=datetime(2026, 1, 31, 12, 0, 4, tzinfo=UTC),
+        ended_at=datetime(2026, 1, 31, 12, 0, 7, tzinfo=UTC),
+        attempts=1,
+        images=[image],
+        manifest=manifest,
+        timings=Timings(queued_s=4.0, prepare_s=0.1, run_s=2.6, store_s=0.3),
+        context={"order": 4711},
+        links={"self": here, "events": f"{here}/events", "request": f"{here}/request", "retry": f"{here}/retry"},
+    )
+    return view.model_dump(mode="json")
 
 
 def _first_task(runtime: DeployedRuntime) -> tuple[str, Example]:

@@ -12,9 +12,9 @@ from pydantic import TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 
 from api.faces.alpha_models import AlphaAnswer, AlphaError, V1Alpha1Request, V1Alpha2Request
-from api.faces.v1.examples import examples_of
+from api.faces.v1.examples import ended_job, examples_of
 from api.faces.v1.face import ROUTES
-from api.faces.v1.models import Problem
+from api.faces.v1.models import JobView, Problem
 from api.faces.v1.problems import PROBLEM
 from api.faces.v1.routes import Route
 from api.http import JSON
@@ -248,7 +248,8 @@ def _answer(route: Route, status: int, schemas: Schemas) -> dict[str, Any]:
         schema = _EVENT if model == "text/event-stream" else {"type": "object" if "json" in model else "string"}
         answer["content"] = {model: {"schema": schema}}
     elif model is not None:
-        answer["content"] = {JSON: {"schema": schemas.given(model)}}
+        example = {"example": ended_job()} if model is JobView and status == HTTPStatus.OK else {}
+        answer["content"] = {JSON: {"schema": schemas.given(model), **example}}
     headers = dict(_ANSWER_HEADERS[name] for name in route.headers if name in _ANSWER_HEADERS)
     if headers:
         answer["headers"] = {

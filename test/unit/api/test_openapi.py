@@ -80,6 +80,11 @@ def test_every_example_fits_its_schema(spec):
                 schema = {**content["schema"], "components": spec["components"]}
                 jsonschema.validate(example["value"], schema, jsonschema.Draft202012Validator)
                 checked += 1
+        for answer in one["responses"].values():
+            for content in answer.get("content", {}).values():
+                if "example" in content:
+                    schema = {**content["schema"], "components": spec["components"]}
+                    jsonschema.validate(content["example"], schema, jsonschema.Draft202012Validator)
     assert checked >= len(list(CATALOG))
 
 
