@@ -3,8 +3,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
@@ -92,63 +90,20 @@ def test_the_consumers_filter_keeps_other_notices_away(topic):
     assert "Messages" not in boto3.client("sqs").receive_message(QueueUrl=url)
 
 
-@pytest.fixture
-def door(topic):
-    """A door that accepts every task under job-1 and publishes two notices: another job's, then its own."""
-
-    class Door(BaseHTTPRequestHandler):
-        def do_POST(self):
-            self.rfile.read(int(self.headers["Content-Length"]))
-            accepted = self.headers["x-api-key"] == "key" and self.path == "/dev/v1alpha2"
-            answer = {"job": "job-1"} if accepted else {"error": {"code": "unauthorized"}}
-            self.send_response(200 if accepted else 401)
-            self.end_headers()
-            self.wfile.write(json.dumps(answer).encode())
-            if accepted:
-                publish(topic, job="job-0")
-                publish(topic)
-
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Door)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/dev/"
-    server.shutdown()
-    server.server_close()
-
-
-def test_the_submitter_returns_the_notice_of_its_own_job_and_leaves_no_queue(door, topic):
-    module = load("submit_and_wait")
-    notice = module.submit_and_wait(door, "key", topic, module.make_task("sdruntime", "A dog"), 30)
-    assert notice["job"] == "job-1"
-    assert not [url for url in boto3.client("sqs").list_queues().get("QueueUrls", []) if "/wait-" in url]
-
-
-def test_the_submitter_ends_with_the_apis_own_words_when_it_is_refused(door, topic):
-    module = load("submit_and_wait")
-    with pytest.raises(SystemExit, match=r"refused with 401: .*unauthorized"):
-        module.submit_and_wait(door, "wrong", topic, module.make_task("sdruntime", "A dog"), 30)
-    with pytest.raises(SystemExit, match=r"http://127\.0\.0\.1:1 does not answer"):
-        module.post("http://127.0.0.1:1", "key", {})
-
-
-def test_the_submitter_gives_up_after_its_time(door, topic, monkeypatch):
-    module = load("submit_and_wait")
-    monkeypatch.setattr(module, "post", lambda *_: {"job": "job-9"})
-    assert module.submit_and_wait(door, "key", topic, {}, 0.1) is None
-
-
 def ended(tmp_path, *command):
     """A program's exit code and what it wrote to stderr, where no platform runs."""
-    environment = {name: os.environ[name] for name in ("PATH", "HOME")} | {"STACK_FILE": str(tmp_path / "stack.json")}
+    environment = (
+        {"HOME": str(tmp_path)}
+        | {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+        | {"STACK_FILE": str(tmp_path / "stack.json")}
+    )
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     return done.returncode, done.stderr
 
 
 @pytest.mark.parametrize(
     ("program", "arguments"),
-    [("submit_and_wait.py", ["A dog"]), ("consume_notices.py", []), ("submit_and_wait.mjs", ["A dog"])],
+    [("consume_notices.py", []), ("submit_and_wait.mjs", ["A dog"])],
 )
 def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program, arguments):
     file, is_python = tmp_path / "stack.json", program.endswith(".py")
@@ -158,18 +113,16 @@ def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program
     assert ended(tmp_path, *command) == (1, words)
 
 
-def test_the_node_program_says_how_to_install_the_packages_that_are_missing(tmp_path):
-    program = tmp_path / "submit_and_wait.mjs"
-    program.write_bytes((EXAMPLES / program.name).read_bytes())  # where no package is found
-    (tmp_path / "stack.json").write_text('{"Environment": {}}', encoding="utf-8")
-    code, words = ended(tmp_path, "node", str(program))
+def test_without_a_platform_the_python_program_says_where_one_can_be_named(tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
+    code, words = ended(tmp_path, sys.executable, str(EXAMPLES / "submit_and_wait.py"), "A dog")
     assert code == 1
-    assert words.startswith("@aws-sdk/client-sns is missing. Install AWS's packages: npm install --no-save @aws-")
+    assert words.startswith("Where is the API? Set SD_URL and SD_API_KEY")
 
 
-def test_a_deployed_stack_of_which_something_is_missing_is_not_taken_for_the_local_one(tmp_path):
-    code, words = ended(tmp_path, sys.executable, str(EXAMPLES / "submit_and_wait.py"), "--endpoint=https://e", "A dog")
-    assert (code, "takes all three" in words) == (2, True)
+def test_without_the_client_the_python_program_says_how_to_install_it(tmp_path):
+    code, words = ended(tmp_path, sys.executable, "-S", str(EXAMPLES / "submit_and_wait.py"), "A dog")
+    assert (code, words) == (1, "sd_on_eks is missing: in the checkout run pip install ./clients/python\n")
 
 
 @pytest.mark.parametrize("runtime_type", RUNTIME_TYPES)
@@ -178,10 +131,10 @@ def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
     needed = {"flux": {"model": {"profile": "flux-schnell"}}, "sdwebui": {"dynamicModel": True}}
     row = {"name": "mine", "namespace": "a", "type": runtime_type, **needed.get(runtime_type, {})}
     (runtime,) = parse_config({**MINIMAL, "modelsRuntime": [row]}).catalog
-    task = load("submit_and_wait").make_task("mine", prompt, runtime_type)["task"]
-    assert task["metadata"]["tasktype"] in runtime.task_types
+    task = load("submit_and_wait").make_request("mine", prompt, runtime_type)
+    assert task["type"] in runtime.task_types
     assert json.dumps(prompt) in json.dumps(task["content"])
     if runtime.card is not None:
         assert list(request_errors(task["content"], "text-to-image", runtime.card)) == []
-    own = load("submit_and_wait").make_task("mine", prompt, runtime_type, '{"prompt": "PROMPT", "steps": 4}')
-    assert own["task"]["content"] == {"prompt": prompt, "steps": 4}
+    own = load("submit_and_wait").make_request("mine", prompt, runtime_type, '{"prompt": "PROMPT", "steps": 4}')
+    assert own["content"] == {"prompt": prompt, "steps": 4}
