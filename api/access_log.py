@@ -7,8 +7,7 @@ from http import HTTPStatus
 from typing import Any
 
 _MAX_REASON_CHARS = 400
-_SIGNED = re.compile(r"(?<=/v1/outputs/)[^/]+")
-"""What lets anybody fetch an output; no log shows it."""
+_SIGNED = re.compile(r"(?<=v1/outputs/)[^/]+")
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)
@@ -16,12 +15,17 @@ logger = logging.getLogger(__name__)
 
 def log_request(method: str, path: str, status: int, took_s: float, body: Any = None) -> None:
     """Log a request; its path has no query, and a body of bytes may hold its errors."""
-    request = f"{method} {_SIGNED.sub('…', path)}"
+    request = f"{method} {without_token(path)}"
     is_refused = status >= HTTPStatus.BAD_REQUEST
     reason = _reason(body) if is_refused and isinstance(body, bytes) else ""
     logger.log(
         logging.WARNING if is_refused else logging.INFO, "%s %d %.0f ms%s", request, status, took_s * 1000, reason
     )
+
+
+def without_token(path: str) -> str:
+    """A path without what lets anybody fetch an output."""
+    return _SIGNED.sub("…", path)
 
 
 def _reason(body: bytes) -> str:

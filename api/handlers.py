@@ -10,6 +10,7 @@ import logging
 import os
 from typing import Any
 
+from api.access_log import without_token
 from api.door import Door
 from api.errors import InvalidRequestError, RequestError
 from api.faces.alpha import NOWHERE
@@ -22,6 +23,7 @@ from runtimes.spec import load
 _MAX_WAIT_S = 25.0
 """API Gateway waits 29 seconds."""
 
+logger = logging.getLogger(__name__)
 logging.getLogger("api").setLevel(logging.INFO)
 _services = Services.from_environment(os.environ)
 for _runtime in _services.catalog:
@@ -51,4 +53,6 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
             answer = buffered(answer, request)
         except Exception as exc:  # noqa: BLE001 (as in the door)
             answer = _door.refused(request, exc)
+    # API Gateway's own log has the path's template alone, because of the tokens in some.
+    logger.info("%s /%s %d", request.method, without_token(request.path), answer.status)
     return proxy_answer(answer)

@@ -28,7 +28,7 @@ _ACCESS_LOG = {
     "request_id": "$context.requestId",
     "time": "$context.requestTime",
     "method": "$context.httpMethod",
-    "path": "$context.path",
+    "resource": "$context.resourcePath",
     "status": "$context.status",
     "key_id": "$context.identity.apiKeyId",
     "source_ip": "$context.identity.sourceIp",
@@ -39,8 +39,8 @@ _ACCESS_LOG = {
     "refused_as": "$context.error.responseType",
     "trace": "$context.xrayTraceId",
 }
-"""What is logged of a request: whose key it was, never the key; no body, no query, and nothing by which a caller could
-break the JSON."""
+"""What is logged of a request: whose key it was, never the key; no body, no query, no path (one may hold an output's
+token; the door's function logs it without that), and nothing by which a caller could break the JSON."""
 _GATEWAY_ERRORS = {
     "INVALID_API_KEY": gateway.UNAUTHORIZED,
     "ACCESS_DENIED": gateway.UNAUTHORIZED,
