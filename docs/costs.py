@@ -13,8 +13,8 @@ WRITE_UNITS = 20
 """DynamoDB's write units of a job that succeeds at its first attempt, before its model server reports progress."""
 _MILLION = 1_000_000
 _USD_PER_MILLION_WRITES, _USD_PER_MILLION_READS = 0.625, 0.125
-_USD_PER_MILLION_CALLS = 3.50 + 0.20
-"""API Gateway and Lambda."""
+_USD_PER_MILLION_CALLS = 3.50 + 2 * 0.20
+"""API Gateway, and two functions of Lambda: the authorizer and the API."""
 _USD_PER_GB_SECOND = 0.0000133334
 """Lambda on arm64."""
 _SNAPSHOT_GB = 25
