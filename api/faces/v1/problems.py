@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 from api.errors import RequestError
 from api.faces.v1.models import Problem, ProblemField
-from contract.field_errors import FieldError
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 
 PROBLEM = "application/problem+json"
 _SUGGESTION = re.compile(r"; did you mean (.+)\?$")
@@ -17,10 +17,17 @@ def problem_of(error: RequestError) -> Problem:
     return Problem(
         title=HTTPStatus(error.status).phrase,
         status=error.status,
-        detail=error.message,
+        detail=_detail(error),
         code=error.code,
-        errors=[_field(one) for one in error.errors],
+        errors=[_field(one) for one in error.errors[:MAX_FIELD_ERRORS]],
     )
+
+
+def _detail(error: RequestError) -> str:
+    count = len(error.errors)
+    if count > MAX_FIELD_ERRORS:
+        return f"The request has more than {MAX_FIELD_ERRORS} errors; the first {MAX_FIELD_ERRORS} are listed."
+    return f"The request has {count} errors; all are listed." if count > 1 else error.message
 
 
 def _field(error: FieldError) -> ProblemField:

@@ -161,6 +161,8 @@ def test_a_request_with_errors_is_refused_as_problem_details_with_all_of_them(ap
     problem = response.json()
     assert (problem["status"], problem["code"]) == (400, "invalid_request")
     assert {error["pointer"] for error in problem["errors"]} == pointers
+    if len(pointers) > 1:
+        assert problem["detail"] == f"The request has {len(pointers)} errors; all are listed."
     assert api.call("POST", "/jobs?dry_run=true", api.body(**changes)).status_code == 400
     assert api.rig.aws.take(api.rig.queue) == []
 
