@@ -15,6 +15,7 @@ from sd_on_eks.errors import (
     TooManyRequests,
     Unauthorized,
     Unavailable,
+    UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "TooManyRequests",
     "Unauthorized",
     "Unavailable",
+    "UnexpectedAnswer",
     "Unreachable",
     "WaitTimeout",
     "WebhookEvent",

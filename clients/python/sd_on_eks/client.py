@@ -20,14 +20,16 @@ from sd_on_eks.calls import files, jobs, platform
 from sd_on_eks.connection import Connection
 from sd_on_eks.events import watch
 from sd_on_eks.models import Job
-from sd_on_eks.steps import Attempt, Do, Emit, Flow, Pause, ReadLine, Send, Step, Stream, attempts, emitting
+from sd_on_eks.steps import Attempt, Do, Emit, Flow, Pause, ReadText, Send, Step, Stream, attempts, emitting
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 PATIENCE_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
-_LINES = "sd_on_eks.lines"
+_LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Each job that is waited for has a connection."""
+_TEXT = "sd_on_eks.text"
 
 
 class _Method(Generic[P]):
@@ -158,7 +160,7 @@ class Client(Calls):
         self, base_url: str | None = None, api_key: str | None = None, *, patience_s: float = PATIENCE_S
     ) -> None:
         super().__init__(base_url, api_key, patience_s=patience_s)
-        self._http = httpx.Client()
+        self._http = httpx.Client(limits=_LIMITS)
 
     def map(
         self, requests: Iterable[Mapping[str, Any]], *, concurrency: int = 16, progress: bool = False
@@ -228,13 +230,13 @@ class Client(Calls):
                 return self.perform(attempts(step, self._patience_s))
             case Attempt(request):
                 response = self._http.send(self._http.build_request(**self._arguments(request)), stream=True)
-                response.extensions[_LINES] = response.iter_lines()
+                response.extensions[_TEXT] = response.iter_text()
                 if response.is_error or not request.is_stream:
                     with closing(response):
                         response.read()
                 return response
-            case ReadLine(response):
-                return next(response.extensions[_LINES], None)
+            case ReadText(response):
+                return next(response.extensions[_TEXT], None)
             case Pause(seconds):
                 return time.sleep(seconds)
             case Do(function):
@@ -255,7 +257,7 @@ class AsyncClient(Calls):
         self, base_url: str | None = None, api_key: str | None = None, *, patience_s: float = PATIENCE_S
     ) -> None:
         super().__init__(base_url, api_key, patience_s=patience_s)
-        self._http = httpx.AsyncClient()
+        self._http = httpx.AsyncClient(limits=_LIMITS)
 
     async def map(
         self, requests: Iterable[Mapping[str, Any]], *, concurrency: int = 16, progress: bool = False
@@ -317,13 +319,13 @@ class AsyncClient(Calls):
                 return await self.perform(attempts(step, self._patience_s))
             case Attempt(request):
                 response = await self._http.send(self._http.build_request(**self._arguments(request)), stream=True)
-                response.extensions[_LINES] = response.aiter_lines()
+                response.extensions[_TEXT] = response.aiter_text()
                 if response.is_error or not request.is_stream:
                     async with aclosing(response):
                         await response.aread()
                 return response
-            case ReadLine(response):
-                return await anext(response.extensions[_LINES], None)
+            case ReadText(response):
+                return await anext(response.extensions[_TEXT], None)
             case Pause(seconds):
                 return await asyncio.sleep(seconds)
             case Do(function):

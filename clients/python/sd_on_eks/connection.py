@@ -35,7 +35,10 @@ class Connection:
         Raises:
             NotConfigured: There are none, or only one of the two.
         """
-        given = url or os.environ.get(URL_VARIABLE), api_key or os.environ.get(KEY_VARIABLE)
+        of_environment = os.environ.get(URL_VARIABLE), os.environ.get(KEY_VARIABLE)
+        if url and of_environment[0] and url.rstrip("/") != of_environment[0].rstrip("/"):
+            of_environment = None, None
+        given = url or of_environment[0], api_key or of_environment[1]
         if any(given):
             if not all(given):
                 known, missing = (URL_VARIABLE, KEY_VARIABLE) if given[0] else (KEY_VARIABLE, URL_VARIABLE)

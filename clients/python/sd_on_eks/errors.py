@@ -10,6 +10,7 @@ ClientError
 │   │   └── OverBudget          so many jobs may you have, and no more
 │   └── Unavailable         5xx: the API has a problem of its own
 ├── Unreachable         the API does not answer
+├── UnexpectedAnswer    what answers is not this API; base_url is probably wrong
 ├── JobFailed           the job has ended without a result; job has the reason
 ├── WaitTimeout         the job has not ended in the time that its caller waits; it goes on
 ├── InvalidWebhook      the webhook does not come from the platform, or is too old
@@ -108,6 +109,10 @@ class Unavailable(ApiError):
 
 class Unreachable(ClientError):
     """The API does not answer."""
+
+
+class UnexpectedAnswer(ClientError):
+    """What answers is not this API."""
 
 
 class JobFailed(ClientError):

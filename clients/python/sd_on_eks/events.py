@@ -12,7 +12,7 @@ import httpx
 from sd_on_eks.calls.jobs import LONG_POLL_S, get, job_path
 from sd_on_eks.errors import ApiError, Unauthorized, Unreachable
 from sd_on_eks.models import AnswerModel, Job, LogLine, Output, Preview, Progress, QueuePlace, StateChange
-from sd_on_eks.steps import Emit, Flow, Pause, ReadLine, Send, Stream
+from sd_on_eks.steps import Emit, Flow, Pause, ReadText, Send, Stream
 
 _SILENCE_S = 45.0
 """A comment comes every 15 seconds."""
@@ -59,10 +59,10 @@ def watch(job: str | Job) -> Stream[Event]:
     cuts = 0
     while cuts < _MAX_CUTS and (response := (yield from _stream(job, news.resume_after))) is not None:
         cuts += 1
-        lines = _Lines()
+        stream = _EventReader()
         try:
-            while (line := (yield ReadLine(response))) is not None:
-                for event in news.of(lines.feed(line)):
+            while (text := (yield ReadText(response))) is not None:
+                for event in news.of(stream.feed(text)):
                     cuts = 0
                     yield Emit(event)
                     if event.kind == "end":
@@ -147,19 +147,23 @@ class _News:
                 yield Event(kind, version, dict(data) if model is None else model.model_validate(data))  # type: ignore[arg-type]
 
 
-class _Lines:
-    """Reads events from the lines of a stream (https://html.spec.whatwg.org/#server-sent-events)."""
+class _EventReader:
+    """Reads events from the text of a stream (https://html.spec.whatwg.org/#server-sent-events)."""
 
     def __init__(self) -> None:
+        self._rest = ""
         self._fields: dict[str, list[str]] = {}
 
-    def feed(self, line: str) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-        """Take a line; the event that it ends, if it ends one that can be read."""
-        if line:
-            name, _, value = line.partition(":")
-            self._fields.setdefault(name, []).append(value.removeprefix(" "))
-            return
-        fields, self._fields = self._fields, {}
-        version = fields.get("id", ["0"])[-1]
-        if "event" in fields and "data" in fields and version.isdecimal():
-            yield fields["event"][-1], int(version), json.loads("\n".join(fields["data"]))
+    def feed(self, text: str) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+        """Take a piece of the text; the events that it ends."""
+        # Not by splitlines: it would divide JSON at characters such as U+2028.
+        *lines, self._rest = (self._rest + text).split("\n")
+        for line in lines:
+            if line:
+                name, _, value = line.partition(":")
+                self._fields.setdefault(name, []).append(value.removeprefix(" "))
+                continue
+            fields, self._fields = self._fields, {}
+            version = fields.get("id", ["0"])[-1]
+            if "event" in fields and "data" in fields and version.isdecimal():
+                yield fields["event"][-1], int(version), json.loads("\n".join(fields["data"]))

@@ -13,10 +13,12 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
-from sd_on_eks.errors import ApiError, Unreachable, error_of
+from sd_on_eks.errors import ApiError, UnexpectedAnswer, Unreachable, error_of
 
 T = TypeVar("T")
+M = TypeVar("M", bound=BaseModel)
 
 ANSWER_TIMEOUT_S = 35.0
 """API Gateway answers within 29 seconds."""
@@ -34,7 +36,7 @@ class Send:
     Attributes:
         path: What follows ``/v1``, or a whole URL. Only the API itself gets the key.
         is_repeatable: Whether sending it twice does no more than sending it once.
-        is_stream: Whether the body is read by ``ReadLine``.
+        is_stream: Whether the body is read by ``ReadText``.
     """
 
     method: str
@@ -57,8 +59,8 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class ReadLine:
-    """Read a line of a stream; the result is None at its end."""
+class ReadText:
+    """Read what has come of a stream; the result is None at its end."""
 
     response: httpx.Response
 
@@ -84,7 +86,7 @@ class Emit(Generic[T]):
     value: T
 
 
-Step = Send | Attempt | ReadLine | Pause | Do
+Step = Send | Attempt | ReadText | Pause | Do
 Flow = Generator[Step, Any, T]
 """A call with one result."""
 Stream = Generator[Step | Emit[T], Any, None]
@@ -104,7 +106,10 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
         try:
             response: httpx.Response = yield Attempt(request)
         except httpx.TransportError as exc:
-            problem = Unreachable(f"{request.method} {exc.request.url.copy_with(query=None)}: {exc or repr(exc)}")
+            # Of another URL the host alone: the rest may be a secret.
+            path = "" if "://" in request.path else exc.request.url.path
+            place = f"{exc.request.url.scheme}://{exc.request.url.netloc.decode()}{path}"
+            problem = Unreachable(f"{request.method} {place}: {exc or repr(exc)}")
             problem.__cause__ = exc
             is_unsent = isinstance(exc, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
             may_repeat, after_s = request.is_repeatable or is_unsent, pause_s
@@ -118,6 +123,19 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
             raise problem
         yield Pause(after_s)
     raise AssertionError  # pauses never end
+
+
+def read(model: type[M], response: httpx.Response) -> M:
+    """Read an answer of JSON.
+
+    Raises:
+        UnexpectedAnswer: It is something else.
+    """
+    try:
+        return model.model_validate_json(response.content)
+    except ValidationError as exc:
+        url = response.url.copy_with(query=None)
+        raise UnexpectedAnswer(f"{url} answers {response.status_code}, but not as API v1: is the URL right?") from exc
 
 
 def emitting(flow: Flow[T]) -> Stream[T]:

@@ -160,6 +160,7 @@ def test_jobs_are_listed_shown_explained_and_cancelled(api, sd):
     assert [job["job"] for job in sd.json("ls", "--id", "t-1")] == [first]
     assert len(sd.json("ls", "-n", "1")) == 1
     assert sd("why", second)[0] == (f"{second} is queued.\nIt waits: 1 job before it; no server is ready.\n")
+    assert "has no pictures yet" in sd("cp", first, "here", code=1)[1]
     assert sd("cancel", first)[0] == f"{first} cancelled\n"
     error = JobError(code="lost", message="The node went away.")
     finish(api, second, JobState.FAILED, error=error)
@@ -215,6 +216,7 @@ def test_exit_codes_say_what_went_wrong(api, sd, tmp_path):
 
 
 def test_a_key_is_saved_for_its_owner_alone_and_not_shown(api, command):
+    assert "no key to save" in command("key", "--url", api.door.base, code=2)[1]
     out, _ = command("key", "--url", api.door.base, stdin="admin-key\n")
     assert "admin-key" not in out
     (file,) = (command.folder / "config" / "sd-on-eks").iterdir()

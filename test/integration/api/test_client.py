@@ -18,6 +18,7 @@ from sd_on_eks import (
     JobFailed,
     NotFound,
     Unauthorized,
+    UnexpectedAnswer,
     Unreachable,
     WaitTimeout,
 )
@@ -207,6 +208,13 @@ def test_runtimes_tell_what_they_take_and_a_workflow_runs_by_its_name(kit, shell
             sd.workflow("sketch")
 
 
+def test_what_answers_but_is_not_the_api_is_said(proxy, connect):
+    sd = connect(proxy.url)
+    proxy.rule("GET *", actions.answer(200, b"<html>", "text/html"))
+    with pytest.raises(UnexpectedAnswer, match="is the URL right"):
+        sd.get("job")
+
+
 def test_a_client_gives_up_after_its_patience(proxy, connect):
     sd = connect(proxy.url, patience_s=0)
     proxy.rule("GET */v1/jobs", actions.reset(), times=1)
@@ -216,7 +224,7 @@ def test_a_client_gives_up_after_its_patience(proxy, connect):
 
 def test_a_watcher_whose_stream_is_cut_hears_each_event_once_and_the_end(api, proxy, connect):
     sd = connect(proxy.url)
-    job = sd.submit(**api.body()).job
+    job = sd.submit(**api.body(context="Zeile\u2028\x85")).job
     proxy.rule("GET */events", actions.half_body(), times=2)
     finish(api, job, pictures=["png", "png"])
     events = [*sd.watch(job)]
@@ -224,6 +232,7 @@ def test_a_watcher_whose_stream_is_cut_hears_each_event_once_and_the_end(api, pr
     assert kinds == ["state", "output", "output", "end"]
     assert len({event.data.s3 for event in events if event.kind == "output"}) == 2
     assert (events[-1].data.job, events[-1].data.state) == (job, "succeeded")
+    assert events[-1].data.context == "Zeile\u2028\x85"
     assert proxy.count("GET */events") == 3
 
 

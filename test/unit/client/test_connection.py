@@ -50,6 +50,10 @@ def test_a_saved_key_is_read_by_its_owner_alone_and_never_sent_to_another_url(mo
     monkeypatch.setenv("SD_URL", "https://other.example/prod")
     with pytest.raises(NotConfigured, match="SD_URL is known but not SD_API_KEY"):
         Client()
+    monkeypatch.setenv("SD_API_KEY", "others")
+    with pytest.raises(NotConfigured, match="SD_URL is known but not SD_API_KEY"):
+        Client(URL)
+    assert Client("https://other.example/prod/").connection.api_key == "others"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ REFUSED = {
     "another body": (BODY + b" ", headers(), "No signature"),
     "an old one": (BODY, headers(sent_s=time.time() - 301), "within five minutes"),
     "one of tomorrow": (BODY, headers(sent_s=time.time() + 86400), "within five minutes"),
+    "a time without end": (BODY, {**headers(), "webhook-timestamp": "9" * 5000}, "within five minutes"),
     "no time": (BODY, {**headers(), "webhook-timestamp": "now"}, "within five minutes"),
     "a signature in another script": (BODY, {**headers(), "webhook-signature": "v1,é"}, "No signature"),
     "no signature": (BODY, {name: one for name, one in headers().items() if "signature" not in name}, "no header"),

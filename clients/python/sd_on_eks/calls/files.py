@@ -14,7 +14,7 @@ import httpx
 from sd_on_eks.calls.jobs import get, job_id, job_path
 from sd_on_eks.errors import JobFailed
 from sd_on_eks.models import Job, Output, SentFile
-from sd_on_eks.steps import Do, Flow, Send
+from sd_on_eks.steps import Do, Flow, Send, read
 
 _TRANSFER_TIMEOUT_S = 60.0
 _FORM_BYTES = 3_000_000
@@ -76,10 +76,10 @@ def upload(file: str | Path | bytes, *, name: str | None = None) -> Flow[SentFil
     content_type = mimetypes.guess_type(name)[0] or "application/octet-stream"
     if len(data) <= _FORM_BYTES:
         response = yield Send("POST", "/files", files={"file": (name, data, content_type)})
-        return SentFile.model_validate_json(response.content)
+        return read(SentFile, response)
     asked = {"name": name, "content_type": content_type, "size": len(data)}
     response = yield Send("POST", "/files", json=asked)
-    stored = SentFile.model_validate_json(response.content)
+    stored = read(SentFile, response)
     if stored.upload is not None:
         there = stored.upload
         yield Send(there.method, there.url, content=data, headers=there.headers, timeout_s=_TRANSFER_TIMEOUT_S)

@@ -13,7 +13,7 @@ import httpx
 
 from sd_on_eks.errors import JobFailed, WaitTimeout
 from sd_on_eks.models import Batch, Checked, Job, JobPage, KeptRequest, SubmittedBatch
-from sd_on_eks.steps import ANSWER_TIMEOUT_S, Emit, Flow, Send, Stream
+from sd_on_eks.steps import ANSWER_TIMEOUT_S, Emit, Flow, Send, Stream, read
 
 LONG_POLL_S = 20.0
 """Behind API Gateway 25 at the most."""
@@ -77,7 +77,7 @@ def check(body: Any) -> Flow[Checked]:
         InvalidRequest: It has errors; ``errors`` has all of them.
     """
     response = yield Send("POST", "/jobs", params={"dry_run": "true"}, json=body)
-    return Checked.model_validate_json(response.content)
+    return read(Checked, response)
 
 
 def run(
@@ -166,7 +166,7 @@ def list_jobs(
     params |= {name: None if at is None else at.isoformat() for name, at in times.items()}
     while True:
         response = yield Send("GET", "/jobs", params=params)
-        page = JobPage.model_validate_json(response.content)
+        page = read(JobPage, response)
         for job in page.jobs:
             yield Emit(job)
         if page.next is None:
@@ -211,7 +211,7 @@ def request(job: str | Job) -> Flow[KeptRequest]:
         NotFound: There is no such job of yours, or its request was not kept.
     """
     response = yield Send("GET", f"{job_path(job)}/request")
-    return KeptRequest.model_validate_json(response.content)
+    return read(KeptRequest, response)
 
 
 def submit_batch(requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Flow[SubmittedBatch]:
@@ -226,7 +226,7 @@ def submit_batch(requests: Iterable[Mapping[str, Any]], *, idempotency_key: str 
     """
     body = {"jobs": [dict(request) for request in requests]}
     response = yield Send("POST", "/batches", json=body, headers=_once(idempotency_key))
-    return SubmittedBatch.model_validate_json(response.content)
+    return read(SubmittedBatch, response)
 
 
 def batch(batch: str | SubmittedBatch) -> Flow[Batch]:
@@ -237,11 +237,11 @@ def batch(batch: str | SubmittedBatch) -> Flow[Batch]:
     """
     which = batch if isinstance(batch, str) else batch.batch or ""
     response = yield Send("GET", f"/batches/{quote(which, safe='')}")
-    return Batch.model_validate_json(response.content)
+    return read(Batch, response)
 
 
 def _job(response: httpx.Response) -> Job:
-    return Job.model_validate_json(response.content)
+    return read(Job, response)
 
 
 def job_path(job: str | Job) -> str:

@@ -7,6 +7,8 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
+from pydantic import RootModel
+
 from sd_on_eks.calls.jobs import job_id
 from sd_on_eks.models import (
     DeliveryList,
@@ -22,13 +24,13 @@ from sd_on_eks.models import (
     WorkflowEntry,
     WorkflowList,
 )
-from sd_on_eks.steps import Emit, Flow, Send, Stream
+from sd_on_eks.steps import Emit, Flow, Send, Stream, read
 
 
 def runtimes() -> Flow[list[Runtime]]:
     """List the runtimes, with how busy each is."""
     response = yield Send("GET", "/runtimes")
-    return RuntimeList.model_validate_json(response.content).runtimes
+    return read(RuntimeList, response).runtimes
 
 
 def runtime(name: str) -> Flow[RuntimeDetails]:
@@ -38,7 +40,7 @@ def runtime(name: str) -> Flow[RuntimeDetails]:
         NotFound: There is no such runtime.
     """
     response = yield Send("GET", _runtime(name))
-    return RuntimeDetails.model_validate_json(response.content)
+    return read(RuntimeDetails, response)
 
 
 def schema(runtime: str, type: str | None = None) -> Flow[dict[str, Any]]:  # noqa: A002 (the API's name)
@@ -52,8 +54,7 @@ def schema(runtime: str, type: str | None = None) -> Flow[dict[str, Any]]:  # no
         NotFound: There is no such runtime.
     """
     response = yield Send("GET", f"{_runtime(runtime)}/schema", params={"type": type})
-    found: dict[str, Any] = response.json()
-    return found
+    return read(RootModel[dict[str, Any]], response).root
 
 
 def workflows() -> Stream[WorkflowEntry]:
@@ -61,7 +62,7 @@ def workflows() -> Stream[WorkflowEntry]:
     cursor = None
     while True:
         response = yield Send("GET", "/workflows", params={"cursor": cursor})
-        page = WorkflowList.model_validate_json(response.content)
+        page = read(WorkflowList, response)
         for entry in page.workflows:
             yield Emit(entry)
         cursor = page.next
@@ -76,7 +77,7 @@ def workflow(name: str) -> Flow[Workflow]:
         NotFound: There is no such workflow of yours.
     """
     response = yield Send("GET", _workflow(name))
-    return Workflow.model_validate_json(response.content)
+    return read(Workflow, response)
 
 
 def put_workflow(
@@ -99,7 +100,7 @@ def put_workflow(
     """
     body = {"workflow": workflow, "description": description, **({} if inputs is None else {"inputs": inputs})}
     response = yield Send("PUT", _workflow(name), json=body)
-    return Workflow.model_validate_json(response.content)
+    return read(Workflow, response)
 
 
 def delete_workflow(name: str) -> Flow[None]:
@@ -123,7 +124,7 @@ def usage(
     rows: dict[tuple[date | None, str], UsageRow] = {}
     while True:
         response = yield Send("GET", "/usage", params=params)
-        page = UsagePage.model_validate_json(response.content)
+        page = read(UsagePage, response)
         for row in page.rows:
             key = row.day, row.runtime
             rows[key] = row.plus(rows[key]) if key in rows else row
@@ -135,7 +136,7 @@ def usage(
 def webhook_secret() -> Flow[WebhookSecret]:
     """Get the secret with which ``verify_webhook`` makes sure of your webhooks."""
     response = yield Send("GET", "/webhooks/secret")
-    return WebhookSecret.model_validate_json(response.content)
+    return read(WebhookSecret, response)
 
 
 def rotate_webhook_secret() -> Flow[WebhookSecret]:
@@ -145,13 +146,13 @@ def rotate_webhook_secret() -> Flow[WebhookSecret]:
         Conflict: It was changed less than a day ago.
     """
     response = yield Send("POST", "/webhooks/secret/rotate", json={}, is_repeatable=False)
-    return WebhookSecret.model_validate_json(response.content)
+    return read(WebhookSecret, response)
 
 
 def deliveries(job: str | Job) -> Flow[list[WebhookDelivery]]:
     """List what became of a job's webhooks: the latest of each kind of event, for seven days."""
     response = yield Send("GET", "/webhooks/deliveries", params={"job": job_id(job)})
-    return DeliveryList.model_validate_json(response.content).deliveries
+    return read(DeliveryList, response).deliveries
 
 
 def replay(delivery: str | WebhookDelivery) -> Flow[None]:

@@ -107,9 +107,12 @@ def why(options: Namespace, screen: Screen) -> bool:
 def copy(options: Namespace, screen: Screen) -> bool:
     """Save the pictures of jobs."""
     with Client() as sd:
-        for job in options.jobs:
-            _say_files(sd.save(job, options.folder), screen)
-    return True
+        saved = [sd.save(job, options.folder) for job in options.jobs]
+    for job, files in zip(options.jobs, saved, strict=True):
+        if not files:
+            screen.complain(f"{job} has no pictures yet.")
+        _say_files(files, screen)
+    return all(saved)
 
 
 def open_pictures(options: Namespace, screen: Screen) -> bool:
@@ -140,6 +143,8 @@ def key(options: Namespace, screen: Screen) -> bool:
     """Say where the API is and where its key comes from; save both."""
     if options.url:
         api_key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
+        if not api_key.strip():
+            raise WrongUsage("There is no key to save: type it, or pass it by stdin.")
         found = Connection.find(options.url, api_key.strip())
     else:
         found = Connection.find()

@@ -23,7 +23,8 @@ def listen(options: Namespace, screen: Screen) -> bool:
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(min(int(self.headers.get("content-length", 0)), _MAX_BODY_BYTES))
+            length = self.headers.get("content-length", "0")
+            body = self.rfile.read(min(int(length), _MAX_BODY_BYTES) if length.isdecimal() else 0)
             self.send_response(_received(body, dict(self.headers.items()), secret, screen))
             self.send_header("content-length", "0")
             self.end_headers()
