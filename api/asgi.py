@@ -21,7 +21,7 @@ import uvicorn
 
 from api.access_log import log_request
 from api.door import Door
-from api.errors import RequestError
+from api.errors import RequestError, UnauthorizedError
 from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
 from api.services import Services
 from api.waiting import COMMENT, COMMENT_EVERY_S
@@ -82,15 +82,14 @@ class Application:
                 status, body = answer.status, answer.body
                 await _send(send, answer)
             case Stream():
-                await self._stream(answer, request, receive, send)
+                await self._stream(answer, receive, send)
             case Download():
                 await self._send_file(answer, request, send)
         log_request(request.method, scope["path"], status, time.monotonic() - began_s, body)
 
     def _answer(self, request: Request) -> Answer:
         if request.caller.tenant is None and not request.path.startswith("v1/"):
-            message = "The x-api-key header is missing, or is not a known key."
-            return self._door.refused(request, RequestError(401, "unauthorized", message))
+            return self._door.refused(request, UnauthorizedError())
         if len(request.body) > _MAX_BODY_BYTES:
             return self._door.refused(request, RequestError(413, "too_large", "A request may have up to 10 MiB."))
         return self._door.answer(request)
@@ -131,9 +130,8 @@ class Application:
                         break
         return job
 
-    async def _stream(self, stream: Stream, request: Request, receive: Receive, send: Send) -> None:
-        headers = {**self._door.cors_headers(request), "Content-Type": "text/event-stream", "Cache-Control": "no-store"}
-        await send({"type": "http.response.start", "status": 200, "headers": _raw(headers)})
+    async def _stream(self, stream: Stream, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _raw(stream.headers)})
         gone = asyncio.create_task(_disconnected(receive))
         telling = asyncio.create_task(self._tell(stream, send))
         try:

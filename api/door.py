@@ -5,7 +5,7 @@ from dataclasses import replace
 from importlib import import_module
 
 from api.faces import DEFAULT, FACES, Face
-from api.http import Answer, Download, Request, Response, Wait
+from api.http import Answer, Download, Request, Response, Stream, Wait
 from api.rejections import rejection_of
 from api.services import Services
 from jobs.job import Job
@@ -35,8 +35,10 @@ class Door:
         match answer:
             case Response():
                 return self._with_cors(request, answer)
+            case Stream():
+                return replace(answer, headers={**answer.headers, **self._cors_headers(request)})
             case Download():
-                headers = {**answer.headers, **self.cors_headers(request)}
+                headers = {**answer.headers, **self._cors_headers(request)}
                 return replace(answer, headers=headers, redirect=self._with_cors(request, answer.redirect))
         return answer
 
@@ -52,9 +54,9 @@ class Door:
         return self._with_cors(request, _face_of(request).error(rejection_of(exc)))
 
     def _with_cors(self, request: Request, response: Response) -> Response:
-        return replace(response, headers={**response.headers, **self.cors_headers(request)})
+        return replace(response, headers={**response.headers, **self._cors_headers(request)})
 
-    def cors_headers(self, request: Request) -> dict[str, str]:
+    def _cors_headers(self, request: Request) -> dict[str, str]:
         """The headers that let a page of an allowed origin read the answer; none for other callers."""
         origin = request.headers.get("origin", "")
         if not origin or not ({origin, "*"} & set(self._origins)):

@@ -2,6 +2,7 @@
 
 RequestError                    answered with its status
 ├── InvalidRequestError         400, with the error of each field
+├── UnauthorizedError           401
 ├── IdempotencyConflictError    409
 └── BudgetError                 429, with the time after which to try again
 """
@@ -46,6 +47,13 @@ class InvalidRequestError(RequestError):
         else:
             message = f"{errors[0].pointer or 'The request'} {errors[0].detail}"
         super().__init__(400, "invalid_request", message, errors)
+
+
+class UnauthorizedError(RequestError):
+    """The request has no key that is known."""
+
+    def __init__(self) -> None:
+        super().__init__(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
 
 
 class IdempotencyConflictError(RequestError):

@@ -114,6 +114,9 @@ class Stream:
 
     job: Job
     source: EventSource
+    headers: Mapping[str, str] = field(
+        default_factory=lambda: {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -39,10 +39,19 @@ def key_errors(request: Request) -> list[FieldError]:
 
 def idempotency_key(request: Request) -> IdempotencyKey | None:
     """A request's Idempotency-Key with the hash of its path and body; None if it has no key."""
+    return _key(request, "", request.body)
+
+
+def part_key(request: Request, index: int, part: Any) -> IdempotencyKey | None:
+    """The key of one part of a request's body, made from the request's own key; None if it has no key."""
+    return _key(request, f"/{index}", strict_json.utf8(part).encode("utf-8", "surrogatepass"))
+
+
+def _key(request: Request, suffix: str, body: bytes) -> IdempotencyKey | None:
     value = request.headers.get(IDEMPOTENCY_HEADER.lower())
     if value is None:
         return None
-    return IdempotencyKey(value, hashlib.sha256(f"{request.path}\n".encode() + request.body).hexdigest())
+    return IdempotencyKey(f"{value}{suffix}", hashlib.sha256(f"{request.path}\n".encode() + body).hexdigest())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,15 +60,6 @@ class FormFile:
 
     name: str
     data: bytes
-
-
-def part_key(request: Request, index: int, part: Any) -> IdempotencyKey | None:
-    """The key of one part of a request's body, of the request's own; None if that has none."""
-    value = request.headers.get(IDEMPOTENCY_HEADER.lower())
-    if value is None:
-        return None
-    body = strict_json.utf8(part).encode("utf-8", "surrogatepass")
-    return IdempotencyKey(f"{value}/{index}", hashlib.sha256(f"{request.path}\n".encode() + body).hexdigest())
 
 
 def media_type_of(request: Request) -> str:

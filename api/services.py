@@ -74,8 +74,8 @@ class Services:
         self.catalog = catalog.with_live(live.read)
         self.bucket = settings.output_bucket
         self._session = botocore.session.get_session()
-        table = Config(connect_timeout=1, read_timeout=2, retries=_RETRIES)
-        self.jobs = JobStore(self._session.create_client("dynamodb", config=table), settings.jobs_table)
+        dynamodb = self._client("dynamodb", connect_timeout=1, read_timeout=2)
+        self.jobs = JobStore(dynamodb, settings.jobs_table)
         self._sns = self._client("sns")
         publisher = TaskPublisher(
             sns=self._sns, make_s3=lambda: self.s3, topic_arn=settings.task_topic_arn, bucket=self.bucket

@@ -53,10 +53,9 @@ class StreamingShell:
         answer = self._door.answer(request)
         match answer:
             case Stream():
-                headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store"}
                 texts = followed(answer, self._services.jobs, most_s=_MAX_STREAM_S)
                 pieces = (text.encode() for text in texts)
-                return StreamedAnswer(200, {**headers, **self._door.cors_headers(request)}, pieces)
+                return StreamedAnswer(200, answer.headers, pieces)
             case Wait():
                 job = waited(answer, self._services.jobs, most_s=0)
                 return _at_once(self._door.rendered(request, answer, job))

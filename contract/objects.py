@@ -19,6 +19,9 @@ CATALOGUE_PREFIX = "_catalogue/"
 TENANT_METADATA = "tenant"
 """S3 metadata with the ``tenant_label`` of an object's owner."""
 
+MISSING_CODES = frozenset({"NoSuchKey", "AccessDenied", "404", "403"})
+"""S3's error codes for an object that does not exist; without s3:ListBucket it answers 403."""
+
 _BASE36 = "0123456789abcdefghijklmnopqrstuvwxyz"
 _CODE_LENGTH = 12
 

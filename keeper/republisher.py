@@ -6,7 +6,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from contract import strict_json
-from contract.objects import content_key, s3_url
+from contract.objects import MISSING_CODES, content_key, s3_url
 from contract.task import MAX_CONTENT_BYTES, Metadata, Task
 from jobs import queries
 from jobs.dynamodb import error_code
@@ -67,8 +67,7 @@ class TaskRepublisher:
         try:
             self._s3.head_object(Bucket=self._bucket, Key=key)
         except ClientError as exc:
-            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
-            if error_code(exc) not in {"404", "403"}:
+            if error_code(exc) not in MISSING_CODES:
                 raise
             return False
         return True

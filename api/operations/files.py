@@ -11,7 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from api.errors import RequestError
-from contract.objects import FILE_DAYS, TENANT_METADATA, file_key, s3_url, tenant_label
+from contract.objects import FILE_DAYS, MISSING_CODES, TENANT_METADATA, file_key, s3_url, tenant_label
+from jobs.dynamodb import error_code
 
 UPLOAD_S = 15 * 60
 """How long an upload may begin."""
@@ -90,8 +91,7 @@ class Files:
         try:
             head = self._make_s3().head_object(**place)
         except ClientError as exc:
-            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
-            if exc.response["Error"]["Code"] not in {"404", "403"}:
+            if error_code(exc) not in MISSING_CODES:
                 raise
             raise _missing() from None
         return KeptFile(

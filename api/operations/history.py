@@ -16,8 +16,9 @@ from api.http import Caller
 from contract import strict_json
 from contract.ids import JOB_ID_PATTERN, first_job_id
 from contract.notice import JobError
-from contract.objects import content_key
+from contract.objects import MISSING_CODES, content_key
 from jobs import commands, queries
+from jobs.dynamodb import error_code
 from jobs.job import Job, JobState
 from jobs.notifier import JobNotifier
 from jobs.store import JobStore
@@ -72,23 +73,20 @@ class History:
 
     def page(self, tenant: str, wanted: JobFilter, *, limit: int, start: str | None) -> tuple[list[Job], str | None]:
         """Up to ``limit`` of a tenant's jobs, the newest first, and the id to start the next page with."""
-        rows = self._rows(tenant, wanted, start=start, limit=limit)
+        rows = self.rows(tenant, wanted, start=start, limit=limit)
         ids = [str(row["pk"]) for row in islice(rows, limit)]
         found = self._jobs.get_many(ids)
         more = len(ids) == limit and next(rows, None) is not None
         # One that has just expired is in the index for another moment.
         return [found[job] for job in ids if job in found], ids[-1] if more else None
 
-    def rows(self, tenant: str, wanted: JobFilter, start: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """A tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``).
-
-        ``start`` is the job after which they begin.
-        """
-        return self._rows(tenant, wanted, start=start)
-
-    def _rows(
+    def rows(
         self, tenant: str, wanted: JobFilter, *, start: str | None = None, limit: int | None = None
     ) -> Iterator[Mapping[str, Any]]:
+        """A tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``).
+
+        ``start`` is the job after which they begin. ``limit`` is how many the caller will read; None for all.
+        """
         filters = {"states": wanted.states, "runtime": wanted.runtime, "task_id": wanted.task_id}
         is_filtered = any(filters.values())
         return self._jobs.tenants_jobs(
@@ -117,8 +115,7 @@ class History:
             answer = self._make_s3().get_object(Bucket=self._bucket, Key=content_key(job.id))
             content: dict[str, Any] = strict_json.loads(answer["Body"].read(), max_values=None)
         except ClientError as exc:
-            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
-            if exc.response["Error"]["Code"] not in {"NoSuchKey", "AccessDenied", "404", "403"}:
+            if error_code(exc) not in MISSING_CODES:
                 raise
             raise RequestError(404, "not_kept", "The request of this job was not kept.") from None
         return content

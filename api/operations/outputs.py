@@ -11,8 +11,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from api.errors import RequestError
-from contract.objects import PREVIEWS_PREFIX
+from contract.objects import MISSING_CODES, preview_key
 from contract.signatures import OutputLink, output_token, read_output_token
+from jobs.dynamodb import error_code
 from jobs.job import Job
 
 LINK_PERIOD_S = 15 * 60
@@ -22,8 +23,6 @@ looks at it, and one that is passed on by mistake soon ends. Within a period a j
 browsers do not fetch its pictures again at each look."""
 PRESIGNED_S = 15 * 60
 _PIECE_BYTES = 256 * 1024
-_MISSING = {"NoSuchKey", "AccessDenied", "404", "403"}
-"""Without s3:ListBucket, S3 answers 403 for an object that does not exist."""
 _SHOWN = re.compile(r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?")
 """What a browser may show by itself: nothing that runs scripts."""
 
@@ -104,7 +103,7 @@ class Outputs:
         """The picture that shows how far a job is; there may be one as long as it has not ended."""
         if job.previewed_s is None or job.state.is_final:
             return None
-        return StoredFile(key=f"{PREVIEWS_PREFIX}{job.id}", content_type="", name=f"{job.id}-preview")
+        return StoredFile(key=preview_key(job.id), content_type="", name=f"{job.id}-preview")
 
     @property
     def links_end_s(self) -> int:
@@ -122,7 +121,7 @@ class Outputs:
         Raises:
             RequestError: It was not made here (403), or has ended (410).
         """
-        link = read_output_token(self._root(), token, name, now_s=0)
+        link = read_output_token(self._root(), token, name)
         if link is None:
             raise RequestError(403, "forbidden", "This is no link that the API has made; take it from the job.")
         if link.expires_s <= self._clock():
@@ -148,7 +147,7 @@ class Outputs:
         try:
             head = s3.head_object(**place)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] not in _MISSING:
+            if error_code(exc) not in MISSING_CODES:
                 raise
             raise RequestError(404, "not_found", "The file does not exist any more.") from None
 

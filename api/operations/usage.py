@@ -1,6 +1,6 @@
 """What a tenant's jobs used, added up from the index of its jobs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import islice
@@ -39,14 +39,15 @@ class UsageSums:
 
         ``start`` is the job after which they begin. Also returns the last job that was added, where others follow.
         """
-        rows = self._history.rows(tenant, JobFilter(since_s=since_s, until_s=until_s), start)
+        rows = self._history.rows(tenant, JobFilter(since_s=since_s, until_s=until_s), start=start)
         found: dict[tuple[date | None, str], Used] = {}
         count, last = 0, None
         for row in islice(rows, self._max_jobs):
             last, count = str(row["pk"]), count + 1
             day = datetime.fromtimestamp(job_time_s(last), UTC).date() if by_day else None
             _add(found.setdefault((day, str(row["runtime"])), Used()), row)
-        return found, last if count == self._max_jobs and _has_more(rows) else None
+        has_more = count == self._max_jobs and next(rows, None) is not None
+        return found, last if has_more else None
 
 
 def _add(used: Used, row: Mapping[str, Any]) -> None:
@@ -54,7 +55,3 @@ def _add(used: Used, row: Mapping[str, Any]) -> None:
     used.states[JobState(row["state"])] += 1
     used.pictures += len(list(filter(None, row.get("pictures", "").split(","))))
     used.gpu_s += strict_json.loads(row.get("stages_s", "{}")).get("run", 0)
-
-
-def _has_more(rows: Iterator[Mapping[str, Any]]) -> bool:
-    return next(rows, None) is not None

@@ -12,7 +12,8 @@ from pydantic import BaseModel, ConfigDict
 from api.errors import InvalidRequestError, RequestError
 from contract import strict_json
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, FieldPath, field_path, suggestion
-from contract.objects import WORKFLOWS_PREFIX, tenant_label
+from contract.objects import MISSING_CODES, WORKFLOWS_PREFIX, tenant_label
+from jobs.dynamodb import error_code
 from runtimes.comfyui.checks import workflow_errors
 from runtimes.comfyui.named import (
     MAX_INPUTS,
@@ -31,7 +32,7 @@ MAX_BYTES = 1024 * 1024
 MAX_LISTED = 1000
 _REMEMBERED = 16
 """Workflows that a process keeps, so that S3 only has to say that they are still the same."""
-_UNCHANGED, _MISSING = {"304", "NotModified"}, {"NoSuchKey", "AccessDenied", "404", "403"}
+_UNCHANGED = {"304", "NotModified"}
 
 
 class WorkflowDefinition(BaseModel):
@@ -121,11 +122,9 @@ class Workflows:
         try:
             answer = s3.get_object(**place, **condition)
         except ClientError as exc:
-            code = exc.response["Error"]["Code"]
-            if known is not None and code in _UNCHANGED:
+            if known is not None and error_code(exc) in _UNCHANGED:
                 return known
-            # Without s3:ListBucket, S3 answers 403 for an object that does not exist.
-            if code not in _MISSING:
+            if error_code(exc) not in MISSING_CODES:
                 raise
             self._remembered.pop(key, None)
             raise _missing() from None

@@ -2,14 +2,22 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
 from api.errors import InvalidRequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
-from api.faces.v1.models import MAX_BATCH_JOBS, BatchAnswer, BatchJob, BatchRequest, BatchView, JobView, SubmittedBatch
+from api.faces.v1.models import (
+    MAX_BATCH_JOBS,
+    BatchAnswer,
+    BatchJob,
+    BatchRequest,
+    BatchView,
+    JobView,
+    SubmittedBatch,
+    time_of,
+)
 from api.faces.v1.problems import problem_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
@@ -58,7 +66,7 @@ def get_batch(call: ApiCall) -> Answer:
     states = Counter(found.states.values())
     view = BatchView(
         batch=batch,
-        created_at=datetime.fromtimestamp(found.created_s, UTC),
+        created_at=time_of(found.created_s),
         states=dict(states),
         jobs=[BatchJob(index=index, job=job, state=found.states.get(job)) for index, job in found.jobs.items()],
     )

@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, ValidationError
 
-from api.errors import InvalidRequestError, RequestError
+from api.errors import InvalidRequestError, RequestError, UnauthorizedError
 from api.faces.v1 import batches, files, jobs, outputs, reference, runtimes, usage, webhooks, workflows
 from api.faces.v1.problems import PROBLEM, problem_of
 from api.faces.v1.routes import ApiCall, Route
@@ -40,7 +40,7 @@ class V1Face:
             raise RequestError(405, "method_not_allowed", message, headers={"Allow": allowed})
         route, values = found
         if not route.is_public and request.caller.tenant is None:
-            raise RequestError(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
+            raise UnauthorizedError
         is_form = route.takes_form and media_type_of(request) == FORM
         is_json = route.body is not None and route.media_type == JSON and not is_form
         body = read_json(request) if is_json else None

@@ -1,17 +1,14 @@
 """Files: what is sent once, and read by jobs as an s3:// link in their content."""
 
-from datetime import UTC, datetime
 from typing import Any
 
-from pydantic import ValidationError
-
 from api.errors import InvalidRequestError
-from api.faces.v1.models import FileView, UploadRequest, UploadView
+from api.faces.v1.models import FileView, UploadRequest, UploadView, time_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.operations.files import KeptFile, Upload
 from api.request import read_file
-from contract.field_errors import FieldError, field_errors_of
+from contract.field_errors import FieldError
 
 ROUTES = Routes()
 
@@ -31,9 +28,9 @@ def send_file(call: ApiCall) -> Answer:
             raise InvalidRequestError([FieldError("file", "is empty")])
         return _created(call, call.services.files.keep(call.tenant, sent.name, sent.data))
     try:
-        asked = UploadRequest.model_validate(call.body)
-    except ValidationError as exc:
-        raise InvalidRequestError(_errors(exc, call.body)) from None
+        asked = call.read_body(UploadRequest)
+    except InvalidRequestError as exc:
+        raise InvalidRequestError(_errors(exc.errors, call.body)) from None
     return _created(call, *call.services.files.upload(call.tenant, asked.name, asked.content_type, asked.size))
 
 
@@ -53,8 +50,7 @@ def delete_file(call: ApiCall) -> Answer:
     return Response(status=204)
 
 
-def _errors(error: ValidationError, body: Any) -> list[FieldError]:
-    found = field_errors_of(error, UploadRequest, body)
+def _errors(found: list[FieldError], body: Any) -> list[FieldError]:
     if isinstance(body, dict) and "url" in body:
         detail = "is not fetched: put the link itself into the content of your job, where the file belongs"
         return [FieldError("url", detail), *(one for one in found if one.pointer != "url")]
@@ -73,14 +69,14 @@ def _view(file: KeptFile, upload: Upload | None = None) -> dict[str, Any]:
         name=file.name,
         content_type=file.content_type,
         bytes=file.size_bytes,
-        expires_at=datetime.fromtimestamp(round(file.expires_s), UTC),
+        expires_at=time_of(round(file.expires_s)),
         upload=None
         if upload is None
         else UploadView(
             method="PUT",
             url=upload.url,
             headers=dict(upload.headers),
-            expires_at=datetime.fromtimestamp(round(upload.expires_s), UTC),
+            expires_at=time_of(round(upload.expires_s)),
         ),
     )
     return view.model_dump(mode="json")

@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from pydantic import ValidationError
-
 from api.errors import InvalidRequestError
 from api.faces.v1.events import JobEvents
 from api.faces.v1.job_requests import kept_request, read_request, submission_of
@@ -29,7 +27,7 @@ from api.http import Answer, Response, Stream, Wait
 from api.operations.history import JobFilter, JobStateError, merged
 from api.operations.submission import TaskSubmission
 from api.request import IDEMPOTENCY_HEADER, idempotency_key, key_errors
-from contract.field_errors import FieldError, field_errors_of, one_of, suggestion
+from contract.field_errors import FieldError, one_of, suggestion
 from contract.ids import JOB_ID_PATTERN
 from jobs.job import Job, JobState
 
@@ -166,10 +164,7 @@ def retry_job(call: ApiCall) -> Answer:
     job = call.services.history.get(call.caller, call.path["job"])
     if not job.state.is_final:
         raise JobStateError(job, "it can be repeated once it has ended.")
-    try:
-        asked = RetryRequest.model_validate(call.body)
-    except ValidationError as exc:
-        raise InvalidRequestError(field_errors_of(exc, RetryRequest, call.body)) from None
+    asked = call.read_body(RetryRequest)
     kept, version = kept_request(call, job)
     repeated = kept.model_dump(mode="json", exclude_none=True)
     repeated["content"] = merged(repeated["content"], asked.content)

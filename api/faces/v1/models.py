@@ -1,6 +1,6 @@
 """What API v1 takes and answers. The OpenAPI document is made from these models; their docstrings are its words."""
 
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -25,6 +25,11 @@ def _check_time(value: Any) -> Any:
 
 
 _Time = Annotated[AwareDatetime, BeforeValidator(_check_time)]
+
+
+def time_of(seconds: float) -> datetime:
+    """A time as answers have it: in UTC, to the millisecond; from seconds since 1970."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 class ApiModel(BaseModel):

@@ -1,10 +1,18 @@
 """Writes jobs as API v1 shows them."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from api.faces.v1.models import JobErrorView, JobView, OutputView, ProgressView, QueueView, Timings, WarningView
+from api.faces.v1.models import (
+    JobErrorView,
+    JobView,
+    OutputView,
+    ProgressView,
+    QueueView,
+    Timings,
+    WarningView,
+    time_of,
+)
 from api.operations.outputs import Outputs, StoredFile
 from contract.field_errors import FieldError
 from contract.objects import s3_url
@@ -39,9 +47,9 @@ def job_view(
         type=job.tasktype,
         state=job.state,
         version=job.version,
-        created_at=_time(job.created_s),
-        started_at=None if job.started_s is None else _time(job.started_s),
-        ended_at=None if job.ended_s is None else _time(job.ended_s),
+        created_at=time_of(job.created_s),
+        started_at=None if job.started_s is None else time_of(job.started_s),
+        ended_at=None if job.ended_s is None else time_of(job.ended_s),
         attempts=job.attempts,
         queue=queue,
         progress=_progress(job, None if preview is None else _linked(preview, base_url, outputs).url),
@@ -58,10 +66,6 @@ def job_view(
         links=_links(job, here),
     )
     return view.model_dump(mode="json")
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 def has_links(job: Job) -> bool:
@@ -88,7 +92,7 @@ def _linked(file: StoredFile, base_url: str, outputs: Outputs) -> OutputView:
     return OutputView(
         url=f"{base_url}/{link.path}",
         s3=s3_url(outputs.bucket, file.key),
-        expires_at=datetime.fromtimestamp(link.expires_s, UTC),
+        expires_at=time_of(link.expires_s),
         content_type=file.content_type or None,
     )
 

@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
-from api.errors import RequestError
+from api.errors import InvalidRequestError, RequestError
 from api.http import Answer, Caller, Request
 from api.services import Services
+from contract.field_errors import field_errors_of
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +29,13 @@ class ApiCall:
     path: Mapping[str, str]
     query: Any
     body: Any
+
+    def read_body(self, model: type[Model]) -> Model:
+        """Read the body; raise InvalidRequestError with all its errors."""
+        try:
+            return model.model_validate(self.body)
+        except ValidationError as exc:
+            raise InvalidRequestError(field_errors_of(exc, model, self.body)) from None
 
     @property
     def caller(self) -> Caller:

@@ -2,10 +2,9 @@
 
 import math
 import time
-from datetime import UTC, datetime
 
 from api.errors import RequestError
-from api.faces.v1.models import DeliveryPage, DeliveryQuery, DeliveryView, SecretView
+from api.faces.v1.models import DeliveryPage, DeliveryQuery, DeliveryView, SecretView, time_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from courier.delivery import job_of_delivery
@@ -79,7 +78,7 @@ def _secret(issued: IssuedSecret) -> Response:
     view = SecretView(
         secret=issued.secret,
         version=issued.version,
-        previous_until=None if until_s is None else datetime.fromtimestamp(until_s, UTC),
+        previous_until=None if until_s is None else time_of(until_s),
     )
     return Response.json(200, view.model_dump(mode="json"), _PRIVATE)
 
@@ -94,6 +93,6 @@ def _delivery(row: LoggedDelivery) -> DeliveryView:
         attempts=delivery.attempt,
         status=row.status,
         problem=row.problem,
-        sent_at=datetime.fromtimestamp(row.sent_s, UTC),
-        next_at=None if row.next_s is None else datetime.fromtimestamp(row.next_s, UTC),
+        sent_at=time_of(row.sent_s),
+        next_at=None if row.next_s is None else time_of(row.next_s),
     )

@@ -1,15 +1,17 @@
 """Workflows: those of ComfyUI that a job runs by their name, with inputs of its own."""
 
-from datetime import UTC, datetime
-
-from pydantic import ValidationError
-
-from api.errors import InvalidRequestError
-from api.faces.v1.models import InputsSchema, WorkflowPage, WorkflowQuery, WorkflowRequest, WorkflowRow, WorkflowView
+from api.faces.v1.models import (
+    InputsSchema,
+    WorkflowPage,
+    WorkflowQuery,
+    WorkflowRequest,
+    WorkflowRow,
+    WorkflowView,
+    time_of,
+)
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.operations.workflows import StoredWorkflow
-from contract.field_errors import field_errors_of
 
 ROUTES = Routes()
 
@@ -23,10 +25,7 @@ def put_workflow(call: ApiCall) -> Answer:
     sizes, pictures, steps and the like. One that is there already is replaced; jobs that were submitted before keep
     what they have.
     """
-    try:
-        asked = WorkflowRequest.model_validate(call.body)
-    except ValidationError as exc:
-        raise InvalidRequestError(field_errors_of(exc, WorkflowRequest, call.body)) from None
+    asked = call.read_body(WorkflowRequest)
     stored = call.services.workflows.put(
         call.tenant, call.path["name"], asked.workflow, asked.inputs, asked.description
     )
@@ -37,7 +36,7 @@ def put_workflow(call: ApiCall) -> Answer:
 def list_workflows(call: ApiCall) -> Answer:
     """List workflows, by their names."""
     found, last = call.services.workflows.names(call.tenant, call.query.cursor)
-    rows = [WorkflowRow(name=one.name, version=one.version, changed_at=_time(one.changed_s)) for one in found]
+    rows = [WorkflowRow(name=one.name, version=one.version, changed_at=time_of(one.changed_s)) for one in found]
     return Response.json(200, WorkflowPage(workflows=rows, next=last).model_dump(mode="json"))
 
 
@@ -69,11 +68,7 @@ def _shown(stored: StoredWorkflow) -> Response:
     view = WorkflowView(
         name=stored.name,
         version=stored.version,
-        changed_at=_time(stored.changed_s),
+        changed_at=time_of(stored.changed_s),
         **dict(stored.workflow),
     )
     return Response.json(200, view.model_dump(mode="json"), {"ETag": f'"{stored.version}"'})
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
