@@ -8,7 +8,7 @@ import functools
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import CancelledError, ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack, aclosing, closing
 from typing import Any, Generic, TypeVar, overload
 
@@ -18,6 +18,7 @@ from typing_extensions import ParamSpec, Self
 from sd_on_eks.bars import counting
 from sd_on_eks.calls import files, jobs, platform
 from sd_on_eks.connection import Connection
+from sd_on_eks.errors import ClientError
 from sd_on_eks.events import watch
 from sd_on_eks.models import Job
 from sd_on_eks.steps import Attempt, Do, Emit, Flow, Pause, ReadText, Send, Step, Stream, attempts, emitting
@@ -178,9 +179,15 @@ class Client(Calls):
         todo, stopping = [*requests], threading.Event()
 
         def make(request: Mapping[str, Any]) -> Job:
-            job = self.submit(**request)
-            while not (job.has_ended or stopping.is_set()):
-                job = self.get(job, wait_s=jobs.LONG_POLL_S)
+            if stopping.is_set():
+                raise CancelledError  # after the error of a request before it, which is the one that is raised
+            try:
+                job = self.submit(**request)
+                while not (job.has_ended or stopping.is_set()):
+                    job = self.get(job, wait_s=jobs.LONG_POLL_S)
+            except ClientError:
+                stopping.set()
+                raise
             return count(job)
 
         with counting(len(todo), is_shown=progress) as count, ThreadPoolExecutor(concurrency) as threads:

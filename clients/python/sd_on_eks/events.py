@@ -18,6 +18,8 @@ _SILENCE_S = 45.0
 """A comment comes every 15 seconds."""
 _MAX_CUTS = 3
 _PAUSE_S = 1.0
+_SIGNED = frozenset({"url", "expires_at"})
+"""Differ each time that the same output is told."""
 _KINDS: Mapping[str, type[AnswerModel]] = {
     "state": StateChange,
     "queue": QueuePlace,
@@ -115,7 +117,7 @@ def _events(job: Job) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
         if any(value is not None for value in progress.values()):
             yield "progress", job.version, progress
         if preview:
-            yield "preview", job.version, {"url": preview}
+            yield "preview", job.version, {"url": preview, "version": job.version}
     for output in (*told["images"], *told["files"]):
         yield "output", job.version, output
     if told["queue"]:
@@ -141,8 +143,9 @@ class _News:
             if version > self._version:
                 self.resume_after, self._version = self._version, version
             name = f"output {data.get('s3')}" if kind == "output" else kind
-            if self._told.get(name) != data:
-                self._told[name] = data
+            gist = {key: value for key, value in data.items() if key not in _SIGNED}
+            if self._told.get(name) != gist:
+                self._told[name] = gist
                 model = _KINDS.get(kind)
                 yield Event(kind, version, dict(data) if model is None else model.model_validate(data))  # type: ignore[arg-type]
 

@@ -125,6 +125,12 @@ def test_a_rejection_names_every_field_and_what_was_meant(sd, api):
     assert [*sd.list()] == []
 
 
+def test_after_a_rejected_request_no_further_one_of_many_is_submitted(sd, api):
+    with pytest.raises(InvalidRequest, match="#/id"):
+        sd.map([api.body(id="a b"), *[api.body()] * 3], concurrency=1)
+    assert [*sd.list()] == []
+
+
 def test_each_tenant_sees_its_own_jobs_alone(api, sd, connect):
     job = sd.submit(**api.body())
     other, stranger = connect(api.door.base, "other-key"), connect(api.door.base, "no-key")
