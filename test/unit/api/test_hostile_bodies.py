@@ -82,15 +82,17 @@ def parsing_s():
 def test_a_hostile_body_takes_hardly_longer_than_reading_it_and_fills_no_memory(door, name, parsing_s):
     body = BODIES[name]()
     assert len(body.encode()) <= MAX_BYTES
-    started = time.process_time()
-    response = door.respond(body)
-    took_s = time.process_time() - started
+    times_s = []
+    for _ in range(2):  # a busy machine disturbs the one or the other
+        started = time.process_time()
+        response = door.respond(body)
+        times_s.append(time.process_time() - started)
     assert response["statusCode"] in {200, 400}
     assert len(response["body"].encode()) <= MIB
     for error in json.loads(response["body"]).get("error", {}).get("details", []):
         assert len(error["field"]) <= 200
         assert len(error["problem"]) <= 1000
-    assert took_s < 8 * parsing_s
+    assert min(times_s) < 8 * parsing_s
     tracemalloc.start()
     try:
         door.respond(body)
