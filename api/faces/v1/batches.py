@@ -1,4 +1,4 @@
-"""Batches: many jobs in one request, each accepted or rejected by itself."""
+"""Batches: many jobs in one request, each accepted or rejected separately."""
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
@@ -33,8 +33,8 @@ _AT_ONCE = 8
 def submit_batch(call: ApiCall) -> Answer:
     """Submit up to 100 jobs.
 
-    Each is accepted or rejected by itself, and has its own answer. With an `Idempotency-Key` each job has a key of its
-    own, made of that and its place: a batch that is sent again joins the jobs that it made before.
+    Each job is accepted or rejected separately and has its own answer. With an `Idempotency-Key`, each job gets a key
+    made from that key and its position, so sending the same batch again returns the jobs that it made before.
     """
     requests = _requests(call)
 
@@ -60,7 +60,7 @@ def submit_batch(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/batches/{batch}", answers={200: BatchView})
 def get_batch(call: ApiCall) -> Answer:
-    """Get how far the jobs of a batch are."""
+    """Get the states of a batch's jobs."""
     batch = call.path["batch"]
     found = call.services.batches.get(call.caller, batch)
     states = Counter(found.states.values())

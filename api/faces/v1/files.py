@@ -1,4 +1,4 @@
-"""Files: what is sent once, and read by jobs as an s3:// link in their content."""
+"""Files: uploaded once, then read by jobs through an s3:// link in their content."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ ROUTES = Routes()
 
 @ROUTES.add("POST", "/files", body=UploadRequest, takes_form=True, answers={201: FileView})
 def send_file(call: ApiCall) -> Answer:
-    """Send a file.
+    """Upload a file.
 
-    A form (`multipart/form-data`) with one file stores it at once; behind API Gateway it may have about 4 MB, else
-    10 MiB. For a larger one, up to 64 MiB, send its name and size as JSON, and then the file itself to S3 with the
-    request that `upload` describes. A job reads it by its `s3` link, in any field that takes a link; only jobs of the
-    same key can. A file that is on the web already needs not be sent: its https:// link stands in the content itself.
+    To store a small file at once, send a form (`multipart/form-data`) with one file: up to about 4 MB behind API
+    Gateway, else 10 MiB. For a larger file, up to 64 MiB, send its name and size as JSON, then upload it to S3 with the
+    request in `upload`. Jobs read the file through its `s3` link, in any field that takes a link; only jobs of the same
+    API key can. You need not upload a file that is already on the web: put its https:// link into the content.
     """
     if call.body is None:
         sent = read_file(call.request)
@@ -36,7 +36,7 @@ def send_file(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/files/{file}", answers={200: FileView})
 def get_file(call: ApiCall) -> Answer:
-    """Get what is known of a file."""
+    """Get a file's description."""
     return Response.json(200, _view(call.services.files.get(call.tenant, call.path["file"])))
 
 
@@ -44,7 +44,7 @@ def get_file(call: ApiCall) -> Answer:
 def delete_file(call: ApiCall) -> Answer:
     """Delete a file.
 
-    Jobs that have not read it yet will fail. One that does not exist counts as deleted.
+    Jobs that have not read it yet will fail. Deleting a file that does not exist succeeds.
     """
     call.services.files.delete(call.tenant, call.path["file"])
     return Response(status=204)

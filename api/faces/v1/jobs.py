@@ -47,9 +47,9 @@ _PREFERENCE = re.compile(r"(?:^|[,;\s])wait=(\d{1,4})(?:$|[,;\s])")
 def submit_job(call: ApiCall) -> Answer:
     """Submit a job.
 
-    It is answered at once, 202 with the job. With `Prefer: wait=N` the answer comes when the job has ended, 200, or
-    after N seconds. With an `Idempotency-Key` a repeated request is answered with the job that the first one made.
-    With `?dry_run=true` the request is only checked.
+    The answer comes at once: 202 with the job. With `Prefer: wait=N` the API waits up to N seconds and answers 200 if
+    the job has ended. If you repeat a request with the same `Idempotency-Key`, you get the job that the first one made.
+    `?dry_run=true` only checks the request.
     """
     asked = read_request(call, call.body, key_errors(call.request))
     if call.query.dry_run:
@@ -60,9 +60,10 @@ def submit_job(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/jobs", query=ListQuery, answers={200: JobPage})
 def list_jobs(call: ApiCall) -> Answer:
-    """List jobs, the newest first.
+    """List jobs, newest first.
 
-    Follow `next` as `cursor` to the end. A page may have fewer jobs than asked for although others follow.
+    Pass `next` as `cursor` to get the next page, until it is null. A page may have fewer jobs than `limit` even if
+    more follow.
     """
     query: ListQuery = call.query
     wanted = JobFilter(
@@ -86,9 +87,8 @@ def list_jobs(call: ApiCall) -> Answer:
 def get_job(call: ApiCall) -> Answer:
     """Get a job.
 
-    Its `ETag` changes with its version, and when its links are renewed; with `If-None-Match` the answer is 304 where
-    nothing has changed. With `?wait=N` the answer comes when the job has ended, with `&since=VERSION` when it has
-    changed.
+    The `ETag` changes with the job's version, and when its links are renewed; `If-None-Match` answers 304 if nothing
+    has changed. `?wait=N` waits up to N seconds for the job to end; with `&since=VERSION`, for it to change.
     """
     query: JobQuery = call.query
     job = call.services.history.get(call.caller, call.path["job"])
@@ -111,20 +111,20 @@ def get_job(call: ApiCall) -> Answer:
 def job_events(call: ApiCall) -> Answer:
     """Follow a job.
 
-    Server-sent events, whose data are JSON:
+    Server-sent events with JSON data:
 
     | event | data |
     |---|---|
     | `state` | `state` and `attempts` |
-    | `queue` | `position` and `eta_s`, while it waits |
+    | `queue` | `position` and `eta_s`, while the job waits |
     | `progress` | `fraction`, `step`, `steps` and `stage` |
-    | `preview` | `url` of a picture of the unfinished result, and `at`, when it was made |
-    | `output` | one of the results, as the job lists it |
-    | `log` | `message`: why an attempt was given up, where another follows |
-    | `end` | the job, which has ended; nothing follows |
+    | `preview` | `url` of a preview of the unfinished picture, and `at`, the time it was made |
+    | `output` | one result, as the job lists it |
+    | `log` | `message`: why an attempt failed, if another one follows |
+    | `end` | the job, now ended; the stream ends here |
 
-    The id of each is the job's version: after `Last-Event-ID` only what is newer follows. Where nothing happens, a
-    comment comes every 15 seconds. Behind API Gateway a stream ends after 15 minutes: connect again.
+    The id of an event is the job's version. Send the last one as `Last-Event-ID` to get only newer events. If nothing
+    happens, a comment is sent every 15 seconds. Behind API Gateway a stream ends after 15 minutes: connect again.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     seen = call.request.headers.get("last-event-id", "")
@@ -140,8 +140,8 @@ def job_events(call: ApiCall) -> Answer:
 def cancel_job(call: ApiCall) -> Answer:
     """Cancel a job.
 
-    One that waits is cancelled at once; one that runs stops within a step, and is `cancelled` a moment later. 409 where
-    it has ended.
+    A waiting job is cancelled at once. A running job stops within a step and is `cancelled` a moment later. 409 if the
+    job has already ended.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     return Response.json(202, view(call, call.services.history.cancel(job)))
@@ -158,8 +158,8 @@ def cancel_job(call: ApiCall) -> Answer:
 def retry_job(call: ApiCall) -> Answer:
     """Repeat a job that has ended.
 
-    The new job asks for the same, but for what `content` changes. One that named a workflow names it again: should the
-    workflow have changed since, a warning says so.
+    The new job repeats the request with the changes in `content`. If the request named a workflow that has changed
+    since, a warning says so.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     if not job.state.is_final:
@@ -178,7 +178,7 @@ def retry_job(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/jobs/{job}/request", answers={200: KeptRequest})
 def get_job_request(call: ApiCall) -> Answer:
-    """Get what a job's caller asked for."""
+    """Get the request that a job was made from."""
     job = call.services.history.get(call.caller, call.path["job"])
     kept, _ = kept_request(call, job)
     return Response.json(200, kept.model_dump(mode="json", exclude_none=True))

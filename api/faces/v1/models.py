@@ -28,7 +28,7 @@ _Time = Annotated[AwareDatetime, BeforeValidator(_check_time)]
 
 
 def time_of(seconds: float) -> datetime:
-    """A time as answers have it: in UTC, to the millisecond; from seconds since 1970."""
+    """Convert seconds since 1970 into a time in UTC, to the millisecond."""
     return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
@@ -43,146 +43,146 @@ class ApiModel(BaseModel):
 
 
 class ApiRequest(ApiModel):
-    """A part of a request: keys that nothing reads are errors."""
+    """A part of a request. Unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class JobRequest(ApiRequest):
-    """What to make, and by which runtime."""
+    """What to make, and the runtime that makes it."""
 
     runtime: Annotated[str, Field(min_length=1, max_length=256)]
-    """A runtime, as GET /v1/runtimes lists them."""
+    """Name of a runtime; GET /v1/runtimes lists them."""
     type: Annotated[str, Field(min_length=1, max_length=64)]
-    """What the runtime shall do, such as `text-to-image`; each runtime lists its own. Those of ComfyUI also take
+    """Task type, such as `text-to-image`; each runtime lists the ones it accepts. ComfyUI runtimes also accept
     `workflow`, with `{"workflow": NAME, "inputs": {…}}` as content."""
     content: dict[str, Any]
-    """The model server's own request; GET /v1/runtimes/{name}/schema describes it."""
+    """The request for the model server; GET /v1/runtimes/{name}/schema describes it."""
     id: TaskId | None = None
-    """Your name for the task, part of the keys of its results. Default: the job's id."""
+    """Your own name for the task; it becomes part of the S3 keys of its results. Default: the job's id."""
     prefix: Prefix = DEFAULT_PREFIX
-    """First part of the S3 keys of its results."""
+    """Prefix of the S3 keys of its results."""
     context: Any = None
-    """Any JSON, up to 16 KiB, which comes back with the job, its notice and its webhooks."""
+    """Any JSON up to 16 KiB. The job, its notice and its webhooks return it."""
     deadlines: AskedDeadlines | None = None
     """Deadlines within the runtime's limits."""
     webhook: Webhook | None = None
-    """Where to tell of it."""
+    """Where to send webhooks about the job."""
     keep: tuple[Literal["preview"], ...] | None = None
-    """`preview`: pictures of the unfinished result, where the model server has them."""
+    """`preview`: keep previews of the unfinished picture, if the model server makes them."""
 
 
 class RetryRequest(ApiRequest):
-    """What shall differ from the job that is repeated."""
+    """What to change in the repeated request."""
 
     content: dict[str, Any] = {}
-    """A JSON merge patch (RFC 7396) of its content, such as `{"seed": 7}`; null removes a key."""
+    """A JSON merge patch (RFC 7396) for its content, such as `{"seed": 7}`; null removes a key."""
 
 
 class JobQuery(ApiRequest):
     """Parameters of GET /v1/jobs/{job}."""
 
     wait: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 0
-    """Answer once the job has changed, or after this many seconds; behind API Gateway 25 at the most."""
+    """Wait up to this many seconds for the job to change before answering; behind API Gateway, 25 at most."""
     since: Annotated[int, Field(ge=0)] | None = None
-    """Wait for a version above this one. Default: wait for the job's end."""
+    """Wait until the version is higher than this. Default: wait until the job has ended."""
 
 
 class SubmitQuery(ApiRequest):
     """Parameters of POST /v1/jobs."""
 
     dry_run: bool = False
-    """Only check the request."""
+    """Check the request without submitting it."""
 
 
 class ListQuery(ApiRequest):
     """Parameters of GET /v1/jobs."""
 
     state: str | None = None
-    """States, with commas between them."""
+    """One or more states, separated by commas."""
     runtime: str | None = None
     """A runtime's name."""
     task_id: str | None = None
-    """Your own id of the task."""
+    """Your own id for the task."""
     created_after: _Time | None = None
     """A time with its zone."""
     created_before: _Time | None = None
     """A time with its zone."""
     limit: Annotated[int, Field(ge=1, le=100)] = 20
-    """Jobs in one page."""
+    """Maximum number of jobs in the page."""
     cursor: str | None = None
-    """`next` of the page before."""
+    """`next` from the previous page."""
     tenant: str | None = None
-    """For keys with the role admin: whose jobs. Default: one's own."""
+    """For admin keys only: the tenant whose jobs to show. Default: your own."""
 
 
 class OutputQuery(ApiRequest):
     """Parameters of requests for a file."""
 
     redirect: bool = True
-    """Whether the answer leads to S3, or is the file itself."""
+    """Whether to redirect to S3, or to send the file itself."""
 
 
 class UploadRequest(ApiRequest):
-    """A file that will be sent to S3 itself."""
+    """A file that you will upload to S3 directly."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"name": "film.mp4", "content_type": "video/mp4", "size": 20_000_000}]}
     )
 
     name: Annotated[str, Field(min_length=1, max_length=255)]
-    """What it is called."""
+    """File name."""
     content_type: Annotated[str, Form(r"^[\w.+-]+/[\w.+-]+$", "a media type, such as image/png")] | None = None
-    """Its media type. Default: that of its name."""
+    """Media type. Default: derived from the name."""
     size: Annotated[int, Field(ge=1, le=MAX_LINK_BYTES)]
-    """Its size in bytes."""
+    """Size in bytes."""
 
 
 class UploadView(ApiModel):
-    """The request by which a file is sent to S3."""
+    """The request that uploads a file to S3."""
 
     method: str
     url: str
-    """Needs no key; keep it to yourself."""
+    """Needs no API key, so keep it secret."""
     headers: dict[str, str]
-    """To be sent with it, as they are."""
+    """Headers to send with it, unchanged."""
     expires_at: datetime
-    """Until when it can begin."""
+    """The upload must start before this time."""
 
 
 class FileView(ApiModel):
-    """A file that was sent, for jobs to read."""
+    """An uploaded file that jobs can read."""
 
     file: str
     """Its id."""
     s3: str
-    """What stands for it in the content of a job: a link that only your own jobs can read."""
+    """The link to use in a job's content; only your own jobs can read it."""
     name: str
     content_type: str
-    """What it is by its first bytes, or by its name."""
+    """Media type, from its first bytes or else from its name."""
     bytes: int
     expires_at: datetime
-    """When it is deleted."""
+    """When it will be deleted."""
     upload: UploadView | None = None
-    """How to send it, where that is still to be done."""
+    """How to upload it, if you have not done so yet."""
 
 
 class WorkflowRequest(ApiRequest):
     """A workflow to store."""
 
     workflow: dict[str, Any]
-    """The workflow in ComfyUI's API format, as its menu exports it."""
+    """The workflow in ComfyUI's API format (menu *Workflow → Export (API)*)."""
     inputs: dict[InputName, WorkflowInput] | None = None
-    """What jobs may set, by names of your choice. Default: what is found in the workflow."""
+    """The inputs that jobs may set, under names of your choice. Default: the inputs found in the workflow."""
     description: Annotated[str, Field(max_length=1000)] = ""
-    """What it is for."""
+    """What the workflow is for."""
 
 
 class WorkflowQuery(ApiRequest):
     """Parameters of GET /v1/workflows."""
 
     cursor: Annotated[str, Field(max_length=64)] | None = None
-    """`next` of the page before."""
+    """`next` from the previous page."""
 
 
 class WorkflowRow(ApiModel):
@@ -190,7 +190,7 @@ class WorkflowRow(ApiModel):
 
     name: str
     version: str
-    """Changes when the workflow does."""
+    """Changes whenever the workflow changes."""
     changed_at: datetime
 
 
@@ -200,18 +200,18 @@ class WorkflowView(WorkflowRow):
     model_config = ConfigDict(title="Workflow")
 
     workflow: dict[str, Any]
-    """The workflow as it was stored."""
+    """The stored workflow."""
     inputs: dict[str, WorkflowInput]
-    """What jobs may set, with the types and defaults that they have."""
+    """The inputs that jobs may set, with their types and defaults."""
     description: str
 
 
 class WorkflowPage(ApiModel):
-    """Some workflows, by their names."""
+    """A page of workflows, sorted by name."""
 
     workflows: list[WorkflowRow]
     next: str | None
-    """`cursor` of the next page; null on the last."""
+    """`cursor` for the next page; null on the last page."""
 
 
 class InputsSchema(ApiModel):
@@ -224,66 +224,66 @@ class InputsSchema(ApiModel):
 
 
 class QueueView(ApiModel):
-    """Where a waiting job is in its runtime's queue."""
+    """A waiting job's place in its runtime's queue."""
 
     position: int | None
-    """How many jobs are before it; null for more than 1000."""
+    """Number of jobs ahead of it; null if more than 1000."""
     eta_s: float | None
-    """In how many seconds it probably begins; null where no server is ready, so that nobody knows."""
+    """Estimated seconds until it starts; null if no server is ready."""
 
 
 class ProgressView(ApiModel):
-    """How far a running job is; null for what its model server does not say."""
+    """How far a running job has got. Fields that its model server does not report are null."""
 
     fraction: float | None = None
     """From 0 to 1."""
     step: int | None = None
     steps: int | None = None
-    """Sampling steps, of which `step` is done."""
+    """Total number of sampling steps; `step` is the current one."""
     stage: str | None = None
-    """What the model server does: the node of a workflow, or a word such as `sampling`."""
+    """What the model server is doing: the workflow node that runs, or a word such as `sampling`."""
     preview: str | None = None
-    """Where a picture of the unfinished result can be fetched, without a key, until the job ends."""
+    """Link to a preview of the unfinished picture. It needs no key and works until the job ends."""
 
 
 class OutputView(ApiModel):
     """One file of a job's result."""
 
     url: str
-    """Where it can be fetched, without a key, until `expires_at`."""
+    """Link to the file. It needs no key and works until `expires_at`."""
     s3: str
-    """Its s3:// link, for those with rights of their own in the bucket."""
+    """Its s3:// link, for readers with their own access to the bucket."""
     expires_at: datetime | None = None
-    """When `url` ends: an hour or a little more from now. The job, asked for again, has a new one."""
+    """When `url` expires: in a little over an hour. Get the job again for a new link."""
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
     bytes: int | None = None
     seed: int | None = None
     name: str | None = None
-    """What the model server called it."""
+    """The model server's own file name."""
 
 
 class JobErrorView(ApiModel):
     """Why a job failed."""
 
     code: str
-    """A word for programs."""
+    """Error code, for programs."""
     message: str
-    """A sentence for people, in the model server's own words if there are any."""
+    """Explanation for people, in the model server's own words if it gave any."""
     hint: str | None = None
-    """What helps."""
+    """What you can do about it."""
 
 
 class WarningView(ApiModel):
-    """A part of a request that has no effect."""
+    """A part of the request that has no effect."""
 
     pointer: str
     detail: str
 
 
 class Timings(ApiModel):
-    """Seconds that the parts of a job took; null for what has not been."""
+    """Seconds spent in each part of a job; null for parts that have not happened."""
 
     queued_s: float | None = None
     prepare_s: float | None = None
@@ -303,52 +303,52 @@ class JobView(ApiModel):
     type: str
     state: JobState
     version: int
-    """Grows with every change."""
+    """Increases with every change."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     attempts: int
-    """How often a model server began it."""
+    """How many times a model server started it."""
     queue: QueueView | None = None
-    """Only while it waits, and only where one job is asked for."""
+    """Only while the job waits, and not in lists."""
     progress: ProgressView | None = None
-    """Only while it runs."""
+    """Only while the job runs."""
     images: list[OutputView] = []
     files: list[OutputView] = []
-    """Results that are no pictures."""
+    """Results that are not pictures."""
     manifest: OutputView | None = None
-    """All of its results, with the parameters they were made with, as JSON."""
+    """JSON file that lists all results with the parameters used to make them."""
     error: JobErrorView | None = None
     retry_reason: str | None = None
-    """Why the latest attempt was given up, where another follows."""
+    """Why the last attempt failed, if another one follows."""
     retry_of: str | None = None
-    """The job whose request it repeats."""
+    """The job that this one repeats."""
     cancel_requested: bool = False
     warnings: list[WarningView] = []
-    """In the answer to its request alone."""
+    """Only in the answer to the request that submitted it."""
     timings: Timings = Timings()
     context: Any = None
     links: dict[str, str]
-    """Where to go from here: self, events, request, cancel or retry."""
+    """Related links: self, events, request, and cancel or retry."""
 
 
 class JobPage(ApiModel):
-    """Some jobs, the newest first."""
+    """A page of jobs, newest first."""
 
     jobs: list[JobView]
     next: str | None
-    """`cursor` of the next page; null on the last."""
+    """`cursor` for the next page; null on the last page."""
 
 
 class Checked(ApiModel):
-    """The answer to a dry run."""
+    """The result of a dry run."""
 
     valid: bool
     warnings: list[WarningView] = []
 
 
 class KeptRequest(ApiModel):
-    """What was asked for."""
+    """The request that a job was made from."""
 
     model_config = ConfigDict(json_schema_serialization_defaults_required=False)
 
@@ -364,26 +364,26 @@ class KeptRequest(ApiModel):
 
 
 class BatchRequest(ApiRequest):
-    """Jobs to submit together."""
+    """Several jobs to submit in one request."""
 
     jobs: Annotated[list[JobRequest], Field(min_length=1, max_length=MAX_BATCH_JOBS)]
-    """The requests, each of which is accepted or rejected by itself."""
+    """The requests. Each is accepted or rejected separately."""
 
 
 class BatchAnswer(ApiModel):
-    """What became of one request of a batch: a job, or a problem."""
+    """The result of one request in a batch: a job or a problem."""
 
     index: int
-    """Its place in the request, from 0."""
+    """Its position in the request, starting at 0."""
     job: JobView | None = None
     problem: "Problem | None" = None
 
 
 class SubmittedBatch(ApiModel):
-    """The answers to a batch's requests, in their order."""
+    """The results of a batch's requests, in the same order."""
 
     batch: str | None
-    """Its id; null where no request was accepted."""
+    """Its id; null if no request was accepted."""
     answers: list[BatchAnswer]
 
 
@@ -393,7 +393,7 @@ class BatchJob(ApiModel):
     index: int
     job: str
     state: JobState | None
-    """Null where the job is older than 90 days."""
+    """Null if the job is older than 90 days."""
 
 
 class BatchView(ApiModel):
@@ -404,7 +404,7 @@ class BatchView(ApiModel):
     batch: str
     created_at: datetime
     states: dict[JobState, int]
-    """How many of its jobs are in each state."""
+    """Number of its jobs in each state."""
     jobs: list[BatchJob]
 
 
@@ -416,22 +416,22 @@ class UsageQuery(ApiRequest):
     """Parameters of GET /v1/usage."""
 
     first: Annotated[Day | None, Field(alias="from")] = None
-    """The first day, in UTC. Default: 30 days before the last."""
+    """First day, in UTC. Default: 30 days in total."""
     last: Annotated[Day | None, Field(alias="to")] = None
-    """The last day, in UTC. Default: today."""
+    """Last day, in UTC. Default: today."""
     by: Literal["day"] | None = None
-    """`day`: a row for each day. Default: one for all days."""
+    """`day` gives a row for each day. Default: one row for the whole period."""
     cursor: Annotated[str, Field(pattern=JOB_ID_PATTERN)] | None = None
-    """`next` of the answer before."""
+    """`next` from the previous answer."""
     tenant: str | None = None
-    """For keys with the role admin: whose jobs. Default: one's own."""
+    """For admin keys only: the tenant whose jobs to show. Default: your own."""
 
 
 class UsageRow(ApiModel):
-    """What the jobs of a runtime used."""
+    """What a runtime's jobs used."""
 
     day: date | None
-    """On which they were submitted; null without `by=day`."""
+    """Day of submission; null without `by=day`."""
     runtime: str
     jobs: int
     succeeded: int
@@ -439,7 +439,7 @@ class UsageRow(ApiModel):
     cancelled: int
     pictures: int
     gpu_seconds: float
-    """How long model servers worked on those that succeeded or failed."""
+    """Seconds that model servers spent on jobs that succeeded or failed."""
 
 
 class UsageView(ApiModel):
@@ -449,7 +449,7 @@ class UsageView(ApiModel):
 
     rows: list[UsageRow]
     next: str | None
-    """`cursor` of the answer with the rest, to be added to this one; null where there is none."""
+    """`cursor` for the rest, which you add to these rows; null if this is everything."""
 
 
 class RuntimeView(ApiModel):
@@ -457,19 +457,19 @@ class RuntimeView(ApiModel):
 
     name: str
     type: str
-    """What its servers are: `sdwebui`, `comfyui` or `flux`."""
+    """Kind of model server: `sdwebui`, `comfyui` or `flux`."""
     task_types: list[str]
-    """What `type` of a job may be."""
+    """The values that `type` of a job can have."""
     queued: int | None
-    """Jobs that wait; null for more than 1000."""
+    """Number of waiting jobs; null if more than 1000."""
     running: int
-    """Jobs that run, as its servers said within the last minutes."""
+    """Number of running jobs, as its servers last reported (within two minutes)."""
     ready_servers: int
-    """0 where it is scaled to zero: a job then waits until a server has started."""
+    """Number of servers that take jobs. 0 when scaled to zero: a job then waits for a server to start."""
     seconds_a_job: float | None
-    """How long a job keeps a GPU; null where none has ended within the last hour."""
+    """Average GPU time of a job; null if none has ended in the last hour."""
     eta_s: float | None
-    """In how many seconds a job that is submitted now probably begins; null where nobody knows."""
+    """Estimated seconds until a job submitted now would start; null if unknown."""
 
 
 class RuntimeList(ApiModel):
@@ -479,21 +479,21 @@ class RuntimeList(ApiModel):
 
 
 class SizesView(ApiModel):
-    """Which sizes a runtime draws, in pixels; null for what is unknown."""
+    """Picture sizes that a runtime accepts, in pixels; unknown values are null."""
 
     default: int | None
-    """Width and height unless a request says otherwise."""
+    """Default width and height."""
     multiple_of: int | None
-    """What width and height are multiples of."""
+    """Width and height must be multiples of this."""
     max_pixels: int | None
-    """The most that width times height may be."""
+    """Maximum of width times height."""
 
 
 class RuntimeDetails(RuntimeView):
-    """A runtime, how busy it is, and what it has."""
+    """A runtime, how busy it is, and which models it has."""
 
     is_live: bool
-    """Whether its servers have said so lately; if not, this is what the configuration says."""
+    """Whether the lists come from its running servers. If false, they come from the configuration."""
     models: list[str]
     """Checkpoints, and ComfyUI's diffusion models."""
     loras: list[str]
@@ -502,7 +502,7 @@ class RuntimeDetails(RuntimeView):
     schedulers: list[str]
     upscalers: list[str]
     node_classes: list[str] | None
-    """ComfyUI's; null for other types, and where they are unknown."""
+    """ComfyUI's node classes; null for other types, or if unknown."""
     sizes: SizesView | None
 
 
@@ -510,18 +510,18 @@ class SchemaQuery(ApiRequest):
     """Parameters of GET /v1/runtimes/{name}/schema."""
 
     type: str | None = None
-    """The task type. Default: the runtime's first."""
+    """Task type. Default: the runtime's first one."""
 
 
 class SecretView(ApiModel):
-    """The secret of a tenant's webhooks."""
+    """The secret that signs your webhooks."""
 
     secret: str
-    """`whsec_` and base64, as Standard Webhooks has it."""
+    """`whsec_` followed by base64, as Standard Webhooks defines it."""
     version: int
-    """Grows with every rotation."""
+    """Increases with every rotation."""
     previous_until: datetime | None
-    """Until when webhooks are also signed with the secret before it; null where they are not."""
+    """Until then, webhooks are also signed with the previous secret; null if they are not."""
 
 
 class DeliveryQuery(ApiRequest):
@@ -532,26 +532,26 @@ class DeliveryQuery(ApiRequest):
 
 
 class DeliveryView(ApiModel):
-    """A webhook, and what became of it."""
+    """A webhook and the result of its delivery."""
 
     id: str
-    """Header `webhook-id`."""
+    """The `webhook-id` header."""
     job: str
     event: JobEvent
     state: Literal["delivered", "waiting", "failed"]
-    """`waiting` for the next attempt, or `failed` for good."""
+    """`delivered`, `waiting` for the next attempt, or `failed` for good."""
     attempts: int
     status: int | None
-    """The receiver's HTTP status; null if it did not answer."""
+    """HTTP status of the receiver's answer; null if it did not answer."""
     problem: str | None
     """What went wrong."""
     sent_at: datetime
     next_at: datetime | None
-    """When the next attempt is made."""
+    """When the next attempt will be made."""
 
 
 class DeliveryPage(ApiModel):
-    """A job's webhooks."""
+    """The webhooks of a job."""
 
     deliveries: list[DeliveryView]
 
@@ -578,6 +578,6 @@ class Problem(ApiModel):
     status: int
     detail: str
     code: str
-    """A word for programs."""
+    """Error code, for programs."""
     errors: list[ProblemField] = []
     """All that is wrong, at once."""

@@ -1,4 +1,4 @@
-"""Outputs: the files of a job, by its number or by a link that needs no key."""
+"""Outputs: the files of a job, by number or by a link that needs no key."""
 
 import re
 from collections.abc import Mapping
@@ -21,10 +21,10 @@ _NUMBER = re.compile(r"[0-9]{1,6}")
 def get_output(call: ApiCall) -> Answer:
     """Get a file of a job's result.
 
-    They are numbered from 1, first the images, as the job lists them; 0 is the manifest. The answer is 303 with a link
-    to S3, which is valid for 15 minutes; with `?redirect=false` it is the file itself. Behind API Gateway the file
-    itself comes where it has at most 4.5 MB, and where `Accept` begins with a type of pictures, sound, films or
-    `application/octet-stream`; else the answer is 303 nevertheless.
+    Files are numbered from 1 in the job's order, images first; 0 is the manifest. The answer redirects (303) to S3 with
+    a link that is valid for 15 minutes. `?redirect=false` sends the file itself; behind API Gateway only up to 4.5 MB,
+    and only if `Accept` starts with an image, audio or video type or `application/octet-stream`. Otherwise the answer
+    redirects.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     outputs = call.services.outputs
@@ -39,10 +39,9 @@ def get_output(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/jobs/{job}/preview", query=OutputQuery, answers=_ANSWERS)
 def get_preview(call: ApiCall) -> Answer:
-    """Get the latest picture of a job that runs.
+    """Get the latest preview of a running job.
 
-    There is one where its request has `keep: ["preview"]` and its model server sends such pictures. It is answered as
-    an output is.
+    There is one if the request had `keep: ["preview"]` and the model server makes previews. It is sent like an output.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     file = call.services.outputs.preview(job)
@@ -53,9 +52,9 @@ def get_preview(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/outputs/{token}/{name}", query=OutputQuery, answers=_ANSWERS, is_public=True, problems=(403, 410))
 def get_linked_output(call: ApiCall) -> Answer:
-    """Get a file by a link of a job.
+    """Get a file through a job's link.
 
-    It needs no key, and works until the link's `expires_at`. It is answered as an output is.
+    The link needs no key and works until its `expires_at`. The file is sent like an output.
     """
     # No name has a percent sign, but some clients encode what need not be encoded.
     file = call.services.outputs.read(call.path["token"], unquote(call.path["name"]))

@@ -21,7 +21,7 @@ _CACHED = {"Cache-Control": "private, max-age=300"}
 def get_openapi(call: ApiCall) -> Answer:
     """Get this document.
 
-    It is OpenAPI 3.1, from which clients can be generated.
+    It is an OpenAPI 3.1 document, from which you can generate clients.
     """
     document = load(_DOCUMENT)(call.services.catalog)
     return Response.json(200, {**document, "servers": [{"url": call.request.base_url or "/"}]}, _CACHED)
@@ -31,7 +31,7 @@ def get_openapi(call: ApiCall) -> Answer:
 def get_docs(call: ApiCall) -> Answer:  # noqa: ARG001 (a handler's)
     """Get a page that shows this document.
 
-    Its requests can be tried there. It loads nothing from elsewhere, and keeps the key in memory alone.
+    You can try requests there. The page loads nothing from other sites and keeps the key in memory only.
     """
     return _page()
 

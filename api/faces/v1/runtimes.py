@@ -1,4 +1,4 @@
-"""Runtimes: what they take, what their servers have, and how busy they are."""
+"""Runtimes: task types, models, and how busy they are."""
 
 from dataclasses import asdict
 
@@ -16,14 +16,14 @@ ROUTES = Routes()
 
 @ROUTES.add("GET", "/runtimes", answers={200: RuntimeList})
 def list_runtimes(call: ApiCall) -> Answer:
-    """List the runtimes, with how busy each is."""
+    """List the runtimes and how busy they are."""
     runtimes = [RuntimeView(**_summary(call, runtime)) for runtime in call.services.catalog]
     return Response.json(200, RuntimeList(runtimes=runtimes).model_dump(mode="json"))
 
 
 @ROUTES.add("GET", "/runtimes/{name}", answers={200: RuntimeDetails})
 def get_runtime(call: ApiCall) -> Answer:
-    """Get a runtime, with the models, LoRAs, samplers or node classes that its servers have."""
+    """Get a runtime with its models, LoRAs, samplers or node classes."""
     runtime = _runtime(call)
     details = RuntimeDetails(**_summary(call, runtime), **asdict(contents_of(runtime)))
     return Response.json(200, details.model_dump(mode="json"))
@@ -33,7 +33,7 @@ def get_runtime(call: ApiCall) -> Answer:
 def get_content_schema(call: ApiCall) -> Answer:
     """Get the JSON schema of a task type's `content`, with an example.
 
-    It names what the runtime's servers have, where that is known.
+    It lists the models and other choices of the runtime's servers, if they are known.
     """
     runtime, wanted = _runtime(call), call.query.type
     if wanted is not None and wanted not in runtime.task_types:

@@ -1,4 +1,4 @@
-"""Usage: how many jobs, pictures and seconds of GPUs."""
+"""Usage: numbers of jobs and pictures, and GPU seconds."""
 
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -17,10 +17,10 @@ _MAX_DAYS = 92
 
 @ROUTES.add("GET", "/usage", query=UsageQuery, answers={200: UsageView}, problems=(403,))
 def get_usage(call: ApiCall) -> Answer:
-    """Get what jobs used, by runtime.
+    """Get what your jobs used, by runtime.
 
-    Jobs count on the day of their submission, in UTC. An answer adds up 20,000 jobs at most; where there are more,
-    follow `next` as `cursor` and add the rows up. Jobs that have not ended count as jobs alone.
+    A job counts on the day it was submitted, in UTC. An answer covers at most 20,000 jobs; if there are more, pass
+    `next` as `cursor` and add up the rows. Jobs that have not ended count without pictures and GPU seconds.
     """
     query: UsageQuery = call.query
     tenant = call.whose(query.tenant)

@@ -1,4 +1,4 @@
-"""Webhooks: the secret that signs them, its rotation, and what became of deliveries."""
+"""Webhooks: the secret that signs them, its rotation, and their deliveries."""
 
 import math
 import time
@@ -18,18 +18,18 @@ _PRIVATE = {"Cache-Control": "no-store"}
 
 @ROUTES.add("GET", "/webhooks/secret", answers={200: SecretView}, problems=(404,))
 def get_secret(call: ApiCall) -> Answer:
-    """Get the secret of your webhooks.
+    """Get the secret that signs your webhooks.
 
-    Receivers verify with it that a webhook comes from this platform, by any library of Standard Webhooks.
+    With it, receivers verify that a webhook comes from this platform. Any Standard Webhooks library can do that.
     """
     return _secret(_operations(call).secret(call.tenant))
 
 
 @ROUTES.add("POST", "/webhooks/secret/rotate", answers={200: SecretView}, problems=(404, 409))
 def rotate_secret(call: ApiCall) -> Answer:
-    """Change the secret of your webhooks.
+    """Rotate the secret that signs your webhooks.
 
-    For a day they are signed with both, the old one and the new one. 409 before that day is over.
+    For a day, webhooks are signed with both the old and the new secret. 409 until that day is over.
     """
     try:
         return _secret(_operations(call).rotate(call.tenant))
@@ -40,9 +40,9 @@ def rotate_secret(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/webhooks/deliveries", query=DeliveryQuery, answers={200: DeliveryPage}, problems=(404,))
 def list_deliveries(call: ApiCall) -> Answer:
-    """List what became of a job's webhooks.
+    """List the deliveries of a job's webhooks.
 
-    The latest of each kind of event, for seven days.
+    The list has the latest delivery of each kind of event and is kept for seven days.
     """
     job = call.services.history.get(call.caller, call.query.job)
     rows = [_delivery(row) for row in _operations(call).deliveries(job.id)]
@@ -53,7 +53,7 @@ def list_deliveries(call: ApiCall) -> Answer:
 def replay_delivery(call: ApiCall) -> Answer:
     """Send a webhook again.
 
-    It has the same id, by which its receiver knows it. Those of progress are never repeated.
+    It has the same id, so the receiver recognizes it. Progress webhooks are never sent again.
     """
     delivery = call.path["delivery"]
     job = job_of_delivery(delivery)

@@ -1,4 +1,4 @@
-"""Workflows: those of ComfyUI that a job runs by their name, with inputs of its own."""
+"""Workflows: ComfyUI workflows that jobs run by name, with their own inputs."""
 
 from api.faces.v1.models import (
     InputsSchema,
@@ -20,10 +20,9 @@ ROUTES = Routes()
 def put_workflow(call: ApiCall) -> Answer:
     """Store a workflow under a name.
 
-    A job of a ComfyUI runtime then runs it with `"type": "workflow"` and the content
-    `{"workflow": NAME, "inputs": {…}}`. What its inputs are is declared here, or found in the workflow: prompts, seeds,
-    sizes, pictures, steps and the like. One that is there already is replaced; jobs that were submitted before keep
-    what they have.
+    A job of a ComfyUI runtime runs it with `"type": "workflow"` and the content `{"workflow": NAME, "inputs": {…}}`.
+    Declare its inputs here, or let the API find them: prompts, seeds, sizes, pictures, steps and so on. Storing a
+    workflow under an existing name replaces it; jobs that were submitted before are not affected.
     """
     asked = call.read_body(WorkflowRequest)
     stored = call.services.workflows.put(
@@ -34,7 +33,7 @@ def put_workflow(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/workflows", query=WorkflowQuery, answers={200: WorkflowPage})
 def list_workflows(call: ApiCall) -> Answer:
-    """List workflows, by their names."""
+    """List workflows by name."""
     found, last = call.services.workflows.names(call.tenant, call.query.cursor)
     rows = [WorkflowRow(name=one.name, version=one.version, changed_at=time_of(one.changed_s)) for one in found]
     return Response.json(200, WorkflowPage(workflows=rows, next=last).model_dump(mode="json"))
@@ -57,8 +56,8 @@ def get_workflow_schema(call: ApiCall) -> Answer:
 def delete_workflow(call: ApiCall) -> Answer:
     """Delete a workflow.
 
-    Jobs that were submitted before keep what they have; they can be repeated only while it exists. One that does not
-    exist counts as deleted.
+    Jobs that were submitted before are not affected, but cannot be repeated without it. Deleting a workflow that does
+    not exist succeeds.
     """
     call.services.workflows.delete(call.tenant, call.path["name"])
     return Response(status=204)
