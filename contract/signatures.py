@@ -4,24 +4,15 @@ Every secret is derived from the platform's root secret, so none is stored.
 """
 
 import base64
-import binascii
 import hmac
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from contract import strict_json
 
 MIN_ROOT_BYTES = 32
-TOLERANCE_S = 5 * 60
-"""How far a webhook's time may be from the receiver's clock, as the reference libraries have it."""
-
-ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER = "webhook-id", "webhook-timestamp", "webhook-signature"
 _SECRET_PREFIX = "whsec_"  # noqa: S105 (how such a secret begins)
 _VERSION = "v1"
-
-
-class InvalidSignatureError(Exception):
-    """A webhook is not signed with the secret, or is too old or too new; the message says which."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,27 +53,11 @@ def webhook_headers(secrets: Iterable[str], *, webhook_id: str, sent_s: float, b
     """The headers of a webhook: its id, its time, and a signature with each secret."""
     timestamp = str(int(sent_s))
     signatures = (f"{_VERSION},{_sign(secret, webhook_id, timestamp, body)}" for secret in secrets)
-    return {ID_HEADER: webhook_id, TIMESTAMP_HEADER: timestamp, SIGNATURE_HEADER: " ".join(signatures)}
-
-
-def verify_webhook(secret: str, headers: Mapping[str, str], body: bytes, *, now_s: float) -> None:
-    """Make sure that a webhook comes from the platform; ``headers`` have lower-case names.
-
-    Raises:
-        InvalidSignatureError: It does not, or it is older or newer than TOLERANCE_S.
-    """
-    missing = [name for name in (ID_HEADER, TIMESTAMP_HEADER, SIGNATURE_HEADER) if name not in headers]
-    if missing:
-        raise InvalidSignatureError(f"The webhook has no header {missing[0]}.")
-    timestamp = headers[TIMESTAMP_HEADER]
-    if not (timestamp.isascii() and timestamp.isdecimal()):
-        raise InvalidSignatureError(f"The webhook's {TIMESTAMP_HEADER} is no whole number of seconds.")
-    if abs(now_s - int(timestamp)) > TOLERANCE_S:
-        raise InvalidSignatureError(f"The webhook was sent more than {TOLERANCE_S} s before or after now.")
-    expected = f"{_VERSION},{_sign(secret, headers[ID_HEADER], timestamp, body)}".encode()
-    given = headers[SIGNATURE_HEADER].encode("utf-8", "surrogatepass").split(b" ")
-    if not any(hmac.compare_digest(expected, one) for one in given):
-        raise InvalidSignatureError("No signature of the webhook was made with this secret.")
+    return {
+        "webhook-id": webhook_id,
+        "webhook-timestamp": timestamp,
+        "webhook-signature": " ".join(signatures),
+    }
 
 
 def output_token(root: str, link: OutputLink) -> str:
@@ -101,10 +76,7 @@ def read_output_token(root: str, token: str, name: str) -> OutputLink | None:
 
 
 def _sign(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
-    try:
-        key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX), validate=True)
-    except binascii.Error as exc:
-        raise ValueError("A webhook secret is whsec_ and base64.") from exc
+    key = base64.b64decode(secret.removeprefix(_SECRET_PREFIX))
     return _base64(hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256"))
 
 

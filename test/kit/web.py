@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from contract.signatures import webhook_headers
+
 Answer = tuple[int, Mapping[str, str], bytes]
 """Status, headers and body."""
 
@@ -42,3 +44,10 @@ def posts_answered(
         threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
+
+
+def is_signed(secret: str, headers: Mapping[str, str], body: bytes) -> bool:
+    """Whether one of a webhook's signatures was made with a secret."""
+    sent_s = int(headers["webhook-timestamp"])
+    signed = webhook_headers([secret], webhook_id=headers["webhook-id"], sent_s=sent_s, body=body)
+    return signed["webhook-signature"] in headers["webhook-signature"].split()
