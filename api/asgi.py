@@ -1,6 +1,6 @@
 """The shell for one machine and for plain Kubernetes: ``python -m api.asgi``, an ASGI application under uvicorn.
 
-It knows the API's keys itself, from a file, and waits as long as a caller wants.
+It reads the API's keys from a file, and waits as long as a caller wants.
 """
 
 import argparse
@@ -40,21 +40,21 @@ logger = logging.getLogger(__name__)
 
 
 class KeyRing:
-    """The API's keys, of which only hashes are in memory: JSON with a list of {key, id, role, …}."""
+    """The API's keys, kept in memory as hashes. The file is JSON: a list of {key, id, role, …}."""
 
     def __init__(self, path: Path) -> None:
         rows = json.loads(path.read_text(encoding="utf-8"))
         self._callers = {_hash(row["key"]): Caller.of(row["id"], json.dumps({row["id"]: row})) for row in rows}
 
     def caller(self, key: str) -> Caller:
-        """Whose key it is; a caller without a tenant for a key that is none."""
+        """The caller with a key; one without a tenant if the key is unknown."""
         return self._callers.get(_hash(key), Caller())
 
 
 class Application:
     """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop.
 
-    ``prefix`` is what comes before the API's paths, such as ``/dev``; a path without it is none of the API's.
+    ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found.
     """
 
     def __init__(self, door: Door, services: Services, keys: KeyRing, *, prefix: str = "") -> None:

@@ -1,4 +1,4 @@
-"""The front door: sends a request to its version of the API, and turns what that raises into an answer."""
+"""The front door: passes a request to its version of the API, and turns exceptions into answers."""
 
 import logging
 from dataclasses import replace
@@ -17,14 +17,14 @@ logger = logging.getLogger(__name__)
 
 
 class Door:
-    """Answers requests. ``services`` do what the faces ask of them."""
+    """Answers requests. ``services`` is passed to the faces."""
 
     def __init__(self, services: Services) -> None:
         self._services = services
         self._origins = services.settings.cors_origins.split()
 
     def answer(self, request: Request) -> Answer:
-        """Answer one request, whatever happens."""
+        """Answer one request; never raises."""
         if request.method == "OPTIONS" and self._origins:
             return self._with_cors(request, Response(status=204))
         face = _face_of(request)
@@ -43,7 +43,7 @@ class Door:
         return answer
 
     def rendered(self, request: Request, wait: Wait, job: Job) -> Response:
-        """The answer to a request that waited, with the last state that its shell has seen."""
+        """The answer to a request that waited, with the latest state of its job."""
         try:
             return self._with_cors(request, wait.render(job))
         except Exception as exc:  # noqa: BLE001 (as above)
@@ -76,7 +76,7 @@ class Door:
 
 
 def _face_of(request: Request) -> Face:
-    """The face of a path, which is loaded when the first request comes for it; the default one for a path of none."""
+    """The face of a path, which is imported by the first request for it; DEFAULT for all other paths."""
     module, name = FACES.get(request.path.partition("/")[0], DEFAULT)
     face: Face = getattr(import_module(module), name)
     return face

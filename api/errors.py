@@ -16,7 +16,7 @@ from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 class RequestError(Exception):
     """The request is rejected with an HTTP status, a word for programs, and a sentence for people.
 
-    Where that is known field by field, ``errors`` says what is wrong. ``headers`` are further ones of the answer.
+    ``errors`` lists the errors by field, where they are known. ``headers`` are added to the answer.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class IdempotencyConflictError(RequestError):
 
 
 class BudgetError(RequestError):
-    """The caller has used up what its key may have; ``retry_after_s`` is when to try again."""
+    """The caller has reached the limit of its key; it may try again after ``retry_after_s``."""
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(429, "over_budget", message, headers={"Retry-After": str(retry_after_s)})

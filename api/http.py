@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
+from pydantic import BaseModel
+
 from contract import strict_json
 from jobs.job import Job
 
@@ -20,9 +22,9 @@ class Caller:
 
     Attributes:
         tenant: The key's id; None without a key.
-        is_admin: Whether it sees the jobs of all tenants.
-        jobs_per_day: How many jobs it may submit between midnight and midnight UTC; None for any number.
-        queued_jobs: How many of its jobs may wait at once; None for any number.
+        is_admin: Whether it may see the jobs of all tenants.
+        jobs_per_day: How many jobs it may submit in a day (UTC); None for no limit.
+        queued_jobs: How many of its jobs may wait at once; None for no limit.
     """
 
     tenant: str | None = None
@@ -32,14 +34,14 @@ class Caller:
 
     @property
     def has_budget(self) -> bool:
-        """Whether it may have only so many jobs."""
+        """Whether the number of its jobs is limited."""
         return self.jobs_per_day is not None or self.queued_jobs is not None
 
     @classmethod
     def of(cls, tenant: str | None, keys: str) -> Self:
-        """The caller with a key's id; ``keys`` is JSON that says of each id what it may do.
+        """The caller with a key's id; ``keys`` is JSON with what each id may do.
 
-        A key that the configuration does not know, such as one made by hand, is a user's.
+        A key that the configuration does not know, such as one made by hand, belongs to a user.
         """
         known = json.loads(keys or "{}").get(tenant, {})
         limits = {name: known.get(name) for name in ("jobs_per_day", "queued_jobs")}
@@ -52,9 +54,9 @@ class Request:
 
     Attributes:
         path: The path after the API's base, without slashes at its ends.
-        query: Its parameters; of one that is given twice the last counts.
+        query: Its parameters; the last value of a repeated one.
         headers: By their names in lower case.
-        base_url: Where the API begins, without a slash at its end, as the caller reached it.
+        base_url: The URL by which the caller reached the API, without a slash at its end.
     """
 
     method: str
@@ -76,18 +78,19 @@ class Response:
 
     @classmethod
     def json(cls, status: int, value: Any, headers: Mapping[str, str] | None = None, *, media_type: str = JSON) -> Self:
-        """An answer in JSON."""
+        """An answer in JSON; ``value`` may be a model."""
+        value = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
         body = strict_json.utf8(value).encode("utf-8", "surrogatepass")
         return cls(status=status, headers={"Content-Type": media_type, **(headers or {})}, body=body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wait:
-    """An answer once a job is as its caller wants it, or after some time; the shell waits as long as it can.
+    """An answer that is sent once a job has reached a state, or after some time; the shell waits as long as it can.
 
     Attributes:
         job: The job's state when the request came.
-        is_over: Whether a state ends the waiting.
+        is_over: Whether a state of the job ends the wait.
         seconds: How long the caller wants to wait.
         render: The answer for the last state seen.
     """
@@ -102,7 +105,7 @@ class EventSource(Protocol):
     """Turns a job's states into server-sent events."""
 
     def events(self, job: Job, now_s: float) -> Iterator[str]:
-        """What is new since the last call, as texts of the event stream."""
+        """What is new since the last call, as text of the event stream."""
 
     def is_due(self, now_s: float) -> bool:
         """Whether something besides the job itself may have changed, such as its place in the queue."""
@@ -124,8 +127,8 @@ class Download:
     """An answer of a file's bytes.
 
     Attributes:
-        pieces: Begins to read it.
-        redirect: The answer of a shell that cannot send so many bytes.
+        pieces: Starts to read it.
+        redirect: The answer of a shell for which the file is too large.
     """
 
     headers: Mapping[str, str]

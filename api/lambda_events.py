@@ -19,7 +19,7 @@ def request_of(event: Mapping[str, Any], keys: str = "") -> Request:
     """Read an event; ``keys`` is what ``Caller.of`` reads.
 
     Raises:
-        InvalidRequestError: Its body is not what it says.
+        InvalidRequestError: Its body is not base64 although it says so.
     """
     context = event.get("requestContext") or {}
     path = str(event.get("path") or "")
@@ -39,7 +39,7 @@ def request_of(event: Mapping[str, Any], keys: str = "") -> Request:
 
 
 def proxy_answer(response: Response) -> dict[str, Any]:
-    """Write an answer; a body that is no text travels as base64."""
+    """Write an answer; a body that is not text becomes base64."""
     try:
         body, is_base64 = response.body.decode(), False
     except UnicodeDecodeError:
@@ -53,7 +53,7 @@ def proxy_answer(response: Response) -> dict[str, Any]:
 
 
 def buffered(download: Download, request: Request) -> Response:
-    """A file as one answer; a redirect where it is too large, or API Gateway would send base64 instead of its bytes."""
+    """A file as one answer; a redirect if it is too large, or if API Gateway would send base64 instead of its bytes."""
     if download.headers["Content-Type"].startswith(("application/json", "text/")):
         most_bytes = _MAX_TEXT_BYTES
     else:

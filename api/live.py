@@ -1,6 +1,6 @@
-"""Reads what the model servers of a runtime have, where their agents have said so lately.
+"""Reads what the model servers of a runtime have, as their agents published it.
 
-It is read when a request names something that only the servers know, and then kept for a minute.
+It is read when a request names something that only the servers know, and cached for a minute.
 """
 
 import logging
@@ -17,7 +17,7 @@ from jobs.dynamodb import error_code
 from runtimes.live import MAX_PACKED_BYTES, LiveCatalogue
 
 MAX_AGE_S = 660
-"""Agents write it every five minutes. An older one tells nothing: models may have come since."""
+"""Agents write it every five minutes. An older one is ignored: models may have been added since."""
 _KEPT_S = 60.0
 _MISSING = frozenset({"NoSuchKey", "404"})
 
@@ -49,7 +49,7 @@ class LiveCatalogues:
         return self._make_s3()
 
     def read(self, runtime: str) -> LiveCatalogue | None:
-        """What a runtime's servers have; None where nobody has said so lately, or it cannot be read."""
+        """What a runtime's servers have; None if it was not published lately, or cannot be read."""
         copy = self._copies.get(runtime)
         if copy is None or self._clock() - copy.read_s > _KEPT_S:
             copy = self._copies[runtime] = self._fetch(runtime, copy)

@@ -12,7 +12,7 @@ from contract.task import MAX_CONTENT_BYTES, Task
 class TaskPublisher:
     """The task topic and the output bucket. Calls raise botocore's errors if AWS fails.
 
-    ``make_s3`` makes the S3 client when the first large content comes; few functions ever need it.
+    ``make_s3`` makes the S3 client for the first large content; most functions never need it.
     """
 
     def __init__(self, *, sns: Any, make_s3: Callable[[], Any], topic_arn: str, bucket: str) -> None:

@@ -1,4 +1,4 @@
-"""What a failure becomes: a rejection, whose words the caller may see."""
+"""Turns failures into rejections, whose words are safe to show to the caller."""
 
 import logging
 
@@ -9,7 +9,7 @@ logger = logging.getLogger(__name__)
 
 
 def rejection_of(exc: Exception) -> RequestError:
-    """The rejection that an exception stands for, which is logged."""
+    """Log an exception, and return the rejection that it means."""
     if isinstance(exc, RequestError):
         logger.info("refused: %d %s", exc.status, exc.code)
         return exc

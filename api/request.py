@@ -1,4 +1,4 @@
-"""What the faces read from a request: its JSON body, its idempotency key, its trace."""
+"""What the faces read from a request: its JSON body or its form, its idempotency key, its trace."""
 
 import hashlib
 import re

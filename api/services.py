@@ -1,32 +1,36 @@
-"""What the API works with, made once from the environment: AWS's clients, and the operations on top of them."""
+"""What the API works with, made once from the environment: AWS's clients, and the operations on top of them.
+
+Operations that a submission does not need are imported by the first request for them: together they take a tenth of a
+cold start.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import botocore.session
 from botocore.config import Config
 
 from api.live import LiveCatalogues
-from api.operations.batches import Batches
-from api.operations.files import Files
-from api.operations.history import History
-from api.operations.outputs import Outputs
-from api.operations.runtimes import QueueEstimates
 from api.operations.submission import Submissions
-from api.operations.usage import UsageSums
-from api.operations.workflows import Workflows
 from api.publisher import TaskPublisher
 from contract.field_errors import FieldError
-from contract.webhooks import webhook_errors
-from courier.operations import WebhookOperations
-from courier.queue import DeliveryQueue
-from courier.secrets import WebhookSecrets
+from contract.webhooks import url_problems
 from jobs.notifier import JobNotifier
 from jobs.store import JobStore
 from runtimes.catalog import RuntimeCatalog
+
+if TYPE_CHECKING:
+    from api.operations.batches import Batches
+    from api.operations.files import Files
+    from api.operations.history import History
+    from api.operations.outputs import Outputs
+    from api.operations.runtimes import QueueEstimates
+    from api.operations.usage import UsageSums
+    from api.operations.workflows import Workflows
+    from courier.operations import WebhookOperations
 
 _RETRIES = {"mode": "standard", "total_max_attempts": 3}
 _BUNDLED_RUNTIMES = Path(__file__).parent.parent / "runtimes.json"
@@ -103,16 +107,20 @@ class Services:
         return self._session.create_client("s3", config=config)
 
     @cached_property
-    def history(self) -> History:
+    def history(self) -> "History":
         """What became of jobs."""
+        from api.operations.history import History
+
         notifier = JobNotifier(
             sns=self._sns, topic_arn=self.settings.notice_topic_arn, jobs=self.jobs, bucket=self.bucket
         )
         return History(jobs=self.jobs, notifier=notifier, make_s3=lambda: self.s3, bucket=self.bucket)
 
     @cached_property
-    def queues(self) -> QueueEstimates:
+    def queues(self) -> "QueueEstimates":
         """How busy the runtimes are."""
+        from api.operations.runtimes import QueueEstimates
+
         return QueueEstimates(self.jobs)
 
     @cached_property
@@ -125,35 +133,49 @@ class Services:
         return str(self._client("secretsmanager").get_secret_value(SecretId=arn)["SecretString"])
 
     @cached_property
-    def outputs(self) -> Outputs:
+    def outputs(self) -> "Outputs":
         """The files of jobs."""
+        from api.operations.outputs import Outputs
+
         return Outputs(make_s3=lambda: self.s3, bucket=self.bucket, root=lambda: self.signing_secret)
 
     @cached_property
-    def files(self) -> Files:
+    def files(self) -> "Files":
         """The files that callers send."""
+        from api.operations.files import Files
+
         return Files(make_s3=lambda: self.s3, bucket=self.bucket)
 
     @cached_property
-    def batches(self) -> Batches:
+    def batches(self) -> "Batches":
         """The jobs that were submitted together."""
+        from api.operations.batches import Batches
+
         return Batches(self.jobs)
 
     @cached_property
-    def usage(self) -> UsageSums:
+    def usage(self) -> "UsageSums":
         """What jobs used."""
+        from api.operations.usage import UsageSums
+
         return UsageSums(self.history)
 
     @cached_property
-    def workflows(self) -> Workflows:
+    def workflows(self) -> "Workflows":
         """The workflows that callers have named."""
+        from api.operations.workflows import Workflows
+
         return Workflows(make_s3=lambda: self.s3, bucket=self.bucket)
 
     @cached_property
-    def webhooks(self) -> WebhookOperations | None:
+    def webhooks(self) -> "WebhookOperations | None":
         """What tenants can ask of their webhooks; None where there are none."""
         if not (url := self.settings.courier_queue_url):
             return None
+        from courier.operations import WebhookOperations
+        from courier.queue import DeliveryQueue
+        from courier.secrets import WebhookSecrets
+
         secrets = WebhookSecrets(jobs=self.jobs, root=self.signing_secret)
         queue = DeliveryQueue(sqs=self._client("sqs"), url=url, dead_url="")
         return WebhookOperations(jobs=self.jobs, secrets=secrets, queue=queue)
@@ -162,7 +184,8 @@ class Services:
         """What is wrong with the URL of a job's webhook."""
         if not self.settings.courier_queue_url:
             return [FieldError("webhook", "cannot be had: webhooks are switched off here")]
-        return webhook_errors(url, allow_private=self.settings.allow_private_addresses == "true")
+        problems = url_problems(url, allow_private=self.settings.allow_private_addresses == "true")
+        return [FieldError("webhook.url", problem) for problem in problems]
 
     def _client(self, name: str, *, connect_timeout: float = 3, read_timeout: float = 8) -> Any:
         config = Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries=_RETRIES)

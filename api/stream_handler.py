@@ -1,6 +1,6 @@
 """Lambda's shell for event streams: a loop of our own on the Runtime API, since Lambda's Python runtime cannot stream.
 
-The exec wrapper ``api/stream_wrapper`` starts it in place of that runtime. The protocol is in Lambda's guide, "Using
+The exec wrapper ``api/stream_wrapper`` starts it instead of that runtime. The protocol is in Lambda's guide, "Using
 the Lambda runtime API" and "Building a custom runtime", section "Response streaming"; what API Gateway reads of a
 streamed answer is in its guide, "Lambda proxy integration for response streaming".
 """
@@ -45,7 +45,7 @@ class StreamingShell:
         self._door = Door(services)
 
     def respond(self, event: Mapping[str, Any]) -> StreamedAnswer:
-        """Answer one request; its events follow while they come."""
+        """Answer one request; a stream's pieces are produced as its events happen."""
         try:
             request = request_of(event, self._services.settings.api_keys)
         except InvalidRequestError as exc:
@@ -65,7 +65,7 @@ class StreamingShell:
 
 
 class RuntimeApi:
-    """Lambda's Runtime API, which is a server beside the function."""
+    """Lambda's Runtime API, an HTTP server next to the function."""
 
     def __init__(self, address: str) -> None:
         self._address = address
@@ -80,7 +80,7 @@ class RuntimeApi:
         return str(response.headers["Lambda-Runtime-Aws-Request-Id"]), event
 
     def send(self, request_id: str, answer: StreamedAnswer) -> None:
-        """Send an answer, each piece when it is there; raise OSError where the caller is gone."""
+        """Send an answer piece by piece, as the pieces come; raise OSError if the caller is gone."""
         connection = http.client.HTTPConnection(self._address)
         connection.putrequest("POST", f"/2018-06-01/runtime/invocation/{request_id}/response")
         connection.putheader("Content-Type", _HEAD_TYPE)

@@ -1,4 +1,4 @@
-"""Waiting for jobs in a shell with an event loop: one loop of questions to the table, for all who wait."""
+"""Waits for jobs in a shell with an event loop: one loop polls the table for everyone who waits."""
 
 import asyncio
 import logging
@@ -20,9 +20,9 @@ logger = logging.getLogger(__name__)
 
 
 class Watcher:
-    """Asks for the versions of all watched jobs at once, and for those that have changed.
+    """Polls the versions of all watched jobs at once, and reads the jobs that have changed.
 
-    Nothing is asked while nobody waits.
+    Polls nothing while nobody waits.
     """
 
     def __init__(self, jobs: JobStore) -> None:
@@ -33,7 +33,7 @@ class Watcher:
         self._loop: asyncio.Task[None] | None = None
 
     async def changes(self, job: Job) -> AsyncGenerator[Job]:
-        """The states of a job, from the one that the caller knows on."""
+        """The states of a job that follow the one the caller knows."""
         news: asyncio.Queue[Job] = asyncio.Queue()
         self._watchers[job.id].add(news)
         self._versions[job.id] = min(job.version, self._versions.get(job.id, job.version))

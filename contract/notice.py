@@ -63,7 +63,7 @@ class Notice(BaseModel):
     """The API key's id, for subscribers that filter; None if no key submitted the task."""
 
     has_webhook: Annotated[bool, Field(exclude=True)] = False
-    """Whether the job's caller wants to be told by a webhook, for the courier's subscription."""
+    """Whether the job has a webhook, for the courier's subscription."""
 
     def to_message(self) -> str:
         """Write the notice as the body of an SNS message, cut to MAX_NOTICE_BYTES."""

@@ -64,7 +64,7 @@ def tenant_label(tenant: str) -> str:
 
 
 def job_code(job: str) -> str:
-    """Base-36 characters that tell submissions of one task id apart; in practice, no two share them."""
+    """Base-36 characters that distinguish the jobs of one task id."""
     number = int.from_bytes(hashlib.sha256(job.encode()).digest(), "big")
     code = ""
     for _ in range(_CODE_LENGTH):

@@ -1,4 +1,4 @@
-"""What a caller asks for when it wants to be told of its job: a URL, and the events to send there."""
+"""A webhook that a caller asks for with a task: a URL, and the events to send there."""
 
 import re
 from ipaddress import ip_address
@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field
 
 from contract.addresses import is_public
-from contract.field_errors import FieldError
 
 JobEvent = Literal["started", "progress", "output", "completed"]
 
@@ -17,7 +16,7 @@ _VISIBLE_ASCII = re.compile(r"[!-\[\]-~]*")
 
 
 class Webhook(BaseModel):
-    """Where a caller wants to be told of its job, and of what."""
+    """A URL to call, and the events to call it for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
@@ -27,15 +26,11 @@ class Webhook(BaseModel):
     """What to send."""
 
 
-def webhook_errors(url: str, *, allow_private: bool, pointer: str = "webhook.url") -> list[FieldError]:
+def url_problems(url: str, *, allow_private: bool) -> list[str]:
     """What is wrong with the URL of a webhook, without a look at the network.
 
     ``allow_private`` allows http and private addresses. A host that is a name is checked when it is called.
     """
-    return [FieldError(pointer, detail) for detail in _problems(url, allow_private=allow_private)]
-
-
-def _problems(url: str, *, allow_private: bool) -> list[str]:
     if not _VISIBLE_ASCII.fullmatch(url):
         return ["must be a URL in ASCII, without blanks and backslashes; escape other characters with %"]
     try:

@@ -1,7 +1,7 @@
-"""The courier as a process, ``python -m courier``: it is Lambda's event sources for the handlers.
+"""The courier as a process, ``python -m courier``: it calls the handlers as Lambda's event sources do.
 
-The environment is the functions'. HEALTH_PORT=8080 serves /healthz, which answers 503 if AWS has not answered for a
-minute.
+Its environment is that of the functions. HEALTH_PORT=8080 serves /healthz, which answers 503 if a loop has not worked
+for a minute.
 """
 
 import contextlib
@@ -52,7 +52,7 @@ class Loops:
         thread.start()
 
     def are_working(self) -> bool:
-        """Whether every loop had a round without an error a short time ago."""
+        """Whether every loop had a round without an error within the last minute."""
         return all(time.monotonic() - worked_s < _SILENT_S for worked_s in self._worked_s.values())
 
     def stop(self) -> None:
@@ -71,7 +71,7 @@ class Loops:
                 if answers:
                     logger.warning("%s: AWS does not answer: %s", name, exc)
                 answers, pause_s = False, _PAUSE_S
-            except Exception:  # the other loops have work to do; /healthz tells of this one
+            except Exception:  # the other loops go on; /healthz reports this one
                 if answers:
                     logger.exception("%s failed", name)
                 answers, pause_s = False, _PAUSE_S
@@ -79,7 +79,7 @@ class Loops:
 
 
 class MessageSlots:
-    """Threads that each handle one message, so that a slow receiver holds up its own message alone."""
+    """Threads that each handle one message, so that a slow receiver holds up only its own message."""
 
     def __init__(self, sqs: Any, url: str) -> None:
         self._sqs = sqs
@@ -88,7 +88,7 @@ class MessageSlots:
         self._threads = ThreadPoolExecutor(_SLOTS, thread_name_prefix="message")
 
     def fill(self) -> float:
-        """Take as many messages as there are free slots, and at least wait for one."""
+        """Wait for a free slot, then receive as many messages as there are free slots."""
         self._free.acquire()
         count = 1
         while count < _BATCH and self._free.acquire(blocking=False):
@@ -120,7 +120,7 @@ class MessageSlots:
 
 
 def take_changes(stream: TableStream) -> float:
-    """Hand the stream's new records over."""
+    """Pass the stream's new records to the handler."""
     pauses_s = [_STREAM_EVERY_S]
 
     def handle(records: list[Mapping[str, Any]]) -> str | None:
@@ -173,7 +173,7 @@ def main() -> None:
     ended.wait()
     loops.stop()
     slots.empty()
-    with contextlib.suppress(BotoCoreError, ClientError):  # otherwise the next process repeats a little more
+    with contextlib.suppress(BotoCoreError, ClientError):  # the next process then repeats a little more
         stream.save()
 
 

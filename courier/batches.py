@@ -23,14 +23,14 @@ def handle_messages(courier: Courier, event: Mapping[str, Any]) -> dict[str, Any
             logger.exception("message %s failed", record["messageId"])
             failed.append({"itemIdentifier": record["messageId"]})
 
-    # Receivers are waited for, so one that is slow must not hold up the others.
+    # A slow receiver must not hold up the others.
     with ThreadPoolExecutor(BATCH, thread_name_prefix="webhook") as threads:
         list(threads.map(handle, event["Records"]))
     return {"batchItemFailures": failed}
 
 
 def handle_changes(queue: DeliveryQueue, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
-    """Put what records of the table's stream tell into the queue; return the first record that must come again."""
+    """Put the deliveries of the table's changes into the queue; return the first record that must come again."""
     told = deliveries_of(event["Records"])
     for start in range(0, len(told), BATCH):
         some = told[start : start + BATCH]

@@ -38,7 +38,7 @@ class WebhookManifest(_BodyPart):
 
 
 class WebhookProgress(_BodyPart):
-    """How far a running job is; null for what its model server does not say."""
+    """How far a running job is; null for what its model server does not report."""
 
     fraction: float | None
     """From 0 to 1."""
@@ -109,11 +109,9 @@ def _job(job: Job, bucket: str) -> WebhookJob:
 
 def _images(job: Job, bucket: str) -> list[WebhookImage]:
     images = []
-    for number, extension in enumerate(job.pictures[:MAX_OUTPUTS], start=1):
-        link = s3_url(bucket, job.names.picture_key(number, extension))
-        known = job.outputs[number - 1] if number <= len(job.outputs) else None
+    for key, known in job.results[:MAX_OUTPUTS]:
         facts = {} if known is None else {**known.model_dump(), "bytes": known.size_bytes}
-        images.append(WebhookImage.model_validate({**facts, "s3": link}))
+        images.append(WebhookImage.model_validate({**facts, "s3": s3_url(bucket, key)}))
     return images
 
 

@@ -14,9 +14,10 @@ _PROGRESS = ("progress", "step", "steps", "stage", "previewed_s")
 
 
 def deliveries_of(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Delivery]]:
-    """What webhooks ask to be told of these records, each with its record's sequence number, in order.
+    """The deliveries that these records cause, each with its record's sequence number, in order.
 
-    Of one job's progress only the latest is told. Ends are told by notices, which are repeated should they be lost.
+    Only the latest progress of a job is delivered. The end of a job comes from its notice instead, which is repeated if
+    it is lost.
     """
     told: dict[tuple[str, str, int], tuple[str, Delivery]] = {}
     for record in records:
@@ -36,7 +37,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
     try:
         new, old = Job.from_item(new_image), Job.from_item(old_image)
     except ValueError:
-        # Written by a later version; waiting for a code that reads it would hold up all other jobs.
+        # Written by a later version: to wait for code that can read it would hold up all other jobs.
         logger.exception("record %s is not read", images["SequenceNumber"])
         return
     wanted = new.webhook.events if new.webhook else ()

@@ -1,8 +1,9 @@
-"""The courier: takes a message of its queue, posts the webhook, and sees to the next attempt.
+"""The courier: takes a message from its queue, posts the webhook, and schedules the next attempt.
 
-A notice becomes a delivery. Then the steps are: post, put the next attempt into the queue, log. A crash between any two
-repeats the attempt, because SQS delivers the message again: receivers get every event at least once, and know repeated
-ones by their id. Of two messages with the same attempt the log lets only one through, so repetitions do not multiply.
+A notice becomes a delivery. The steps of a delivery are: post, put the next attempt into the queue, log. A crash
+between any two repeats the attempt, because SQS delivers the message again: receivers get every event at least once,
+and recognize a repeated one by its id. Of two messages with the same attempt the log lets only one through, so
+repetitions do not multiply.
 """
 
 import logging
@@ -25,7 +26,7 @@ from jobs.store import JobStore
 MAX_PROGRESS_AGE_S = 30.0
 """Progress that waited longer is not sent."""
 PROGRESS_PAUSE_S = 60.0
-"""A receiver that did not accept progress gets no more of it for so long."""
+"""How long a receiver that did not accept progress gets no more of it."""
 
 logger = logging.getLogger(__name__)
 
@@ -89,7 +90,7 @@ class Courier:
         _say(delivery, row.state, attempt=delivery.attempt, status=answer.status, problem=answer.problem)
 
     def _follow_up(self, delivery: Delivery, answer: ReceiverAnswer, sent_s: float) -> LoggedDelivery:
-        """See to the next attempt, if there is one; return the line of this attempt for the log."""
+        """Schedule the next attempt, if there is one; return this attempt for the log."""
         now_s = self._clock()
         row = LoggedDelivery(
             delivery=delivery,

@@ -14,7 +14,7 @@ _ID = re.compile(rf"({JOB_ID_PATTERN.strip('^$')})-(started|progress|output|comp
 
 
 class Delivery(BaseModel):
-    """One event of a job, and which attempt to deliver it comes next. What a receiver gets is written at that time."""
+    """One event of a job, and its next attempt. The body is written when the attempt is made."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -42,7 +42,7 @@ class Delivery(BaseModel):
 
     @property
     def is_retried(self) -> bool:
-        """Whether it is attempted again. The next progress is as good as another attempt."""
+        """Whether a failed attempt is repeated. Progress is not: the next one comes soon."""
         return self.event != "progress"
 
     def again(self, due_s: float) -> Self:
@@ -51,7 +51,7 @@ class Delivery(BaseModel):
 
 
 def job_of_delivery(delivery_id: str) -> str | None:
-    """The job of a delivery's id; None for what is none."""
+    """The job of a delivery's id; None if it is no such id."""
     found = _ID.fullmatch(delivery_id)
     return found[1] if found else None
 

@@ -16,7 +16,7 @@ from courier.sender import WebhookSender
 from jobs.store import JobStore
 
 _MAX_CONNECTIONS = 64
-"""The courier as a process handles so many messages at the same time."""
+"""As many as the messages that the courier handles at once when it runs as a process."""
 
 
 def _make() -> tuple[Courier, DeliveryQueue]:

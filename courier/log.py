@@ -1,6 +1,6 @@
 """The log of a job's deliveries: the latest delivery of each kind of event, for seven days.
 
-It is one item of the jobs table. Of progress it has the latest that failed; writing each would double a job's writes.
+It is one item of the jobs table. It has only progress that failed: logging all of it would double a job's writes.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
 
 
 def write_log(row: LoggedDelivery, *, switch_off: bool) -> JobCommand[bool]:
-    """Log an attempt; False if a later attempt, or one of a later event of its kind, is there already."""
+    """Log an attempt; False if a later attempt, or a later event of its kind, is logged already."""
     delivery = row.delivery
     event, version, attempt = delivery.event, f"{delivery.event}_version", f"{delivery.event}_attempt"
     update = f"SET #{event} = :row, #{version} = :version, #{attempt} = :attempt, #{TTL_ATTRIBUTE} = :expires"

@@ -1,4 +1,4 @@
-"""What a tenant can ask of its webhooks: the secret, its rotation, what became of deliveries, and one of them again."""
+"""A tenant's operations on its webhooks: get and rotate the secret, list deliveries, replay one."""
 
 import time
 from collections.abc import Callable
@@ -10,7 +10,7 @@ from jobs.store import JobStore
 
 
 class WebhookOperations:
-    """The operations on webhooks. The caller has checked that a job is the tenant's. Calls raise botocore's errors."""
+    """Callers have checked that a job is the tenant's. Calls raise botocore's errors."""
 
     def __init__(
         self, *, jobs: JobStore, secrets: WebhookSecrets, queue: DeliveryQueue, clock: Callable[[], float] = time.time

@@ -1,4 +1,4 @@
-"""The courier's queue, in which deliveries wait, and its dead queue, in which those end that were never accepted."""
+"""The courier's queue, in which deliveries wait, and its dead queue, for deliveries that no receiver accepted."""
 
 import math
 from collections.abc import Sequence
@@ -26,9 +26,9 @@ class DeliveryQueue:
         self._dead_url = dead_url
 
     def put(self, deliveries: Sequence[Delivery], now_s: float) -> None:
-        """Put up to BATCH deliveries, each to come out when it is due, or before that and at most MAX_DELAY_S later.
+        """Put up to BATCH deliveries into the queue, each delayed until it is due, or by MAX_DELAY_S if that is sooner.
 
-        Each tenant has a message group of its own, so that SQS gives others their turns when one has very many.
+        Each tenant has its own message group, so that a tenant with very many does not delay the others.
         """
         entries = [
             {
@@ -41,7 +41,7 @@ class DeliveryQueue:
         ]
         answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=entries)
         if failed := answer.get("Failed"):
-            raise QueueError(f"SQS took {len(failed)} of {len(entries)} messages not: {failed[0].get('Code')}.")
+            raise QueueError(f"SQS rejected {len(failed)} of {len(entries)} messages: {failed[0].get('Code')}.")
 
     def dead_letter(self, delivery: Delivery, problem: str) -> None:
         """Put a delivery into the dead queue, with the reason."""

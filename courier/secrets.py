@@ -10,7 +10,7 @@ from jobs.schema import key_of
 from jobs.store import JobStore
 
 OVERLAP_S = 24 * 3600
-"""How long after a rotation the secret before it signs, too."""
+"""How long after a rotation the previous secret signs, too."""
 _FIRST = 1
 
 
@@ -34,7 +34,7 @@ class SecretVersion:
     since_s: float | None
 
     def overlap_end_s(self) -> float:
-        """Until when the secret before it signs, too; 0 for the first."""
+        """Until when the previous secret signs, too; 0 for the first."""
         return 0 if self.since_s is None else self.since_s + OVERLAP_S
 
 
@@ -60,9 +60,9 @@ class WebhookSecrets:
         self._root = root
 
     def signing(self, tenant: str | None, now_s: float) -> list[str]:
-        """The secrets with which to sign now: the current one, and the one before if it was rotated a short time ago.
+        """The secrets to sign with: the current one, and the previous one for OVERLAP_S after a rotation.
 
-        Both sign from the moment of the rotation on, whichever of the two a receiver has.
+        A receiver can have either of them.
         """
         version = self._jobs.run(_read(tenant))
         numbers = [version.number, *([version.number - 1] if now_s < version.overlap_end_s() else [])]
@@ -101,7 +101,7 @@ def _read(tenant: str | None) -> JobCommand[SecretVersion]:
 
 
 def _rotate(tenant: str | None, now_s: float) -> JobCommand[SecretVersion]:
-    """Count the version up; the answer is the version as it is then, also where this was refused."""
+    """Increment the version; the answer is the current version, also if this was refused."""
     texts = {
         "UpdateExpression": "SET #version = if_not_exists(#version, :first) + :one, #rotated_at = :now",
         "ConditionExpression": "attribute_not_exists(#rotated_at) OR #rotated_at <= :before",

@@ -1,4 +1,4 @@
-"""Posts a webhook to a receiver that nobody trusts: it may be slow, redirect, answer endlessly, or be elsewhere."""
+"""Posts a webhook to an untrusted receiver: it may be slow, redirect, answer endlessly, or be a private host."""
 
 import asyncio
 import contextlib
@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import httpcore
 
 from contract.addresses import is_public
-from contract.webhooks import webhook_errors
+from contract.webhooks import url_problems
 from egress.network import GuardedBackend, NameServerError, UnreachableHostError
 
 TIMEOUT_S = 15.0
 """From the look-up of the host's name to the answer's headers."""
 _MAX_BODY_BYTES = 4 * 1024
 _READ_S = 1.0
-"""So much of the answer's body is read, and thrown away, so that few receivers see a connection that breaks."""
+"""How long the answer's body is read and discarded, so that few receivers see a broken connection."""
 _USER_AGENT = "sd-on-eks-webhooks"
 
 
@@ -28,7 +28,7 @@ class ReceiverAnswer:
 
     Attributes:
         status: The HTTP status; None if there was no answer.
-        problem: Why it is no success, in a sentence; None if it is.
+        problem: Why the attempt failed, in a sentence; None if it succeeded.
         retry_after: The header of that name; "" if there is none.
     """
 
@@ -56,8 +56,8 @@ class WebhookSender:
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
         """Post a body; never raises for what the receiver does. Redirects are not followed."""
         # What was allowed when the job was accepted may not be allowed any more.
-        if errors := webhook_errors(url, allow_private=self._allow_private):
-            return ReceiverAnswer(problem=f"The URL {errors[0].detail}.")
+        if problems := url_problems(url, allow_private=self._allow_private):
+            return ReceiverAnswer(problem=f"The URL {problems[0]}.")
         return asyncio.run(self._post(url, headers, body))
 
     async def _post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:

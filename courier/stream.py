@@ -53,7 +53,7 @@ class TableStream:
         try:
             count = sum(self._read(shard, handle) for shard in list(self._parents) if self._is_open(shard))
         except (BotoCoreError, ClientError):
-            self._listed_s = -_LIST_EVERY_S  # perhaps it is another stream now
+            self._listed_s = -_LIST_EVERY_S  # the table may have a new stream
             raise
         if time.monotonic() - self._saved_s >= _SAVE_EVERY_S:
             self.save()
@@ -108,7 +108,7 @@ class TableStream:
             if error_code(exc) not in _STALE:
                 raise
             if error_code(exc) == "TrimmedDataAccessException":
-                self._positions.pop(shard, None)  # what was there is gone: go on with the oldest record
+                self._positions.pop(shard, None)  # those records are gone: continue with the oldest
             return 0
         records = answer["Records"]
         failed = handle(records) if records else None

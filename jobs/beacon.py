@@ -1,4 +1,4 @@
-"""Beacons: what each agent says of itself in the jobs table, and what those of one runtime say together."""
+"""Beacons: what each agent reports of itself in the jobs table, and their sum for a runtime."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from jobs.schema import KEY
 FRESH_S = 150
 """An agent writes its beacon every minute; one that has missed two of them counts as gone."""
 KEPT_S = 3600
-"""How long an agent's pace tells how fast another will be."""
+"""How long an agent's pace counts for estimates."""
 
 _MIN_SECONDS = 0.001
 """As the table has numbers."""
@@ -70,7 +70,7 @@ class Servers:
 
     @classmethod
     def of(cls, beacons: Iterable[Beacon], now_s: float) -> Self:
-        """What a runtime's beacons say together; those of agents that are gone still tell how long a job takes."""
+        """Sum up a runtime's beacons; those of agents that are gone still count for how long a job takes."""
         recent = [beacon for beacon in beacons if beacon.seen_s > now_s - KEPT_S]
         ready = [beacon for beacon in recent if beacon.ready and beacon.seen_s > now_s - FRESH_S]
         return cls(
@@ -81,7 +81,7 @@ class Servers:
         )
 
     def eta_s(self, before: int, waited_s: float = 0) -> float | None:
-        """Seconds until a job starts that waits behind so many others; None where no server or no pace is known.
+        """Seconds until a job starts that waits behind ``before`` others; None if no server or no pace is known.
 
         A job that waits behind others, or has waited for some seconds, shows that no device is idle, whatever the
         beacons said a minute ago. The devices are taken to be halfway through their jobs.

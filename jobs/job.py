@@ -5,6 +5,7 @@ Its item in the table has no prompt, but all that a notice needs, so that every 
 
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import chain, repeat
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json
@@ -142,15 +143,20 @@ class Job(BaseModel):
         """Where its results are in the output bucket."""
         return ResultNames(prefix=self.prefix, task_id=self.task_id, job=self.id)
 
+    @property
+    def results(self) -> list[tuple[str, StoredOutput | None]]:
+        """The key of each picture, in order, with what it is where that is known."""
+        names = self.names
+        keys = [names.picture_key(number, extension) for number, extension in enumerate(self.pictures, start=1)]
+        return list(zip(keys, chain(self.outputs, repeat(None)), strict=False))
+
     def notice(self, bucket: str) -> Notice:
         """The notice of a job that has ended, whose results are in the output bucket."""
-        names = self.names
-        keys = (names.picture_key(number, extension) for number, extension in enumerate(self.pictures, start=1))
         return Notice(
             id=self.task_id,
             result=self.state is JobState.SUCCEEDED,
-            image_url=[s3_url(bucket, key) for key in keys],
-            output_url=s3_url(bucket, names.answer_key) if self.has_manifest else None,
+            image_url=[s3_url(bucket, key) for key, _ in self.results],
+            output_url=s3_url(bucket, self.names.answer_key) if self.has_manifest else None,
             context=self.context,
             job=self.id,
             runtime=self.runtime,

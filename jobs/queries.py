@@ -184,7 +184,7 @@ def kept_content(job: str) -> JobCommand[dict[str, Any] | None]:
 
 
 def kept_sent(job: str) -> JobCommand[dict[str, Any] | None]:
-    """What a job's caller sent in place of its content; None where it sent the content itself."""
+    """What a job's caller sent instead of its content; None if it sent the content itself."""
     return _kept(job, "sent")
 
 

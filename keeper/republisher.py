@@ -1,4 +1,4 @@
-"""Publishes tasks whose messages were never sent, or were lost, from their jobs and what was kept of their requests."""
+"""Publishes tasks whose messages were never sent or were lost, from their jobs and kept requests."""
 
 from datetime import UTC, datetime
 from typing import Any

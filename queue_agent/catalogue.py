@@ -1,6 +1,6 @@
 """Publishes every five minutes what the model server has, so that the API can check requests against it.
 
-It costs a question to the server and one write to S3 each time: some five cents a month for an agent that never stops.
+Each time it asks the server and writes one object to S3: some five cents a month for an agent that never stops.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ _LOOK_S = 2.0
 
 
 class CataloguePublisher:
-    """Publishes the server's catalogue for as long as the context lasts: once it is ready, and every ``interval_s``.
+    """Publishes the server's catalogue while the context lasts: once the server is ready, and every ``interval_s``.
 
-    It is written also where nothing has changed: the API trusts only one that is young. No job waits for it, and none
-    fails with it.
+    It is written even if nothing has changed, because the API ignores an old one. No job waits for it or fails because
+    of it.
 
     Args:
         publish: Writes a packed catalogue.
@@ -71,7 +71,7 @@ class CataloguePublisher:
                 logger.warning("what the model server has was not published: %s", str(exc) or "no answer in time")
             self._is_failing = True
         except Exception:
-            # Whatever a server says of itself: without a catalogue, only the API's checks are fewer.
+            # A server's answers may be wrong in any way: without a catalogue, the API only checks less.
             if not self._is_failing:
                 logger.exception("what the model server has was not published")
             self._is_failing = True

@@ -1,4 +1,4 @@
-"""Previews: pictures of a running job's unfinished work, which its caller may look at meanwhile.
+"""Previews: pictures of a running job's unfinished result.
 
 They go to the output bucket, one object for each job, which its lifecycle removes. At one PutObject in 2 s, a minute of
 a job that keeps them costs 0.015 cents (us-east-1, 2026).
@@ -26,7 +26,7 @@ _STORING_S = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Previews:
-    """Stores what the model server shows of jobs whose tasks ask for that."""
+    """Stores the model server's previews of jobs whose tasks ask for them."""
 
     server: Supervised
     store: S3Objects
@@ -34,7 +34,7 @@ class Previews:
 
     @asynccontextmanager
     async def kept(self, job: JobContext) -> AsyncIterator[None]:
-        """Store a job's previews while the context lasts, the first after 2 s; none of them can fail the job."""
+        """Store a job's previews while the context lasts, the first after 2 s; a failure never fails the job."""
         if "preview" not in (job.task.metadata.keep or ()):
             yield
             return

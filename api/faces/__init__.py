@@ -23,6 +23,6 @@ FACES: Mapping[str, tuple[str, str]] = {
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
 }
-"""Module and name of each, by the first part of its path; a module is loaded when it is asked for."""
+"""Module and name of each, by the first part of its path; the module is imported by the first request for it."""
 DEFAULT = ("api.faces.alpha", "NOWHERE")
 """Answers all other paths."""

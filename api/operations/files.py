@@ -19,7 +19,7 @@ UPLOAD_S = 15 * 60
 _DAY_S = 24 * 3600
 _ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9_.-]{1,100})")
 _STRANGE = re.compile(r"[^A-Za-z0-9_.-]+")
-"""What a path would have to encode; clients do so in different ways."""
+"""Characters that paths would have to encode, which clients do in different ways."""
 _MAX_NAME = 100
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -31,7 +31,7 @@ _SIGNATURES = (
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
     (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
 )
-"""How files begin whose type no name may change; an agent looks more closely before it gives one to a model server."""
+"""File signatures, which win over a file's name. Agents check files more closely before a model server gets them."""
 _PICTURES = "image/"
 
 
@@ -49,7 +49,7 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A PUT request by which S3 takes a file: exactly one of the size, the type and the tenant that were signed."""
+    """A PUT request to S3, signed for one size, content type and tenant."""
 
     url: str
     headers: Mapping[str, str]
@@ -57,7 +57,7 @@ class Upload:
 
 
 class Files:
-    """Each tenant's files, by an id that begins with random digits and ends with the file's name.
+    """Each tenant's files. A file's id is a UUID, followed by the file's name.
 
     Calls raise botocore's errors if AWS does not answer.
     """
@@ -74,7 +74,7 @@ class Files:
         return file
 
     def upload(self, tenant: str, name: str, content_type: str | None, size_bytes: int) -> tuple[KeptFile, Upload]:
-        """Let a file be sent to S3 itself."""
+        """Let the caller send a file directly to S3."""
         file = self._file(tenant, name, content_type or content_type_of(b"", name), size_bytes)
         asked = {**self._place(tenant, file.id), **_kind(tenant, file), "ContentLength": size_bytes}
         url = self._make_s3().generate_presigned_url("put_object", Params=asked, ExpiresIn=UPLOAD_S)
@@ -127,7 +127,7 @@ class Files:
 
 
 def content_type_of(data: bytes, name: str) -> str:
-    """What a file is by its first bytes, else by its name; one that is called a picture, and is none, is unknown."""
+    """A file's type by its first bytes, else by its name; unknown if only its name says that it is a picture."""
     for signature, content_type in _SIGNATURES:
         if signature.match(data):
             return content_type

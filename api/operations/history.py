@@ -1,4 +1,4 @@
-"""What became of a caller's jobs: one, a list of them, what was asked for; and cancelling one that has not ended."""
+"""A caller's jobs: gets one, lists them, reads what was asked for, and cancels one that has not ended."""
 
 import json
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFilter:
-    """Which of a tenant's jobs are asked for; times are seconds since 1970."""
+    """Which of a tenant's jobs to list; times are seconds since 1970."""
 
     states: Sequence[JobState] = ()
     runtime: str | None = None
@@ -41,7 +41,7 @@ class JobFilter:
 
 
 class JobStateError(RequestError):
-    """The job is in a state in which this cannot be done."""
+    """The job's state does not allow this."""
 
     def __init__(self, job: Job, message: str) -> None:
         super().__init__(409, "wrong_state", f"The job is {job.state.value}: {message}")
@@ -99,11 +99,11 @@ class History:
         )
 
     def sent(self, job: Job) -> dict[str, Any] | None:
-        """What a job's caller sent in place of its content; None where it sent that, or where that alone was kept."""
+        """What a job's caller sent instead of its content; None if only the content was sent or kept."""
         return self._jobs.run(queries.kept_sent(job.id))
 
     def content(self, job: Job) -> dict[str, Any]:
-        """A job's content as its model server got it.
+        """The content that a job's model server got.
 
         Raises:
             RequestError: It was not kept (404).

@@ -1,4 +1,4 @@
-"""Files that a job has stored: where they are, links to them, and their bytes."""
+"""The files that a job has stored: where they are, links to them, and their bytes."""
 
 import mimetypes
 import re
@@ -32,7 +32,7 @@ class StoredFile:
     """A file in the output bucket.
 
     Attributes:
-        content_type: "" where only the object itself says it.
+        content_type: "" if only the object itself knows it.
         name: The file's name for people, without slashes, quotes or letters outside of ASCII.
     """
 
@@ -42,7 +42,7 @@ class StoredFile:
 
     @classmethod
     def of_key(cls, key: str, content_type: str | None = None) -> "StoredFile":
-        """A result, whose key ends in its name; without a type, the name says what it is."""
+        """A result, whose key ends with its name. The type is guessed from the name if it is not given."""
         name = key.rpartition("/")[2]
         return cls(key=key, content_type=content_type or mimetypes.guess_type(name)[0] or "", name=name)
 
@@ -53,7 +53,7 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFile:
-    """A file to read; ``pieces`` begins to."""
+    """A file that is ready to be read, which ``pieces`` does."""
 
     content_type: str
     size_bytes: int
@@ -69,7 +69,7 @@ class SignedPath:
 
 
 class Outputs:
-    """The files of jobs. Whether a caller may see a job is decided before.
+    """The files of jobs. Callers have checked that the tenant may see the job.
 
     Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret.
     """
@@ -89,18 +89,14 @@ class Outputs:
 
     def files(self, job: Job) -> list[StoredFile]:
         """A job's results, in order."""
-        types = [one.content_type for one in job.outputs] + [None] * (len(job.pictures) - len(job.outputs))
-        return [
-            StoredFile.of_key(job.names.picture_key(number, extension), content_type)
-            for number, (extension, content_type) in enumerate(zip(job.pictures, types, strict=True), start=1)
-        ]
+        return [StoredFile.of_key(key, known.content_type if known else None) for key, known in job.results]
 
     def manifest(self, job: Job) -> StoredFile | None:
         """A job's manifest, which says how its results were made."""
         return StoredFile.of_key(job.names.answer_key, "application/json") if job.has_manifest else None
 
     def preview(self, job: Job) -> StoredFile | None:
-        """The picture that shows how far a job is; there may be one as long as it has not ended."""
+        """The latest preview of a job that has not ended; None if it has none."""
         if job.previewed_s is None or job.state.is_final:
             return None
         return StoredFile(key=preview_key(job.id), content_type="", name=f"{job.id}-preview")
@@ -119,7 +115,7 @@ class Outputs:
         """The file that a path of ``signed`` leads to.
 
         Raises:
-            RequestError: It was not made here (403), or has ended (410).
+            RequestError: The API did not make it (403), or it has expired (410).
         """
         link = read_output_token(self._root(), token, name)
         if link is None:
@@ -138,10 +134,10 @@ class Outputs:
         return url
 
     def open(self, file: StoredFile) -> OpenFile:
-        """Find a file, to read it.
+        """Open a file for reading.
 
         Raises:
-            RequestError: It does not exist any more (404).
+            RequestError: It no longer exists (404).
         """
         s3, place = self._make_s3(), {"Bucket": self.bucket, "Key": file.key}
         try:

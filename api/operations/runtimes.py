@@ -14,9 +14,9 @@ from runtimes.flux.options import ModelCard
 from runtimes.live import LiveCatalogue, Names
 
 MAX_POSITION = 1000
-"""So many waiting jobs are counted, which costs about 16 read units; more are not."""
+"""The most waiting jobs that are counted, which costs about 16 read units."""
 _SERVERS_S = 5.0
-"""For so long a runtime's beacons, which change once a minute, are not read again."""
+"""How long a runtime's beacons are cached; they change once a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,7 +158,7 @@ class QueueEstimates:
         """Count the jobs that wait, or those before a job; None for more than MAX_POSITION."""
         count = 0
         for shard in QUEUE_SHARDS:
-            # One more than can be told, so that one too many shows.
+            # One more than is reported, to notice that there are more.
             count += self._jobs.run(queries.waiting(runtime, shard, before=before, most=MAX_POSITION + 1 - count))
             if count > MAX_POSITION:
                 return None

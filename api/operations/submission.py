@@ -40,12 +40,12 @@ logger = logging.getLogger(__name__)
 
 
 class KeyBusyError(Exception):
-    """Other requests' transactions keep using a caller's Idempotency-Key."""
+    """Transactions of other requests keep the caller's Idempotency-Key busy."""
 
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's key: it stands for one request, however often the caller sends it."""
+    """A caller's key, which stands for one request however often the caller sends it."""
 
     value: str
     body_sha256: str
@@ -70,7 +70,7 @@ class TaskSubmission:
     retry_of: str | None = None
     """The job whose request it repeats."""
     sent: Mapping[str, Any] | None = None
-    """What its caller sent in place of the content, which the API has filled in."""
+    """What its caller sent instead of the content, such as the name of a workflow."""
 
     @property
     def task(self) -> Task:
@@ -80,7 +80,7 @@ class TaskSubmission:
         return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
 
     def entered(self) -> Job:
-        """Its job as it is entered, for an answer where the table's own item is not at hand."""
+        """Its job as it was entered, for an answer without another read of the table."""
         metadata = self.task.metadata
         return Job(
             pk=self.job,
@@ -103,7 +103,7 @@ class TaskSubmission:
 
 
 def milliseconds(time_s: float) -> float:
-    """A time without what is below a millisecond, which neither the table nor a job's id has."""
+    """A time cut to whole milliseconds, as the table and job ids have it."""
     return int(time_s * 1000) / 1000
 
 
@@ -120,7 +120,7 @@ class _EarlierJob:
 
 
 class Submissions:
-    """Takes tasks in. ``keep_requests`` says whether their content stays, so that a job can be repeated."""
+    """Accepts tasks. ``keep_requests`` says whether their content is kept, so that jobs can be repeated."""
 
     def __init__(self, *, jobs: JobStore, publisher: TaskPublisher, keep_requests: bool = True) -> None:
         self._jobs = jobs
@@ -136,9 +136,9 @@ class Submissions:
 
         Raises:
             IdempotencyConflictError: Its key stands for another request.
-            BudgetError: Its caller has used up what it may have.
-            KeyBusyError: Its key is not free to be taken at the moment.
-            botocore.exceptions.BotoCoreError, ClientError: AWS did not take it.
+            BudgetError: Its caller has reached a limit.
+            KeyBusyError: Other requests keep its key busy.
+            botocore.exceptions.BotoCoreError, ClientError: An AWS call failed.
         """
         content = submission.request.content or {}
         request = commands.pack(content) if self._keep_requests else None
@@ -222,7 +222,7 @@ class Submissions:
         return self._mark_published(submission)
 
     def _check_budget(self, submission: TaskSubmission) -> None:
-        """Count a job, unless its caller has as many as it may.
+        """Count a job, unless its caller has reached a limit.
 
         A job that cannot be entered afterwards stays counted: a budget may be a little too strict, never too loose.
         """

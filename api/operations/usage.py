@@ -12,7 +12,7 @@ from contract.ids import job_time_s
 from jobs.job import JobState
 
 MAX_JOBS = 20_000
-"""Of one answer: DynamoDB reads them in a few seconds."""
+"""In one answer; DynamoDB reads that many in a few seconds."""
 
 
 @dataclass(slots=True)

@@ -31,12 +31,12 @@ MAX_BYTES = 1024 * 1024
 """Of a workflow as JSON."""
 MAX_LISTED = 1000
 _REMEMBERED = 16
-"""Workflows that a process keeps, so that S3 only has to say that they are still the same."""
+"""Workflows that a process caches; S3 then only confirms that they are unchanged."""
 _UNCHANGED = {"304", "NotModified"}
 
 
 class WorkflowDefinition(BaseModel):
-    """A workflow and what of it callers may set, as its object has them."""
+    """The content of a workflow's object: the workflow, and the inputs that callers may set."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -52,7 +52,7 @@ class WorkflowDefinition(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class StoredWorkflow:
-    """A workflow, its version, which changes when it does, and when that was, seconds since 1970."""
+    """A workflow, its version, and when it was last changed, seconds since 1970."""
 
     name: str
     workflow: WorkflowDefinition
@@ -85,7 +85,7 @@ class Workflows:
         inputs: Mapping[str, WorkflowInput] | None,
         description: str,
     ) -> StoredWorkflow:
-        """Store a workflow, over an earlier one; without inputs, those that callers usually set are found in it.
+        """Store a workflow, replacing an earlier one; without inputs, those that callers usually set are found in it.
 
         Raises:
             InvalidRequestError: It has errors; all of them are named.
@@ -111,7 +111,7 @@ class Workflows:
         """A workflow.
 
         Raises:
-            RequestError: The tenant has none of that name (404).
+            RequestError: The tenant has no workflow of that name (404).
         """
         if not re.fullmatch(NAME, name):
             raise _missing()
@@ -145,7 +145,7 @@ class Workflows:
             self._make_s3().delete_object(**self._place(tenant, name))
 
     def names(self, tenant: str, after: str | None = None) -> tuple[list[WorkflowName], str | None]:
-        """A tenant's workflows, MAX_LISTED at the most, and the name after which the next ones follow."""
+        """Up to MAX_LISTED of a tenant's workflows, and the name with which to get the next ones."""
         prefix = self._place(tenant, "")["Key"].removesuffix(".json")
         start = {} if after is None else {"StartAfter": f"{prefix}{after}.json"}
         answer = self._make_s3().list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=MAX_LISTED, **start)
@@ -160,7 +160,7 @@ class Workflows:
         return found, found[-1].name if answer["IsTruncated"] else None
 
     def expand(self, tenant: str, content: Any, at: FieldPath) -> "ExpandedWorkflow":
-        """The workflow that a job names, with the inputs that it gives.
+        """The workflow that a job names, with the job's inputs filled in.
 
         Raises:
             InvalidRequestError: There is none, or an input is wrong; all errors are named.
@@ -209,7 +209,7 @@ class ExpandedWorkflow:
     version: str
 
     def sent_errors(self, errors: list[FieldError], at: FieldPath) -> list[FieldError]:
-        """Errors of the content, at the fields that its caller sent."""
+        """Errors in the content, moved to the fields that its caller sent."""
         places = {
             field_path((*at, *way, one.node, "inputs", one.field)): field_path((*at, "inputs", name))
             for name, one in self.inputs.items()

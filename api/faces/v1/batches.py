@@ -54,8 +54,7 @@ def submit_batch(call: ApiCall) -> Answer:
     jobs = {one.index: one.job.job for one in answers if one.job is not None}
     batch = call.services.batches.enter(call.tenant, jobs) if jobs else None
     headers = {} if batch is None else {"Location": f"{call.request.base_url}/v1/batches/{batch}"}
-    body = SubmittedBatch(batch=batch, answers=answers).model_dump(mode="json")
-    return Response.json(202, body, headers)
+    return Response.json(202, SubmittedBatch(batch=batch, answers=answers), headers)
 
 
 @ROUTES.add("GET", "/batches/{batch}", answers={200: BatchView})
@@ -70,7 +69,7 @@ def get_batch(call: ApiCall) -> Answer:
         states=dict(states),
         jobs=[BatchJob(index=index, job=job, state=found.states.get(job)) for index, job in found.jobs.items()],
     )
-    return Response.json(200, view.model_dump(mode="json"))
+    return Response.json(200, view)
 
 
 def _requests(call: ApiCall) -> list[Any]:

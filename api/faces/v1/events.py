@@ -12,12 +12,12 @@ _WAITING = {JobState.ACCEPTED, JobState.QUEUED}
 
 
 class JobEvents:
-    """Tells what has changed from one state of a job to the next.
+    """Writes what has changed from one state of a job to the next.
 
     Args:
         render: A job as JSON.
         queue_place: A waiting job's place.
-        seen: The version up to which the caller knows everything; 0 for nothing.
+        seen: The latest version that the caller has seen; 0 for none.
     """
 
     def __init__(

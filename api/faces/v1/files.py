@@ -62,8 +62,8 @@ def _created(call: ApiCall, file: KeptFile, upload: Upload | None = None) -> Res
     return Response.json(201, _view(file, upload), {"Location": location})
 
 
-def _view(file: KeptFile, upload: Upload | None = None) -> dict[str, Any]:
-    view = FileView(
+def _view(file: KeptFile, upload: Upload | None = None) -> FileView:
+    return FileView(
         file=file.id,
         s3=file.s3,
         name=file.name,
@@ -79,4 +79,3 @@ def _view(file: KeptFile, upload: Upload | None = None) -> dict[str, Any]:
             expires_at=time_of(round(upload.expires_s)),
         ),
     )
-    return view.model_dump(mode="json")

@@ -36,7 +36,7 @@ def job_view(
     queue: QueueView | None = None,
     warnings: Sequence[FieldError] = (),
 ) -> dict[str, Any]:
-    """A job as JSON. ``base_url`` is where the API begins."""
+    """A job as JSON. ``base_url`` is the API's own URL."""
     here = f"{base_url}/v1/jobs/{job.id}"
     results = _outputs(job, base_url, outputs)
     manifest, preview = outputs.manifest(job), outputs.preview(job)
@@ -74,17 +74,15 @@ def has_links(job: Job) -> bool:
 
 
 def _outputs(job: Job, base_url: str, outputs: Outputs) -> list[OutputView]:
-    files = outputs.files(job)
-    described: list[StoredOutput | None] = [*job.outputs, *[None] * (len(files) - len(job.outputs))]
     return [
-        _linked(file, base_url, outputs).model_copy(update={} if what is None else _described(what))
-        for file, what in zip(files, described, strict=True)
+        _linked(file, base_url, outputs).model_copy(update={} if known is None else _described(known))
+        for file, (_, known) in zip(outputs.files(job), job.results, strict=True)
     ]
 
 
-def _described(what: StoredOutput) -> dict[str, Any]:
-    values = what.model_dump(include={"width", "height", "seed", "name"})
-    return {**values, "bytes": what.size_bytes}
+def _described(known: StoredOutput) -> dict[str, Any]:
+    values = known.model_dump(include={"width", "height", "seed", "name"})
+    return {**values, "bytes": known.size_bytes}
 
 
 def _linked(file: StoredFile, base_url: str, outputs: Outputs) -> OutputView:

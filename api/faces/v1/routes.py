@@ -44,14 +44,14 @@ class ApiCall:
 
     @property
     def tenant(self) -> str:
-        """Whose it is; a face rejects requests without one."""
+        """The caller's tenant; routes that use it need a key."""
         return self.request.caller.tenant or ""
 
     def whose(self, tenant: str | None) -> str:
-        """The tenant whose jobs are asked for: the caller itself, or another one for an admin.
+        """The tenant whose jobs to show: the caller itself, or for an admin any tenant.
 
         Raises:
-            RequestError: The caller is none (403).
+            RequestError: The caller is no admin (403).
         """
         if tenant is not None and tenant != self.tenant and not self.caller.is_admin:
             raise RequestError(403, "forbidden", "Only a key with the role admin sees the jobs of others.")

@@ -18,7 +18,7 @@ ROUTES = Routes()
 def list_runtimes(call: ApiCall) -> Answer:
     """List the runtimes and how busy they are."""
     runtimes = [RuntimeView(**_summary(call, runtime)) for runtime in call.services.catalog]
-    return Response.json(200, RuntimeList(runtimes=runtimes).model_dump(mode="json"))
+    return Response.json(200, RuntimeList(runtimes=runtimes))
 
 
 @ROUTES.add("GET", "/runtimes/{name}", answers={200: RuntimeDetails})
@@ -26,7 +26,7 @@ def get_runtime(call: ApiCall) -> Answer:
     """Get a runtime with its models, LoRAs, samplers or node classes."""
     runtime = _runtime(call)
     details = RuntimeDetails(**_summary(call, runtime), **asdict(contents_of(runtime)))
-    return Response.json(200, details.model_dump(mode="json"))
+    return Response.json(200, details)
 
 
 @ROUTES.add("GET", "/runtimes/{name}/schema", query=SchemaQuery, answers={200: "application/schema+json"})

@@ -46,7 +46,7 @@ def get_usage(call: ApiCall) -> Answer:
         )
         for (day, runtime), used in found.items()
     ]
-    return Response.json(200, UsageView(rows=rows, next=cursor).model_dump(mode="json"))
+    return Response.json(200, UsageView(rows=rows, next=cursor))
 
 
 def _midnight_s(day: date) -> float:

@@ -46,7 +46,7 @@ def list_deliveries(call: ApiCall) -> Answer:
     """
     job = call.services.history.get(call.caller, call.query.job)
     rows = [_delivery(row) for row in _operations(call).deliveries(job.id)]
-    return Response.json(200, DeliveryPage(deliveries=rows).model_dump(mode="json"))
+    return Response.json(200, DeliveryPage(deliveries=rows))
 
 
 @ROUTES.add("POST", "/webhooks/deliveries/{delivery}/replay", answers={202: None})
@@ -80,7 +80,7 @@ def _secret(issued: IssuedSecret) -> Response:
         version=issued.version,
         previous_until=None if until_s is None else time_of(until_s),
     )
-    return Response.json(200, view.model_dump(mode="json"), _PRIVATE)
+    return Response.json(200, view, _PRIVATE)
 
 
 def _delivery(row: LoggedDelivery) -> DeliveryView:

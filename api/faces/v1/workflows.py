@@ -36,7 +36,7 @@ def list_workflows(call: ApiCall) -> Answer:
     """List workflows by name."""
     found, last = call.services.workflows.names(call.tenant, call.query.cursor)
     rows = [WorkflowRow(name=one.name, version=one.version, changed_at=time_of(one.changed_s)) for one in found]
-    return Response.json(200, WorkflowPage(workflows=rows, next=last).model_dump(mode="json"))
+    return Response.json(200, WorkflowPage(workflows=rows, next=last))
 
 
 @ROUTES.add("GET", "/workflows/{name}", answers={200: WorkflowView})
@@ -70,4 +70,4 @@ def _shown(stored: StoredWorkflow) -> Response:
         changed_at=time_of(stored.changed_s),
         **dict(stored.workflow),
     )
-    return Response.json(200, view.model_dump(mode="json"), {"ETag": f'"{stored.version}"'})
+    return Response.json(200, view, {"ETag": f'"{stored.version}"'})
