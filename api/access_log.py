@@ -5,9 +5,10 @@ import logging
 import re
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import unquote
 
 _MAX_REASON_CHARS = 400
-_SIGNED = re.compile(r"(?<=v1/outputs/)[^/]+")
+_SIGNED = re.compile(r"(v1/+outputs/+)[^/]+")
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)
@@ -15,17 +16,27 @@ logger = logging.getLogger(__name__)
 
 def log_request(method: str, path: str, status: int, took_s: float, body: Any = None) -> None:
     """Log a request; its path has no query, and a body of bytes may hold its errors."""
-    request = f"{method} {without_token(path)}"
     is_refused = status >= HTTPStatus.BAD_REQUEST
     reason = _reason(body) if is_refused and isinstance(body, bytes) else ""
     logger.log(
-        logging.WARNING if is_refused else logging.INFO, "%s %d %.0f ms%s", request, status, took_s * 1000, reason
+        logging.WARNING if is_refused else logging.INFO,
+        "%s %d %.0f ms%s",
+        request_line(method, path),
+        status,
+        took_s * 1000,
+        printable(reason),
     )
 
 
-def without_token(path: str) -> str:
-    """A path without what lets anybody fetch an output."""
-    return _SIGNED.sub("…", path)
+def request_line(method: str, path: str) -> str:
+    """Method and path for a log, without what lets anybody fetch an output, however the path spells it."""
+    shown = _SIGNED.sub(r"\1…", unquote(path))
+    return printable(f"{method} {shown}")
+
+
+def printable(text: str) -> str:
+    """A text in one line, with nothing that a terminal obeys: paths and the names of fields are the caller's."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def _reason(body: bytes) -> str:

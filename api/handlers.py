@@ -10,7 +10,7 @@ import logging
 import os
 from typing import Any
 
-from api.access_log import without_token
+from api.access_log import request_line
 from api.door import Door
 from api.errors import InvalidRequestError, RequestError
 from api.faces.alpha import NOWHERE
@@ -54,5 +54,5 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         except Exception as exc:  # noqa: BLE001 (as in the door)
             answer = _door.refused(request, exc)
     # API Gateway's own log has the path's template alone, because of the tokens in some.
-    logger.info("%s /%s %d", request.method, without_token(request.path), answer.status)
+    logger.info("%s %d", request_line(request.method, f"/{request.path}"), answer.status)
     return proxy_answer(answer)
