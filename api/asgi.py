@@ -11,8 +11,9 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -34,7 +35,11 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 _MAX_BODY_BYTES = 10 * 1024 * 1024
 """As API Gateway."""
+_BODY_S = 60.0
+"""Within which a body must arrive: each that does not is up to 10 MiB of memory."""
 _DUE_EVERY_S = 1.0
+
+_TOO_SLOW = RequestError(408, "too_slow", f"The body did not arrive within {_BODY_S:g} seconds.")
 
 logger = logging.getLogger(__name__)
 
@@ -71,21 +76,27 @@ class Application:
         if scope["type"] != "http":
             return
         began_s = time.monotonic()
-        request = await self._request(scope, receive)
-        answer = await asyncio.to_thread(self._answer, request)
+        request = self._head(scope)
+        # Nobody without a key makes the process hold a body; what needs no key has none.
+        body = b"" if request.caller.tenant is None else await _body(receive)
+        if body is None:
+            answer: Answer = self._door.refused(request, _TOO_SLOW)
+        else:
+            request = replace(request, body=body)
+            answer = await asyncio.to_thread(self._answer, request)
         if isinstance(answer, Wait):
-            latest = await self._waited(answer)
+            latest = await self._waited(answer, receive)
             answer = await asyncio.to_thread(self._door.rendered, request, answer, latest)
-        status, body = 200, b""
+        status, sent = 200, b""
         match answer:
             case Response():
-                status, body = answer.status, answer.body
+                status, sent = answer.status, answer.body
                 await _send(send, answer)
             case Stream():
                 await self._stream(answer, receive, send)
             case Download():
                 await self._send_file(answer, request, send)
-        log_request(request.method, scope["path"], status, time.monotonic() - began_s, body)
+        log_request(request.method, scope["path"], status, time.monotonic() - began_s, sent)
 
     def _answer(self, request: Request) -> Answer:
         if request.caller.tenant is None and not request.path.startswith("v1/"):
@@ -94,23 +105,18 @@ class Application:
             return self._door.refused(request, RequestError(413, "too_large", "A request may have up to 10 MiB."))
         return self._door.answer(request)
 
-    async def _request(self, scope: Scope, receive: Receive) -> Request:
+    def _head(self, scope: Scope) -> Request:
+        """A request without its body."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        body = bytearray()
-        more = True
-        while more and len(body) <= _MAX_BODY_BYTES:
-            message = await receive()
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
         scheme, _, key = headers.get("authorization", "").partition(" ")
         key = headers.get("x-api-key") or (key if scheme.lower() == "bearer" else "")
-        protocol = headers.get("x-forwarded-proto", scope["scheme"])
+        forwarded = headers.get("x-forwarded-proto", "")
+        protocol = forwarded if forwarded in {"http", "https"} else scope["scheme"]
         return Request(
             method=scope["method"],
             path="/".join(filter(None, self._own_path(scope["path"]).split("/"))),
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
-            body=bytes(body),
             caller=self._keys.caller(key),
             base_url=f"{protocol}://{headers.get('host', '')}{self._prefix}",
         )
@@ -119,27 +125,25 @@ class Application:
         inside = path == self._prefix or path.startswith(f"{self._prefix}/")
         return path.removeprefix(self._prefix) if inside else f"/not-under{self._prefix}{path}"
 
-    async def _waited(self, wait: Wait) -> Job:
-        job = wait.job
-        if wait.is_over(job) or not wait.seconds:
-            return job
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait.seconds), aclosing(self._watcher.changes(job)) as changes:
-                async for job in changes:
-                    if wait.is_over(job):
-                        break
-        return job
+    async def _waited(self, wait: Wait, receive: Receive) -> Job:
+        """The last state of a job within the time that its caller waits, and does not go."""
+        latest = wait.job
+        if wait.is_over(latest) or not wait.seconds:
+            return latest
+
+        async def watch() -> None:
+            nonlocal latest
+            async with aclosing(self._watcher.changes(latest)) as changes:
+                async for latest in changes:
+                    if wait.is_over(latest):
+                        return
+
+        await _until_first(watch(), _disconnected(receive), timeout_s=wait.seconds)
+        return latest
 
     async def _stream(self, stream: Stream, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _raw(stream.headers)})
-        gone = asyncio.create_task(_disconnected(receive))
-        telling = asyncio.create_task(self._tell(stream, send))
-        try:
-            await asyncio.wait({gone, telling}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (gone, telling):
-                task.cancel()
-            await asyncio.gather(gone, telling, return_exceptions=True)
+        await _until_first(self._tell(stream, send), _disconnected(receive))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, stream: Stream, send: Send) -> None:
@@ -182,6 +186,31 @@ class Application:
             await send({"type": "http.response.body", "body": piece, "more_body": True})
             piece = await asyncio.to_thread(next, pieces, b"")
         await send({"type": "http.response.body", "body": b""})
+
+
+async def _body(receive: Receive) -> bytes | None:
+    """A request's body, or the beginning of one that is too large; None for one that does not arrive in time."""
+    body = bytearray()
+    more = True
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_BODY_S):
+            while more and len(body) <= _MAX_BODY_BYTES:
+                message = await receive()
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+            return bytes(body)
+    return None
+
+
+async def _until_first(*work: Coroutine[Any, Any, None], timeout_s: float | None = None) -> None:
+    """Work until one piece of the work is done, or for some time; nothing of it goes on afterwards."""
+    tasks = [asyncio.create_task(piece) for piece in work]
+    try:
+        await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def _text(stream: Stream, job: Job, now_s: float) -> str:

@@ -9,6 +9,7 @@ from api.errors import InvalidRequestError
 from api.faces.v1.events import JobEvents
 from api.faces.v1.job_requests import kept_request, read_request, submission_of
 from api.faces.v1.models import (
+    MAX_WAIT_S,
     Checked,
     JobPage,
     JobQuery,
@@ -192,7 +193,8 @@ def view(call: ApiCall, job: Job, **options: Any) -> dict[str, Any]:
 def _submitted(call: ApiCall, submission: TaskSubmission, warnings: Sequence[FieldError]) -> Answer:
     job = call.services.submissions.submit(submission)
     preference = _PREFERENCE.search(call.request.headers.get("prefer", ""))
-    applied = {"Preference-Applied": f"wait={preference.group(1)}"} if preference else {}
+    seconds = min(int(preference.group(1)), MAX_WAIT_S) if preference else 0
+    applied = {"Preference-Applied": f"wait={seconds}"} if preference else {}
 
     def render(latest: Job) -> Response:
         body = view(call, latest, warnings=warnings)
@@ -202,7 +204,7 @@ def _submitted(call: ApiCall, submission: TaskSubmission, warnings: Sequence[Fie
     return Wait(
         job=job,
         is_over=lambda latest: latest.state.is_final,
-        seconds=float(preference.group(1)) if preference else 0,
+        seconds=seconds,
         render=render,
     )
 

@@ -44,6 +44,14 @@ def test_a_caller_who_prefers_to_wait_is_answered_with_the_pictures(kit, shell, 
         assert response.json()["state"] == "succeeded"
 
 
+def test_nobody_waits_longer_than_ten_minutes(api):
+    headers = {"idempotency_key": "once"}
+    job = api.submit(headers=headers)["job"]
+    api.call("POST", f"/jobs/{job}/cancel")
+    response = api.call("POST", "/jobs", api.body(), prefer="wait=9999", **headers)
+    assert (response.status_code, response.headers["preference-applied"]) == (200, "wait=600")
+
+
 def test_a_waiter_is_answered_when_the_version_changes_and_by_304_where_nothing_has(api):
     job = api.submit()["job"]
     first = api.call("GET", f"/jobs/{job}")

@@ -1,0 +1,106 @@
+"""The ASGI shell: what it reads of whom, and for how long it waits."""
+
+import asyncio
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from api import asgi
+from api.asgi import Application, KeyRing
+from api.http import Response, Wait
+from api.watching import Watcher
+
+
+class Caller:
+    """A caller over ASGI of a door that records its requests."""
+
+    def __init__(self, keys):
+        self.requests, self.sent, self.reads = [], [], 0
+        self.answer = Response(status=200)
+        door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
+        self._application = Application(door, SimpleNamespace(jobs=None), keys)
+
+    async def call(self, *messages, key="key", **headers):
+        """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
+        fields = {"host": "here", **headers, **({"x-api-key": key} if key else {})}
+        scope = {
+            "type": "http",
+            "method": "POST",
+            "scheme": "http",
+            "path": "/v1/jobs",
+            "query_string": b"",
+            "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
+        }
+        waiting = list(messages)
+
+        async def receive():
+            self.reads += 1
+            return waiting.pop(0) if waiting else await asyncio.Event().wait()
+
+        async def send(message):
+            self.sent.append(message)
+
+        async with asyncio.timeout(60):
+            await self._application(scope, receive, send)
+        return self.sent[0]["status"]
+
+    def _answered(self, request):
+        self.requests.append(request)
+        return self.answer
+
+
+def _refused(_request, error):
+    return Response(status=error.status)
+
+
+def _rendered(_request, wait, job):
+    return wait.render(job)
+
+
+@pytest.fixture
+def caller(tmp_path):
+    path = tmp_path / "keys.json"
+    path.write_text(json.dumps([{"key": "key", "id": "tenant"}]))
+    return Caller(KeyRing(path))
+
+
+def part(body, *, more=False):
+    return {"type": "http.request", "body": body, "more_body": more}
+
+
+async def test_a_body_is_read_to_its_end(caller):
+    assert await caller.call(part(b"a", more=True), part(b"b")) == 200
+    assert caller.requests[0].body == b"ab"
+
+
+@pytest.mark.parametrize("key", [None, "wrong"])
+async def test_of_a_caller_without_a_key_no_body_is_read(caller, key):
+    await caller.call(part(b"a" * 1024, more=True), key=key)
+    assert (caller.reads, caller.requests[0].body, caller.requests[0].caller.tenant) == (0, b"", None)
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for(caller, monkeypatch):
+    monkeypatch.setattr(asgi, "_BODY_S", 0.05)
+    assert await caller.call(part(b"a", more=True)) == 408
+    assert caller.requests == []
+
+
+async def test_nothing_waits_for_a_caller_who_has_gone(caller, monkeypatch):
+    watched = []
+
+    async def changes(_watcher, job):
+        watched.append(job)
+        await asyncio.Event().wait()
+        yield
+
+    monkeypatch.setattr(Watcher, "changes", changes)
+    caller.answer = Wait(job="job", is_over=lambda _: False, seconds=600, render=lambda _: Response(status=202))
+    assert await caller.call(part(b""), {"type": "http.disconnect"}) == 202
+    assert watched == ["job"]
+
+
+@pytest.mark.parametrize(("forwarded", "scheme"), [("https", "https"), ("javascript", "http"), ("https,http", "http")])
+async def test_links_begin_with_http_or_https_whatever_a_header_says(caller, forwarded, scheme):
+    await caller.call(part(b""), x_forwarded_proto=forwarded)
+    assert caller.requests[0].base_url == f"{scheme}://here"
