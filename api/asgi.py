@@ -24,6 +24,7 @@ from api.access_log import log_request
 from api.door import Door
 from api.errors import RequestError, UnauthorizedError
 from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
+from api.request import MAX_BODY_BYTES
 from api.services import Services
 from api.waiting import COMMENT, COMMENT_EVERY_S
 from api.watching import Watcher
@@ -33,8 +34,6 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
-_MAX_BODY_BYTES = 10 * 1024 * 1024
-"""As API Gateway."""
 _BODY_S = 60.0
 """Within which a body must arrive: each that does not is up to 10 MiB of memory."""
 _DUE_EVERY_S = 1.0
@@ -101,7 +100,7 @@ class Application:
     def _answer(self, request: Request) -> Answer:
         if request.caller.tenant is None and not request.path.startswith("v1/"):
             return self._door.refused(request, UnauthorizedError())
-        if len(request.body) > _MAX_BODY_BYTES:
+        if len(request.body) > MAX_BODY_BYTES:
             return self._door.refused(request, RequestError(413, "too_large", "A request may have up to 10 MiB."))
         return self._door.answer(request)
 
@@ -194,7 +193,7 @@ async def _body(receive: Receive) -> bytes | None:
     more = True
     with suppress(TimeoutError):
         async with asyncio.timeout(_BODY_S):
-            while more and len(body) <= _MAX_BODY_BYTES:
+            while more and len(body) <= MAX_BODY_BYTES:
                 message = await receive()
                 body += message.get("body", b"")
                 more = message.get("more_body", False)

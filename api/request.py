@@ -15,6 +15,8 @@ from contract import strict_json
 from contract.field_errors import FieldError
 
 FORM = "multipart/form-data"
+MAX_BODY_BYTES = 10 * 1024 * 1024
+"""As API Gateway."""
 _MAX_PARTS = 50
 _MAX_PART_HEAD_BYTES = 8 * 1024
 IDEMPOTENCY_HEADER = "Idempotency-Key"
@@ -94,6 +96,23 @@ def _file_of(part: bytes) -> FormFile | None:
     headers = BytesHeaderParser(policy=policy.HTTP).parsebytes(head.lstrip(b" \t\r\n"))
     name = headers.get_filename()
     return None if name is None else FormFile(name, data)
+
+
+def check_size(content: Any) -> None:
+    """Make sure that a content that was put together here is one that could have been sent.
+
+    Raises:
+        RequestError: It is too large (413).
+        InvalidRequestError: It has too many values.
+    """
+    body = strict_json.utf8(content).encode("utf-8", "surrogatepass")
+    if len(body) > MAX_BODY_BYTES:
+        message = f"With its changes the content is {len(body)} bytes of JSON; at most {MAX_BODY_BYTES} are allowed."
+        raise RequestError(413, "too_large", message)
+    try:
+        strict_json.loads(body)
+    except ValueError as exc:
+        raise InvalidRequestError([FieldError("content", f"with its changes {exc}")]) from None
 
 
 def read_json(request: Request) -> Any:

@@ -27,7 +27,7 @@ from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response, Stream, Wait
 from api.operations.history import JobFilter, JobStateError, merged
 from api.operations.submission import TaskSubmission
-from api.request import IDEMPOTENCY_HEADER, idempotency_key, key_errors
+from api.request import IDEMPOTENCY_HEADER, check_size, idempotency_key, key_errors
 from contract.field_errors import FieldError, one_of, suggestion
 from contract.ids import JOB_ID_PATTERN
 from jobs.job import Job, JobState
@@ -169,6 +169,7 @@ def retry_job(call: ApiCall) -> Answer:
     kept, version = kept_request(call, job)
     repeated = kept.model_dump(mode="json", exclude_none=True)
     repeated["content"] = merged(repeated["content"], asked.content)
+    check_size(repeated["content"])  # or each repetition could add another ten MiB
     again = read_request(call, repeated, key_errors(call.request))
     warnings = again.warnings
     if version is not None and again.sent is not None and again.sent["version"] != version:

@@ -130,6 +130,19 @@ def test_a_job_that_has_ended_is_repeated_with_changes(api):
     assert [one["pointer"] for one in refusal.json()["errors"]] == ["#/content/steps"]
 
 
+@pytest.mark.parametrize(("added", "status"), [(["x" * 3_000_000], 413), ([0] * 60_000, 400), (["x"], 202)])
+def test_a_job_does_not_grow_beyond_what_can_be_sent_by_being_repeated(api, added, status):
+    asked = api.body()
+    asked["content"]["alwayson_scripts"] = {"a": {"args": added}}
+    job = api.call("POST", "/jobs", asked).json()["job"]
+    for number in range(3):
+        api.call("POST", f"/jobs/{job}/cancel")
+        changes = {"content": {"alwayson_scripts": {f"a{number}": {"args": added}}}}
+        answer = api.call("POST", f"/jobs/{job}/retry", changes)
+        job = answer.json().get("job", job)
+    assert answer.status_code == status
+
+
 def test_events_tell_the_state_the_queue_the_progress_and_the_end_and_resume_after_the_last_one_seen(api):
     job = api.submit()["job"]
     task = api.rig.task(job=job)
