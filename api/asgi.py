@@ -21,6 +21,7 @@ from urllib.parse import parse_qsl
 import uvicorn
 
 from api.access_log import log_request
+from api.authorizer import sent_key
 from api.door import Door
 from api.errors import RequestError, UnauthorizedError
 from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
@@ -107,8 +108,6 @@ class Application:
     def _head(self, scope: Scope) -> Request:
         """A request without its body."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        scheme, _, key = headers.get("authorization", "").partition(" ")
-        key = headers.get("x-api-key") or (key if scheme.lower() == "bearer" else "")
         forwarded = headers.get("x-forwarded-proto", "")
         protocol = forwarded if forwarded in {"http", "https"} else scope["scheme"]
         return Request(
@@ -116,7 +115,7 @@ class Application:
             path="/".join(filter(None, self._own_path(scope["path"]).split("/"))),
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
-            caller=self._keys.caller(key),
+            caller=self._keys.caller(sent_key(headers)),
             base_url=f"{protocol}://{headers.get('host', '')}{self._prefix}",
         )
 

@@ -25,15 +25,14 @@ def handler(event: Mapping[str, Any], context: object) -> dict[str, Any]:  # noq
 
 def key_of(headers: Mapping[str, str]) -> str | None:
     """The API key in a request's headers; None if there is none."""
-    lower = {name.lower(): value for name, value in headers.items()}
-    key = lower.get("x-api-key") or _credential(lower.get("authorization") or "")
+    key = sent_key({name.lower(): value for name, value in headers.items()})
     return key if _KEY.fullmatch(key) else None
 
 
-def _credential(authorization: str) -> str:
-    """The key in an Authorization header; "" where its scheme is unknown."""
-    scheme, _, value = authorization.strip().partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else ""
+def sent_key(headers: Mapping[str, str]) -> str:
+    """What a request sends as its key; "" if it sends none. ``headers`` have lower-case names."""
+    scheme, _, credential = (headers.get("authorization") or "").strip().partition(" ")
+    return headers.get("x-api-key") or (credential.strip() if scheme.lower() == "bearer" else "")
 
 
 def _policy(effect: str, method_arn: str) -> dict[str, Any]:

@@ -31,9 +31,9 @@ def handle_messages(courier: Courier, event: Mapping[str, Any]) -> dict[str, Any
 
 def handle_changes(queue: DeliveryQueue, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
     """Put the deliveries of the table's changes into the queue; return the first record that must come again."""
-    told = deliveries_of(event["Records"])
-    for start in range(0, len(told), BATCH):
-        some = told[start : start + BATCH]
+    deliveries = deliveries_of(event["Records"])
+    for start in range(0, len(deliveries), BATCH):
+        some = deliveries[start : start + BATCH]
         try:
             queue.put([delivery for _, delivery in some], now_s)
         except Exception:  # the records after it come again, too

@@ -19,14 +19,14 @@ def deliveries_of(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Deliv
     Only the latest progress of a job is delivered. The end of a job comes from its notice instead, which is repeated if
     it is lost.
     """
-    told: dict[tuple[str, str, int], tuple[str, Delivery]] = {}
+    found: dict[tuple[str, str, int], tuple[str, Delivery]] = {}
     for record in records:
         for delivery in _events(record):
             version = 0 if delivery.event == "progress" else delivery.version
             key = (delivery.job, delivery.event, version)
-            told.pop(key, None)
-            told[key] = (record["dynamodb"]["SequenceNumber"], delivery)
-    return list(told.values())
+            found.pop(key, None)
+            found[key] = (record["dynamodb"]["SequenceNumber"], delivery)
+    return list(found.values())
 
 
 def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
@@ -43,19 +43,19 @@ def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
     wanted = new.webhook.events if new.webhook else ()
     written_s = _seconds(images.get("ApproximateCreationDateTime"), new)
 
-    def tell(event: Any, at_s: float | None) -> Iterator[Delivery]:
+    def delivery_of(event: Any, at_s: float | None) -> Iterator[Delivery]:
         if event in wanted:
             at_s = written_s if at_s is None else at_s
             yield Delivery(job=new.id, event=event, version=new.version, at_s=at_s, tenant=new.tenant)
 
     if new.pictures and new.pictures != old.pictures:
-        yield from tell("output", new.ended_s)
+        yield from delivery_of("output", new.ended_s)
     if new.state is not JobState.RUNNING:
         return
     if new.claims != old.claims:
-        yield from tell("started", new.started_s)
+        yield from delivery_of("started", new.started_s)
     elif any(getattr(new, name) != getattr(old, name) for name in _PROGRESS):
-        yield from tell("progress", None)
+        yield from delivery_of("progress", None)
 
 
 def _seconds(written: datetime | float | None, job: Job) -> float:

@@ -14,6 +14,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from api.access_log import log_request
+from api.authorizer import sent_key
 from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
@@ -84,7 +85,7 @@ class Gateway:
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         stage, slash, rest = request.path.removeprefix("/").partition("/")
         is_keyless = request.method == "OPTIONS" or _KEYLESS.fullmatch(slash + rest)
-        key = "" if is_keyless else _key_of(request)
+        key = "" if is_keyless else sent_key({name.lower(): value for name, value in request.headers.items()})
         if denial := self._denial(stage, None if is_keyless else key):
             return _refusal(denial)
         try:
@@ -160,12 +161,6 @@ class TokenBucket:
             return False
         self._tokens -= 1
         return True
-
-
-def _key_of(request: web.Request) -> str:
-    """The key of a request, where ``api.authorizer`` looks for it."""
-    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-    return request.headers.get("x-api-key", token.strip() if scheme.lower() == "bearer" else "")
 
 
 def _size_bytes(payload: Any) -> int:

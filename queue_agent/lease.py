@@ -116,7 +116,7 @@ class Lease:
         self._early_beat: asyncio.TimerHandle | None = None
         self._woken = asyncio.Event()
         self._began_s: float | None = None
-        self._told = Progress()
+        self._written = Progress()
 
     async def __aenter__(self) -> Self:
         self._heartbeat = asyncio.create_task(self._beat(), name="heartbeat")
@@ -290,21 +290,21 @@ class Lease:
                 raise
             return
         if progress is not None:
-            self._told = progress
+            self._written = progress
         if cancelled:
             self._interrupt(LeaseState.CANCELLING, str(Cancelled()))
 
     async def _change(self) -> Progress | None:
         """How far the job is, in whole percent; None where the table says so."""
-        told = progress = self._told
+        written = progress = self._written
         if self.attempt_counts:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_ANSWER_S):
-                    progress = await self._job.slot.progress() or told
+                    progress = await self._job.slot.progress() or written
         if progress.fraction is not None:
             progress = replace(progress, fraction=round(progress.fraction, 2))
         progress = replace(progress, previewed_s=self._job.previewed_s)
-        return None if progress == told else progress
+        return None if progress == written else progress
 
     def _interrupt(self, state: LeaseState, reason: str) -> None:
         if self._state is LeaseState.HELD:

@@ -19,8 +19,8 @@ from runtimes.flux.options import ModelCard
 MAX_PACKED_BYTES = 1024 * 1024
 MAX_BYTES = 16 * 1024 * 1024
 """Unpacked; a catalogue is read by the API while a request waits."""
-_MAX_TOLD = 8
-_MAX_TOLD_CHARACTERS = 80
+_MAX_LISTED = 8
+_MAX_LISTED_CHARACTERS = 80
 
 
 class _CataloguePart(BaseModel):
@@ -138,10 +138,10 @@ def spellings(names: Names) -> Iterator[str]:
 def there_are(names: Sequence[str], wanted: str, others: Iterable[str] = ()) -> str:
     """What there is instead of an unknown name, the nearest one too: "; there are a, b; did you mean b?".
 
-    The nearest one may be one of ``others``, which are not told.
+    The nearest one may be one of ``others``, which are not listed.
     """
     if not names:
         return "; there are none"
-    more = f" and {len(names) - _MAX_TOLD} more" if len(names) > _MAX_TOLD else ""
-    told = ", ".join(cut(name, _MAX_TOLD_CHARACTERS) for name in names[:_MAX_TOLD])
-    return f"; there are {told}{more}{suggestion(wanted, (*names, *others))}"
+    more = f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    listed = ", ".join(cut(name, _MAX_LISTED_CHARACTERS) for name in names[:_MAX_LISTED])
+    return f"; there are {listed}{more}{suggestion(wanted, (*names, *others))}"

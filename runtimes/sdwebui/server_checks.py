@@ -44,7 +44,7 @@ def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at
     names = dict(_replaceable(content, tasktype))
     if names and (live := runtime.live()) is not None:
         for path, (kind, name) in names.items():
-            known = {"sampler": live.samplers, "scheduler": live.schedulers, "VAE": live.vaes, "LoRA": live.loras}[kind]
+            known = _names_of(kind, live)
             if known and not _is_known(kind, name, live):
                 yield FieldError(field_path((*at, *path)), f"{_unknown(kind, name, known)}; {_INSTEAD[kind]}")
 
@@ -80,8 +80,11 @@ def _is_known(kind: str, name: str, live: LiveCatalogue) -> bool:
             if folded.endswith(f" {scheduler.casefold()}"):
                 folded = folded.removesuffix(scheduler.casefold()).strip()
                 break
-    known = {"sampler": live.samplers, "scheduler": live.schedulers, "VAE": live.vaes, "LoRA": live.loras}[kind]
-    return any(spelling.casefold() == folded for spelling in spellings(known))
+    return any(spelling.casefold() == folded for spelling in spellings(_names_of(kind, live)))
+
+
+def _names_of(kind: str, live: LiveCatalogue) -> Names:
+    return {"sampler": live.samplers, "scheduler": live.schedulers, "VAE": live.vaes, "LoRA": live.loras}[kind]
 
 
 def _unknown(kind: str, name: str, known: Names) -> str:

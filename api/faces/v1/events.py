@@ -30,7 +30,7 @@ class JobEvents:
         self._render = render
         self._queue_place = queue_place
         self._seen = seen
-        self._told: dict[str, Any] = {}
+        self._sent: dict[str, Any] = {}
         self._is_waiting = True
         self._place_at_s = 0.0
 
@@ -63,8 +63,8 @@ class JobEvents:
             yield _event("end", self._render(job), job)
 
     def _changed(self, kind: str, data: dict[str, Any], job: Job) -> Iterator[str]:
-        if self._told.get(kind) != data:
-            self._told[kind] = data
+        if self._sent.get(kind) != data:
+            self._sent[kind] = data
             yield _event(kind, data, job)
 
 
