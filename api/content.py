@@ -1,6 +1,5 @@
 """Checks of a task's content, by runtime type. A type without checks leaves them to its model server."""
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
@@ -11,7 +10,7 @@ from runtimes.spec import load
 
 
 def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name the errors of a content that stands at a place of a request, or the first of very many.
+    """Yield the errors of the content at a path of a request, or the first of very many.
 
     Its task type is one that the runtime takes.
     """
@@ -24,7 +23,7 @@ def content_errors(content: Any, tasktype: str, runtime: DeployedRuntime, at: Fi
 def ignored_content(
     content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath
 ) -> Iterator[FieldError]:
-    """Name what a model server would ignore without a word, of a content without errors; parameters as above."""
+    """Yield what a model server would silently ignore of a valid content; parameters as above."""
     if warnings := runtime.runtime_type.warnings:
         yield from load(warnings)(content, tasktype, runtime, at)
 
@@ -32,14 +31,14 @@ def ignored_content(
 def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:
     """The JSON schema (2020-12) of the content of a task type that a runtime takes, with an example.
 
-    What its servers have is in it, where that is known. The schema says more than the checks insist on: it names the
-    fields that make sense.
+    It includes what the runtime's servers have, if that is known. It says more than the checks enforce, such as
+    which fields make sense.
     """
     runtime_type = runtime.runtime_type
     schema = load(runtime_type.schema)(tasktype, runtime) if runtime_type.schema else {"type": "object"}
-    sample = json.loads((runtime_type.folder / "samples" / "first.json").read_text(encoding="utf-8"))
-    if sample["tasktype"] == tasktype:
-        schema["examples"] = [sample["content"]]
+    sample_type, sample = runtime_type.first_sample()
+    if sample_type == tasktype:
+        schema["examples"] = [sample]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 

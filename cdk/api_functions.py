@@ -22,7 +22,7 @@ _STREAM_MEMORY_MIB = 512
 _AUTHORIZER_MEMORY_MIB = 128
 _AUTHORIZER_TIMEOUT_S = 5
 _WRAPPER = "/var/task/api/stream_wrapper"
-"""Lambda starts it in place of its own loop (its guide, "Modifying the runtime environment"), which cannot stream."""
+"""Lambda starts it instead of its own loop (its guide, "Modifying the runtime environment"), which cannot stream."""
 
 
 class ApiFunctions(Construct):

@@ -22,7 +22,7 @@ _MEMORY_MIB = 512
 _MAX_CONCURRENCY = 20
 """Slow receivers must not take all of the account's concurrent executions away from the API."""
 _MAX_CHANGE_AGE = Duration.hours(1)
-"""Older changes are not told: a record that cannot be handled holds up all that come after it."""
+"""Older changes are dropped: a record that cannot be handled holds up all that follow."""
 
 
 class CourierFunctions(Construct):
@@ -81,7 +81,7 @@ class CourierFunctions(Construct):
         changes = function(
             "Changes",
             handler="courier.handlers.stream_handler",
-            description="Finds what webhooks ask to be told in the changes of jobs",
+            description="Finds events for webhooks in the changes of jobs",
             grants=[allow(reading, [stream]), allow(["sqs:SendMessage"], [queue]), *common],
         )
         acknowledge(

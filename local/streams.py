@@ -1,11 +1,11 @@
-"""Mends moto's streams of tables, which keep every record; DynamoDB deletes them after a day."""
+"""Fixes moto's table streams, which keep every record; DynamoDB deletes them after a day."""
 
 from typing import Any
 
 from moto.dynamodb.models.table import StreamShard
 
 MAX_RECORDS = 10_000
-"""So many of the latest are kept."""
+"""The most records that are kept."""
 
 
 def mend_streams() -> None:

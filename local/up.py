@@ -47,16 +47,9 @@ def first_request(layout: Layout) -> str:
     """Commands to paste that request a picture and follow the queue; "" if every runtime needs an input picture."""
     possible = []
     for runtime in layout.config.catalog:
-        sample = runtime.runtime_type.folder / "samples" / "first.json"
-        task = json.loads(sample.read_text(encoding="utf-8"))
-        if task["tasktype"] in runtime.task_types:
-            body = {
-                "runtime": runtime.name,
-                "type": task["tasktype"],
-                "id": "first-picture",
-                "content": task["content"],
-            }
-            possible.append(body)
+        task_type, content = runtime.runtime_type.first_sample()
+        if task_type in runtime.task_types:
+            possible.append({"runtime": runtime.name, "type": task_type, "id": "first-picture", "content": content})
     if not possible:
         return ""
     body = min(possible, key=lambda one: one["type"] != _PREFERRED)

@@ -31,7 +31,7 @@ class DeployedRuntime:
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
         card: What its model takes; None for types without model options, and where only the model's files say it.
-        live: Reads what its servers have; None where that is unknown, or was said too long ago.
+        live: Reads what its servers have; None if that is unknown or too old.
     """
 
     name: str
@@ -75,7 +75,7 @@ class RuntimeCatalog:
         return strict_json.dumps(_ENTRIES.dump_python(tuple(self), by_alias=True))
 
     def with_live(self, read: Callable[[str], LiveCatalogue | None]) -> Self:
-        """The same runtimes, with a reader of what their servers have, by their names."""
+        """The same runtimes, with a function that reads what the servers of a named runtime have."""
         return type(self)(replace(runtime, live=partial(read, runtime.name)) for runtime in self)
 
     def __iter__(self) -> Iterator[DeployedRuntime]:

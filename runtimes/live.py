@@ -1,7 +1,7 @@
 """What the model servers of one runtime have, as their agents publish it: models, samplers, node classes.
 
-It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``), which the agents write again and
-again: its age is that of the object.
+It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``), which agents rewrite every few
+minutes, so that its age is that of the object.
 """
 
 import gzip
@@ -44,7 +44,7 @@ class NodeInput(_CataloguePart):
     Attributes:
         type: What it takes, as ComfyUI calls it: INT, STRING, MODEL; COMBO for one of its choices.
         choices: Number of the list that it chooses from, in the catalogue.
-        takes_file: Whether a file of the caller's may stand there instead.
+        takes_file: Whether it may be a file of the caller instead.
     """
 
     type: str
@@ -136,7 +136,7 @@ def spellings(names: Names) -> Iterator[str]:
 
 
 def there_are(names: Sequence[str], wanted: str, others: Iterable[str] = ()) -> str:
-    """What there is instead of an unknown name, the nearest one too: "; there are a, b; did you mean b?".
+    """What there is instead of an unknown name, with the nearest one: "; there are a, b; did you mean b?".
 
     The nearest one may be one of ``others``, which are not listed.
     """

@@ -1,6 +1,7 @@
 """What the other parts must know of a runtime type. Each type's folder has a ``spec.py`` that says it."""
 
 import importlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,11 @@ class RuntimeSpec:
         if not isinstance(self.hosting, Pod):
             raise TypeError(f"Runtime type {self.name} has no pod: its jobs run in a managed service.")
         return self.hosting
+
+    def first_sample(self) -> tuple[str, dict[str, Any]]:
+        """Read the task type and the content of ``samples/first.json``."""
+        sample = json.loads((self.folder / "samples" / "first.json").read_text(encoding="utf-8"))
+        return sample["tasktype"], sample["content"]
 
 
 def load(dotted_path: str) -> Any:

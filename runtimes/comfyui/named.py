@@ -1,4 +1,4 @@
-"""Named workflows: what a workflow lets its callers set, and a workflow in which that is set."""
+"""Named workflows: the inputs that callers may set, and how to set them in a workflow."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -30,12 +30,12 @@ _FOUND: tuple[tuple[str, str, str], ...] = (
     (r"ckpt_name", r".*", "checkpoint"),
     (r"lora_name|strength_model", r"Lora.*", ""),
 )
-"""Fields that callers usually set, of which classes of nodes, and what they are called; "" for their own names."""
+"""Fields that callers usually set: their names, their nodes' classes, and the input's name ("" for the field's own)."""
 _TEXTS = re.compile(r"text|prompt|text_g|text_l|t5xxl|clip_l")
 _NEGATIVE, _POSITIVE = "negative", "positive"
 _MAX_WAY = 50
 _MAX_COMPARED = 1000
-"""Names among which the nearest is looked for, which takes time for each."""
+"""The most names among which the nearest is searched; each takes time."""
 _PICTURES = re.compile(r"LoadImage.*")
 
 
@@ -57,9 +57,9 @@ class WorkflowInput(BaseModel):
 
 
 def found_inputs(workflow: Mapping[str, Any]) -> dict[str, WorkflowInput]:
-    """What callers usually set, of a workflow without errors: prompts, seeds, sizes, pictures, steps and the like.
+    """The inputs that callers usually set in a valid workflow: prompts, seeds, sizes, pictures, steps and the like.
 
-    The first of a kind has the plain name; others have the id of their node behind it.
+    The first of a kind has the plain name; the others end with the id of their node.
     """
     graph, _ = split(workflow)
     inputs: dict[str, WorkflowInput] = {}

@@ -1,8 +1,8 @@
 """What a workflow asks for that the servers do not have: node classes, models, samplers and other choices.
 
 ComfyUI rejects a workflow with a node of an unknown class, wherever it stands, and one with a value that is not among
-an input's choices in a node that is to run. A class may however check its inputs itself, and then accept any value;
-ComfyUI does not tell which do. Those of CHECKED_CLASSES do not.
+an input's choices in a node that is to run. But a class may check its inputs itself and accept any value, and
+ComfyUI does not say which do. Those of CHECKED_CLASSES do not.
 """
 
 import re
@@ -26,7 +26,7 @@ CHECKED_CLASSES = frozenset(_CORE.split())
 _OWN_MODULES = ("nodes", "comfy_extras.")
 """Where ComfyUI's own classes are, if no custom node has replaced them."""
 _MAX_HINTS = 10
-"""Errors that name what there is instead: the nearest name takes milliseconds to find."""
+"""The most errors that suggest a name: to find the nearest one takes milliseconds."""
 _FOREIGN_LINK = re.compile(r"\s*[a-z][a-z0-9+.-]+:(?://|\\\\|/)", re.IGNORECASE)
 _BASE64_STARTS = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR")
 _MAX_FILE_NAME = 254
@@ -41,12 +41,12 @@ class _NodeProblem(NamedTuple):
 
 
 def server_errors(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
-    """Name what the servers certainly reject of a workflow that is one."""
+    """Yield what the servers certainly reject of a well-formed workflow."""
     yield from (FieldError(field_path(one.path), one.detail) for one in _problems(content, live, at) if one.is_certain)
 
 
 def server_doubts(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
-    """Name what they may reject."""
+    """Yield what they may reject."""
     for one in _problems(content, live, at):
         if not one.is_certain:
             yield FieldError(field_path(one.path), f"{one.detail}; the node may reject it")
@@ -92,7 +92,7 @@ def is_checked(name: str, node_class: NodeClass) -> bool:
 def _input_problem(
     live: LiveCatalogue, declared: NodeInput, value: Any, node: Mapping[str, Any], node_id: str
 ) -> tuple[str, list[str] | None] | None:
-    """What is wrong with a value, and what there is to choose from instead."""
+    """What is wrong with a value, and the choices there are."""
     where = f"{node['class_type']} (node {node_id})"
     if (choices := live.choices_of(declared)) is not None:
         if not isinstance(value, str | int | float) or live.can_choose(declared, value) or _may_be_file(value):
@@ -109,7 +109,7 @@ def _input_problem(
 
 
 def _may_be_file(value: str | float) -> bool:
-    """Whether a text may stand for a file of the caller's, which the agent uploads and names by itself."""
+    """Whether a text may be a file of the caller, which the agent uploads under a name of its own."""
     if not isinstance(value, str):
         return False
     is_reference = is_link(value) or is_data_url(value) or _FOREIGN_LINK.match(value) is not None

@@ -18,9 +18,9 @@ _MAX_HINTS = 10
 def missing_from_servers(
     content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime
 ) -> Iterator[tuple[FieldPath, str]]:
-    """Name the checkpoints and upscalers that the agent would not find on its server, of a content without errors.
+    """Yield the checkpoints and upscalers of a valid content that the agent would not find on its server.
 
-    Hashes of checkpoints are left to the server; and so is all that a static runtime has no choice of.
+    Hashes of checkpoints are left to the server, and so are the checkpoints of a static runtime.
     """
     draws = "prompt" in FIELDS[tasktype]
     asked = [one for one in named_checkpoints(content) if not is_checkpoint_hash(one.name)]
@@ -39,7 +39,7 @@ def missing_from_servers(
 
 
 def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
-    """Name what SD WebUI would ignore, or replace without a word; see ``api.content``."""
+    """Yield what SD WebUI would ignore or silently replace; see ``api.content``."""
     yield from ignored_fields(content, tasktype, runtime, at)
     names = dict(_replaceable(content, tasktype))
     if names and (live := runtime.live()) is not None:

@@ -1,6 +1,5 @@
 """Requests that the deployed runtimes accept: the examples of the OpenAPI document."""
 
-import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ Example = dict[str, Any]
 def examples_of(model: Any, catalog: RuntimeCatalog) -> Mapping[str, Example]:
     """Examples of a body by name: one for each runtime that has one, or those that the model itself has."""
     if make := _MAKERS.get(model):
-        made = {runtime.name: make(runtime, *_first_task(runtime)) for runtime in catalog}
+        made = {runtime.name: make(runtime, *runtime.runtime_type.first_sample()) for runtime in catalog}
         return {name: example for name, example in made.items() if example is not None}
     extra = model.model_config.get("json_schema_extra") or {}
     return {f"example-{number}": example for number, example in enumerate(extra.get("examples", ()), start=1)}
@@ -62,11 +61,6 @@ def ended_job() -> Example:
         links={"self": here, "events": f"{here}/events", "request": f"{here}/request", "retry": f"{here}/retry"},
     )
     return view.model_dump(mode="json")
-
-
-def _first_task(runtime: DeployedRuntime) -> tuple[str, Example]:
-    sample = json.loads((runtime.runtime_type.folder / "samples" / "first.json").read_text(encoding="utf-8"))
-    return sample["tasktype"], sample["content"]
 
 
 def _job(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:

@@ -24,7 +24,7 @@ _SCALARS = (str, int, float, bool)
 def catalogue_of(object_info: Mapping[str, Any]) -> LiveCatalogue:
     """What a server has, by its object_info.
 
-    Of choices among files of its input folder nothing is told: callers' files are there.
+    Choices among the files of its input folder are left out: they include callers' files.
     """
     lists: dict[tuple[Any, ...], int] = {}
     nodes = {

@@ -11,7 +11,7 @@ from runtimes.live import LiveCatalogue, Named
 _REFRESH_S = 20.0
 """The server looks for new checkpoints between two jobs."""
 _MAX_LORAS_BYTES = 16 * 1024 * 1024
-"""The list of LoRAs has all that is written into their files."""
+"""The list of LoRAs includes the metadata in their files."""
 
 
 class CatalogueReader:
@@ -49,7 +49,7 @@ class CatalogueReader:
         )
 
     async def _list_if_any(self, path: str, **options: Any) -> list[Any]:
-        """A list; empty where the server does not have it, or too long a one to be read every few minutes."""
+        """A list; empty if the server does not have it, or if it is too long to be read every few minutes."""
         if path in self._unread:
             return []
         try:
