@@ -13,7 +13,7 @@ from jobs import queries
 from jobs.dynamodb import Answer, JobCommand
 from jobs.job import Job
 
-_PAGE = 1000
+PAGE = 1000
 """Jobs that one call looks at."""
 
 
@@ -62,9 +62,14 @@ class JobStore(_Store):
 
     def tenants_jobs(self, tenant: str, *, start: str | None = None, **wanted: Any) -> Iterator[Mapping[str, Any]]:
         """A tenant's jobs as the index has them, the newest first; arguments as of ``queries.tenants_jobs``."""
-        while True:
-            page = self.run(queries.tenants_jobs(tenant, start=start, **{"limit": _PAGE, **wanted}))
+        for page in self.tenants_pages(tenant, start=start, limit=PAGE, **wanted):
             yield from page.rows
+
+    def tenants_pages(self, tenant: str, *, start: str | None, **wanted: Any) -> Iterator[queries.TenantPage]:
+        """The same page by page, of which some may be empty."""
+        while True:
+            page = self.run(queries.tenants_jobs(tenant, start=start, **wanted))
+            yield page
             if (start := page.last) is None:
                 return
 

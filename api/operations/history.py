@@ -6,7 +6,6 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -21,9 +20,11 @@ from jobs import commands, queries
 from jobs.dynamodb import error_code
 from jobs.job import Job, JobState
 from jobs.notifier import JobNotifier
-from jobs.store import JobStore
+from jobs.store import PAGE, JobStore
 
 CANCELLED = JobError(code="cancelled", message="The task was cancelled by its caller before it began.")
+MAX_LOOKED_AT = 10_000
+"""Jobs that one page looks at: without an end, one request could read all jobs of 90 days."""
 _END_OF_TIME_S = 2**48 / 1000 - 1
 
 logger = logging.getLogger(__name__)
@@ -38,6 +39,22 @@ class JobFilter:
     task_id: str | None = None
     since_s: float = 0
     until_s: float = _END_OF_TIME_S
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether jobs of the time may be left out."""
+        return bool(self.states or self.runtime is not None or self.task_id is not None)
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What ``jobs.queries.tenants_jobs`` takes."""
+        return {
+            "states": self.states,
+            "runtime": self.runtime,
+            "task_id": self.task_id,
+            "since": first_job_id(self.since_s),
+            "until": first_job_id(self.until_s),
+        }
 
 
 class JobStateError(RequestError):
@@ -72,31 +89,32 @@ class History:
         return found
 
     def page(self, tenant: str, wanted: JobFilter, *, limit: int, start: str | None) -> tuple[list[Job], str | None]:
-        """Up to ``limit`` of a tenant's jobs, the newest first, and the id to start the next page with."""
-        rows = self.rows(tenant, wanted, start=start, limit=limit)
-        ids = [str(row["pk"]) for row in islice(rows, limit)]
-        found = self._jobs.get_many(ids)
-        more = len(ids) == limit and next(rows, None) is not None
-        # One that has just expired is in the index for another moment.
-        return [found[job] for job in ids if job in found], ids[-1] if more else None
+        """Up to ``limit`` of a tenant's jobs, the newest first, and the id to start the next page with.
 
-    def rows(
-        self, tenant: str, wanted: JobFilter, *, start: str | None = None, limit: int | None = None
-    ) -> Iterator[Mapping[str, Any]]:
+        A filter may leave fewer, or none, although others follow: a page ends after MAX_LOOKED_AT jobs.
+        """
+        size = PAGE if wanted.is_filter else limit + 1
+        ids: list[str] = []
+        last = None
+        pages = self._jobs.tenants_pages(tenant, start=start, limit=size, **wanted.parameters)
+        for number, page in enumerate(pages, start=1):
+            ids += [str(row["pk"]) for row in page.rows]
+            if len(ids) > limit:
+                ids, last = ids[:limit], ids[limit - 1]
+                break
+            if number * size >= MAX_LOOKED_AT:
+                last = page.last
+                break
+        found = self._jobs.get_many(ids)
+        # One that has just expired is in the index for another moment.
+        return [found[job] for job in ids if job in found], last
+
+    def rows(self, tenant: str, wanted: JobFilter, *, start: str | None = None) -> Iterator[Mapping[str, Any]]:
         """A tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``).
 
-        ``start`` is the job after which they begin. ``limit`` is how many the caller will read; None for all.
+        ``start`` is the job after which they begin.
         """
-        filters = {"states": wanted.states, "runtime": wanted.runtime, "task_id": wanted.task_id}
-        is_filtered = any(filters.values())
-        return self._jobs.tenants_jobs(
-            tenant,
-            start=start,
-            since=first_job_id(wanted.since_s),
-            until=first_job_id(wanted.until_s),
-            **filters,
-            **({} if is_filtered or limit is None else {"limit": limit + 1}),
-        )
+        return self._jobs.tenants_jobs(tenant, start=start, **wanted.parameters)
 
     def sent(self, job: Job) -> dict[str, Any] | None:
         """What a job's caller sent instead of its content; None if only the content was sent or kept."""

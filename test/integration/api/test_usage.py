@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.operations.history import History
+from api.operations.history import History, JobFilter
 from api.operations.usage import UsageSums
 from contract.ids import first_job_id
 from jobs import commands
@@ -97,6 +97,22 @@ def test_a_key_has_as_many_waiting_jobs_as_it_may_until_one_of_them_ends(api):
     assert api.submit(key="waiting", headers={"idempotency_key": "1"})["job"] == jobs[1]
     api.call("POST", f"/jobs/{jobs[0]}/cancel", {}, key="waiting")
     assert api.submit(key="waiting", headers={"idempotency_key": "third"})
+
+
+def test_a_filter_that_finds_little_looks_at_so_many_jobs_and_says_where_to_go_on(kit, midday, monkeypatch):
+    monkeypatch.setattr("api.operations.history.PAGE", 2)
+    monkeypatch.setattr("api.operations.history.MAX_LOOKED_AT", 4)
+    with kit.rig("sdwebui") as rig:
+        api = SimpleNamespace(rig=rig)
+        oldest = enter(api, midday, 0, tenant="t", state="failed")
+        for number in range(1, 9):
+            enter(api, midday, number, tenant="t")
+        history = History(jobs=rig.store, notifier=None, make_s3=None, bucket="")
+        pages, start = [], None
+        while not pages or start:
+            found, start = history.page("t", JobFilter(states=["failed"]), limit=1, start=start)
+            pages.append([job.id for job in found])
+        assert pages == [[], [], [oldest]]
 
 
 def test_a_tenant_with_very_many_jobs_is_answered_in_parts_that_add_up(kit, midday):
