@@ -31,6 +31,7 @@ from jobs.schema import (
     DUE_SHARDS,
     KEY,
     TTL_ATTRIBUTE,
+    WAITING,
     agent_pk,
     agents_of,
     batch_pk,
@@ -136,6 +137,24 @@ def count_job(tenant: str, day: str, most: int, now_s: float) -> JobCommand[JobC
     }
     values = {"zero": 0, "one": 1, "most": most, "ttl": int(now_s) + 2 * IDEMPOTENCY_S}
     return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, day)), **expressions(texts, **values)})
+
+
+def count_waiting(tenant: str, most: int, now_s: float) -> JobCommand[JobChange]:
+    """Count a job that will wait; refused where as many are counted as may. The count is never too low."""
+    texts = {
+        "UpdateExpression": "SET #jobs = if_not_exists(#jobs, :zero) + :one, #counted_at = :now, "
+        f"#{TTL_ATTRIBUTE} = :ttl",
+        "ConditionExpression": "attribute_not_exists(#jobs) OR #jobs < :most",
+    }
+    values = {"zero": 0, "one": 1, "most": most, "now": now_s, "ttl": int(now_s) + RETENTION_S}
+    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, WAITING)), **expressions(texts, **values)})
+
+
+def correct_waiting(tenant: str, waiting: int, before_s: float) -> JobCommand[JobChange]:
+    """Correct the count of a tenant's waiting jobs; refused where one was counted after a time."""
+    texts = {"UpdateExpression": "SET #jobs = :waiting", "ConditionExpression": "#counted_at < :before"}
+    values = {"waiting": waiting, "before": before_s}
+    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, WAITING)), **expressions(texts, **values)})
 
 
 def enter_batch(batch: str, tenant: str, jobs: Mapping[int, str], now_s: float) -> JobCommand[JobChange]:

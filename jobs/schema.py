@@ -72,9 +72,12 @@ def idempotency_pk(tenant: str | None, key: str) -> str:
     return "idempotency/" + hashlib.sha256(strict_json.dumps([tenant, key]).encode()).hexdigest()
 
 
-def budget_pk(tenant: str, day: str) -> str:
-    """The item that counts a tenant's jobs of a day."""
-    return f"budget/{tenant}/{day}"
+WAITING = "waiting"
+
+
+def budget_pk(tenant: str, what: str) -> str:
+    """The item that counts a tenant's jobs of a day, as 2026-01-31, or those that wait."""
+    return f"budget/{tenant}/{what}"
 
 
 def request_pk(job: str) -> str:

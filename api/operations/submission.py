@@ -33,6 +33,9 @@ AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
 """What botocore raises if AWS fails."""
 _KEEPING_THREADS = 8
 _KEY_TRIES = 4
+_INDEX_LAG_S = 1.0
+"""After which an index of the table has a job that was just accepted, nearly always."""
+_INDEX_PAUSE_S = 0.25
 _KEY_PAUSE_S = 0.05
 """Between two tries while another request's transaction uses the same key."""
 
@@ -228,16 +231,35 @@ class Submissions:
         """
         caller, now_s = submission.caller, submission.accepted_s
         tenant = caller.tenant or ""
-        if (most := caller.queued_jobs) is not None:
-            since = first_job_id(now_s - DEFAULT_DEADLINES.max_start_s)
-            waiting = self._jobs.tenants_jobs(tenant, since=since, states=(JobState.ACCEPTED, JobState.QUEUED))
-            if sum(1 for _ in islice(waiting, most)) >= most:
-                raise BudgetError(f"{most} of your jobs are waiting, which is as many as may; try again later.", 30)
+        if caller.queued_jobs is not None:
+            self._check_waiting(tenant, caller.queued_jobs)
         if (most := caller.jobs_per_day) is not None:
             day = datetime.fromtimestamp(now_s, UTC)
             if not self._jobs.run(commands.count_job(tenant, day.date().isoformat(), most, now_s)).done:
                 left_s = 24 * 3600 - (day.hour * 60 + day.minute) * 60 - day.second
                 raise BudgetError(f"You have submitted {most} jobs today, which is as many as you may.", left_s)
+
+    def _check_waiting(self, tenant: str, most: int) -> None:
+        """Count a job that will wait, unless as many wait as may.
+
+        Nothing lowers the count but looking at the jobs, which is done where it has become too high. The index of
+        jobs is a little behind, so it is asked a moment after the last job was counted.
+        """
+        began_s = time.time()
+        while not self._jobs.run(commands.count_waiting(tenant, most, time.time())).done:
+            seen_s = time.time() - _INDEX_LAG_S
+            waiting = self._waiting(tenant, most)
+            is_late = time.time() - began_s > 2 * _INDEX_LAG_S
+            if waiting >= most or is_late:
+                raise BudgetError(f"{most} of your jobs are waiting, which is as many as may; try again later.", 30)
+            if not self._jobs.run(commands.correct_waiting(tenant, waiting, seen_s)).done:
+                time.sleep(_INDEX_PAUSE_S)
+
+    def _waiting(self, tenant: str, most: int) -> int:
+        """How many of a tenant's jobs wait, as the index has it; ``most`` at the most."""
+        since = first_job_id(time.time() - DEFAULT_DEADLINES.max_start_s)
+        rows = self._jobs.tenants_jobs(tenant, since=since, states=(JobState.ACCEPTED, JobState.QUEUED))
+        return sum(1 for _ in islice(rows, most))
 
     def _withdraw(self, job: str) -> None:
         """Delete a job that could not be published. A failure is only logged, because the keeper ends such a job."""

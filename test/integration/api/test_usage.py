@@ -1,14 +1,19 @@
 """What jobs used, and what a key may have."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
 
+from api.errors import BudgetError
+from api.http import Caller
 from api.operations.history import History, JobFilter
+from api.operations.submission import Submissions, TaskSubmission, milliseconds
 from api.operations.usage import UsageSums
-from contract.ids import first_job_id
+from contract.ids import first_job_id, new_job_id
 from jobs import commands
 
 DAY = timedelta(days=1)
@@ -97,6 +102,23 @@ def test_a_key_has_as_many_waiting_jobs_as_it_may_until_one_of_them_ends(api):
     assert api.submit(key="waiting", headers={"idempotency_key": "1"})["job"] == jobs[1]
     api.call("POST", f"/jobs/{jobs[0]}/cancel", {}, key="waiting")
     assert api.submit(key="waiting", headers={"idempotency_key": "third"})
+
+
+def test_requests_at_the_same_time_do_not_get_more_waiting_jobs_than_a_key_may_have(kit, monkeypatch):
+    monkeypatch.setattr("api.operations.submission._INDEX_LAG_S", 60)  # longer than any request takes
+    publisher = SimpleNamespace(is_large=lambda _: False, store=lambda task, *_, **__: task, publish=lambda *_: None)
+    with kit.rig("sdwebui") as rig, ThreadPoolExecutor(10) as pool:
+        submissions = Submissions(jobs=rig.store, publisher=publisher, keep_requests=False)
+        caller = Caller(tenant="t", queued_jobs=3)
+
+        def submit(_):
+            times = {"accepted_s": milliseconds(time.time()), "start_s": 3600}
+            job = new_job_id()
+            asked = TaskSubmission(request=rig.task(), job=job, caller=caller, key=None, traceparent=None, **times)
+            with suppress(BudgetError):
+                return submissions.submit(asked)
+
+        assert sum(job is not None for job in pool.map(submit, range(20))) == 3
 
 
 def test_a_filter_that_finds_little_looks_at_so_many_jobs_and_says_where_to_go_on(kit, midday, monkeypatch):
