@@ -146,6 +146,8 @@ class Workflows:
 
     def names(self, tenant: str, after: str | None = None) -> tuple[list[WorkflowName], str | None]:
         """Up to MAX_LISTED of a tenant's workflows, and the name with which to get the next ones."""
+        if after is not None and not re.fullmatch(NAME, after):
+            raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
         prefix = self._place(tenant, "")["Key"].removesuffix(".json")
         start = {} if after is None else {"StartAfter": f"{prefix}{after}.json"}
         answer = self._make_s3().list_objects_v2(Bucket=self._bucket, Prefix=prefix, MaxKeys=MAX_LISTED, **start)

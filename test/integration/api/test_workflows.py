@@ -62,6 +62,7 @@ def test_a_workflow_is_stored_listed_shown_replaced_and_deleted(api):
     assert ([one["name"] for one in listed["workflows"]], listed["next"]) == (["a.b-C_1", "b"], None)
     assert listed["workflows"][0]["version"] == replaced["version"]
     assert [one["name"] for one in api.get("/workflows?cursor=a.b-C_1")["workflows"]] == ["b"]
+    assert {api.call("GET", f"/workflows?cursor={none}").status_code for none in ("%01", "../", "")} == {400}
     for _ in range(2):
         assert api.call("DELETE", "/workflows/b").status_code == 204
     assert api.call("GET", "/workflows/b").status_code == 404
