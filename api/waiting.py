@@ -1,9 +1,12 @@
 """Waiting for a job by asking the table again and again, in a shell that has a thread for each request."""
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 
 from api.http import Stream, Wait
+from api.operations.submission import AWS_ERRORS
+from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
 
@@ -14,6 +17,8 @@ _FIRST_PAUSE_S = 0.25
 _MAX_PAUSE_S = 1.0
 _STREAM_PAUSE_S = 0.5
 
+logger = logging.getLogger(__name__)
+
 
 def waited(wait: Wait, jobs: JobStore, *, most_s: float) -> Job:
     """The last state of a job within the time that its caller waits; reads grow rarer, from 4 a second to 1."""
@@ -22,7 +27,7 @@ def waited(wait: Wait, jobs: JobStore, *, most_s: float) -> Job:
     while not wait.is_over(job) and (left_s := ends_s - time.monotonic()) > 0:
         time.sleep(min(pause_s, left_s))
         pause_s = min(1.25 * pause_s, _MAX_PAUSE_S)
-        job = jobs.get(job.id) or job
+        job = _latest(job, jobs)
     return job
 
 
@@ -46,4 +51,13 @@ def followed(
             spoke_s = now_s
             yield COMMENT
         sleep(_STREAM_PAUSE_S)
-        job = jobs.get(job.id) or job
+        job = _latest(job, jobs)
+
+
+def _latest(job: Job, jobs: JobStore) -> Job:
+    """A job's state; the one that is known where AWS does not answer, since its caller waits for what is accepted."""
+    try:
+        return jobs.get(job.id) or job
+    except AWS_ERRORS as exc:
+        logger.warning("not read again: job %s, %s", job.id, error_code(exc) or type(exc).__name__)
+        return job

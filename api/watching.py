@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
-from botocore.exceptions import BotoCoreError, ClientError
-
+from api.operations.submission import AWS_ERRORS
+from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
 
@@ -59,8 +59,11 @@ class Watcher:
                     self._versions[job.id] = job.version
                     for news in self._watchers.get(job.id, ()):
                         news.put_nowait(job)
-            except (BotoCoreError, ClientError) as exc:
-                logger.warning("the jobs were not read: %s", type(exc).__name__)
+            except AWS_ERRORS as exc:
+                logger.warning("the jobs were not read: %s", error_code(exc) or type(exc).__name__)
+                every_s = _FAILED_PAUSE_S
+            except Exception:  # one job that cannot be read must not end the waiting of all
+                logger.exception("the jobs were not read")
                 every_s = _FAILED_PAUSE_S
             await asyncio.sleep(max(_MIN_PAUSE_S, began_s + every_s - time.monotonic()))
 

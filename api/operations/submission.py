@@ -145,22 +145,22 @@ class Submissions:
         """
         content = submission.request.content or {}
         request = commands.pack(content) if self._keep_requests else None
+        sent = commands.pack(submission.sent) if submission.sent and self._keep_requests else None
         is_large = self._keep_requests and request is None
         has_budget = submission.caller.has_budget
         if submission.key is not None and (is_large or has_budget or self._publisher.is_large(submission.task)):
             # A repeated or rejected request must neither leave a second content behind nor count again.
             earlier = self._find(submission, submission.key)
             if earlier is not None:
-                return self._repeat(submission, earlier)
+                return self._repeat(submission, earlier, request, sent)
         if has_budget:
             self._check_budget(submission)
         # Stored before it is entered: the keeper publishes an entered job whose content it finds.
         task = self._publisher.store(submission.task, submission.job, keep=is_large)
         earlier = self._enter(submission)
         if earlier is not None:
-            return self._repeat(submission, earlier)
-        sent = commands.pack(submission.sent) if submission.sent and self._keep_requests else None
-        keeping = self._threads.submit(self._keep, submission, request, sent) if request or sent else None
+            return self._repeat(submission, earlier, request, sent)
+        keeping = self._threads.submit(self._keep, submission.job, submission.accepted_s, request, sent)
         try:
             self._publisher.publish(task, submission.traceparent)
         except AWS_ERRORS:
@@ -168,17 +168,17 @@ class Submissions:
                 self._withdraw(submission.job)
             raise
         finally:
-            if keeping is not None:
-                keeping.result()
+            keeping.result()
         return self._mark_published(submission)
 
-    def _keep(self, submission: TaskSubmission, request: bytes | None, sent: bytes | None) -> None:
-        """Keep a request. A failure is only logged: the job runs, but cannot be repeated."""
+    def _keep(self, job: str, accepted_s: float, request: bytes | None, sent: bytes | None) -> None:
+        """Keep what there is of a request. A failure is only logged: the job runs, but cannot be repeated."""
+        if not (request or sent):
+            return
         try:
-            keep = commands.keep_request(submission.job, submission.accepted_s, request=request, sent=sent)
-            self._jobs.run(keep)
+            self._jobs.run(commands.keep_request(job, accepted_s, request=request, sent=sent))
         except AWS_ERRORS as exc:
-            logger.warning("request not kept: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)
+            logger.warning("request not kept: job %s, %s", job, error_code(exc) or type(exc).__name__)
 
     def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
         """Enter a job in the table, or return the job that its key already stands for."""
@@ -215,12 +215,15 @@ class Submissions:
         is_open = job is not None and job.state is JobState.ACCEPTED
         return _EarlierJob(use.job, job.created_s if job and is_open else None, job)
 
-    def _repeat(self, submission: TaskSubmission, earlier: _EarlierJob) -> Job:
-        """Publish an earlier job again, unless somebody recorded that it was published."""
+    def _repeat(
+        self, submission: TaskSubmission, earlier: _EarlierJob, request: bytes | None, sent: bytes | None
+    ) -> Job:
+        """Keep and publish an earlier job again, unless somebody recorded that it was published."""
         if earlier.unpublished_since_s is None:
             return earlier.record or replace(submission, job=earlier.job).entered()
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
         task = self._publisher.store(submission.task, submission.job)
+        self._keep(submission.job, submission.accepted_s, request, sent)
         self._publisher.publish(task, submission.traceparent)
         return self._mark_published(submission)
 

@@ -1,6 +1,8 @@
 """Batches: many jobs in one request, each accepted or rejected separately."""
 
+import logging
 from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import Any
@@ -21,12 +23,16 @@ from api.faces.v1.models import (
 from api.faces.v1.problems import problem_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
+from api.operations.submission import AWS_ERRORS
 from api.rejections import rejection_of
 from api.request import IDEMPOTENCY_HEADER, key_errors, part_key
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, suggestion
+from jobs.dynamodb import error_code
 
 ROUTES = Routes()
 _AT_ONCE = 8
+
+logger = logging.getLogger(__name__)
 
 
 @ROUTES.add("POST", "/batches", body=BatchRequest, answers={202: SubmittedBatch}, headers=(IDEMPOTENCY_HEADER,))
@@ -52,9 +58,18 @@ def submit_batch(call: ApiCall) -> Answer:
     with ThreadPoolExecutor(at_once, thread_name_prefix="batch") as pool:
         answers = list(pool.map(answer_to, range(len(requests))))
     jobs = {one.index: one.job.job for one in answers if one.job is not None}
-    batch = call.services.batches.enter(call.tenant, jobs) if jobs else None
+    batch = _entered(call, jobs) if jobs else None
     headers = {} if batch is None else {"Location": f"{call.request.base_url}/v1/batches/{batch}"}
     return Response.json(202, SubmittedBatch(batch=batch, answers=answers), headers)
+
+
+def _entered(call: ApiCall, jobs: Mapping[int, str]) -> str | None:
+    """The id of a batch, which is entered; None where AWS fails: its jobs are accepted, and their ids are answered."""
+    try:
+        return call.services.batches.enter(call.tenant, jobs)
+    except AWS_ERRORS as exc:
+        logger.warning("batch not entered: %s", error_code(exc) or type(exc).__name__)
+        return None
 
 
 @ROUTES.add("GET", "/batches/{batch}", answers={200: BatchView})

@@ -1,14 +1,19 @@
 """A job's states as server-sent events."""
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from api.faces.v1.models import QueueView
+from api.operations.submission import AWS_ERRORS
 from contract import strict_json
+from jobs.dynamodb import error_code
 from jobs.job import Job, JobState
 
 _QUEUE_EVERY_S = 5.0
 _WAITING = {JobState.ACCEPTED, JobState.QUEUED}
+
+logger = logging.getLogger(__name__)
 
 
 class JobEvents:
@@ -57,10 +62,18 @@ class JobEvents:
             self._seen = job.version
         if self.is_due(now_s):
             self._place_at_s = now_s + _QUEUE_EVERY_S
-            if (place := self._queue_place(job)) is not None:
+            if (place := self._place(job)) is not None:
                 yield from self._changed("queue", place.model_dump(), job)
         if job.state.is_final:
             yield _event("end", self._render(job), job)
+
+    def _place(self, job: Job) -> QueueView | None:
+        """A job's place; None where it cannot be read now, which must not end the stream."""
+        try:
+            return self._queue_place(job)
+        except AWS_ERRORS as exc:
+            logger.warning("no place in the queue: job %s, %s", job.id, error_code(exc) or type(exc).__name__)
+            return None
 
     def _changed(self, kind: str, data: dict[str, Any], job: Job) -> Iterator[str]:
         if self._sent.get(kind) != data:

@@ -383,7 +383,7 @@ class SubmittedBatch(ApiModel):
     """The results of a batch's requests, in the same order."""
 
     batch: str | None
-    """Its id; null if no request was accepted."""
+    """Its id; null if no request was accepted, or if the batch itself could not be stored."""
     answers: list[BatchAnswer]
 
 
