@@ -121,7 +121,7 @@ class Services:
         """How busy the runtimes are."""
         from api.operations.runtimes import QueueEstimates
 
-        return QueueEstimates(self.jobs)
+        return QueueEstimates(self.jobs, self.catalog)
 
     @cached_property
     def signing_secret(self) -> str:

@@ -84,22 +84,29 @@ class Alarms(Construct):
             agents.scaling_errors(runtime.namespace, period=_PERIOD),
             periods=2,  # KEDA reads the queue again a second after a failure; only failures that last matter
         )
-        self._alarm(
-            f"{name}-oldest-task",
-            "Oldest task",
-            f"A task of runtime {name} has waited for half of its start deadline.",
-            oldest_s(queues.main, period=_PERIOD),
-            above=deadlines.start_seconds / 2 + deadlines.execution_seconds,  # the age counts the job's run too
-        )
+        for priority, queue in queues.by_priority.items():
+            self._alarm(
+                f"{name}{priority.suffix}-oldest-task",
+                "Oldest task",
+                f"A task of runtime {name}{priority.suffix} has waited for half of its start deadline.",
+                oldest_s(queue, period=_PERIOD),
+                above=deadlines.start_seconds / 2 + deadlines.execution_seconds,  # the age counts the job's run too
+            )
+        wait: dict[str, Any] = {}
+        work: dict[str, Any] = {}
+        for priority, queue in queues.by_priority.items():
+            ending = priority.suffix.replace("-", "_")
+            wait[f"waiting{ending}"] = waiting(queue, "Minimum", period=_PERIOD)
+            work[f"taken{ending}"] = in_flight(queue, "Maximum", period=_PERIOD)
         # Seen from the queue alone, so that it needs neither agents nor the collector; both its metrics always come.
         self._alarm(
             f"{name}-no-replicas",
             "No replicas while tasks wait",
             f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
             _formula(
-                "IF(waiting > 0 AND taken == 0, 1, 0)",
-                waiting=waiting(queues.main, "Minimum", period=_PERIOD),
-                taken=in_flight(queues.main, "Maximum", period=_PERIOD),
+                f"IF({' + '.join(wait)} > 0 AND {' + '.join(work)} == 0, 1, 0)",
+                **wait,
+                **work,
             ),
             periods=math.ceil(start_s / _PERIOD.to_seconds()),
         )

@@ -5,6 +5,7 @@ from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
 from cdk import metrics
@@ -53,15 +54,19 @@ class Dashboard(Construct):
 
 
 def _tasks(flow: TaskFlow) -> list[cloudwatch.IWidget]:
-    queues = flow.messaging.queues.items()
+    of_runtimes = flow.messaging.queues.items()
+    tasks = {f"{name}{one.suffix}": queue for name, its in of_runtimes for one, queue in its.by_priority.items()}
+    returned, dead = ({name: getattr(its, of) for name, its in of_runtimes} for of in ("returned", "dead"))
 
-    def depth(of: str, words: str, measure: Callable[..., cloudwatch.Metric] = waiting) -> _Metrics:
-        return [measure(getattr(its, of), "Maximum", period=_PERIOD, label=f"{name} {words}") for name, its in queues]
+    def depth(
+        queues: Mapping[str, sqs.Queue], words: str, measure: Callable[..., cloudwatch.Metric] = waiting
+    ) -> _Metrics:
+        return [measure(one, "Maximum", period=_PERIOD, label=f"{name} {words}") for name, one in queues.items()]
 
     return _graphs(
-        ("Age of the oldest task, s", [oldest_s(its.main, period=_PERIOD, label=name) for name, its in queues]),
-        ("Tasks that wait, and tasks in work", [*depth("main", "wait"), *depth("main", "in work", in_flight)]),
-        ("Messages returned, and dead", [*depth("returned", "returned"), *depth("dead", "dead")]),
+        ("Age of the oldest task, s", [oldest_s(one, period=_PERIOD, label=name) for name, one in tasks.items()]),
+        ("Tasks that wait, and tasks in work", [*depth(tasks, "wait"), *depth(tasks, "in work", in_flight)]),
+        ("Messages returned, and dead", [*depth(returned, "returned"), *depth(dead, "dead")]),
     )
 
 

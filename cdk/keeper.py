@@ -34,7 +34,7 @@ class KeeperFunctions(Construct):
         super().__init__(scope, construct_id)
         table, bucket = kept.table, kept.bucket
         tasks, notices = messaging.tasks.topic_arn, messaging.notices.topic_arn
-        waiting = [its.main.queue_arn for its in messaging.queues.values()]
+        waiting = [one.queue_arn for its in messaging.queues.values() for one in its.by_priority.values()]
         returned = [its.returned.queue_arn for its in messaging.queues.values()]
         dead = [its.dead.queue_arn for its in messaging.queues.values()]
         function = partial(

@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk.context import Context
 from cdk.escape_hatches import fix_logical_id
 from configuration.routing import subscription_filter
-from contract.queues import DEAD, RETURNED, TASKS, QueueSettings
+from contract.queues import DEAD, RETURNED, TASKS, Priority, QueueSettings
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 
@@ -22,16 +22,22 @@ from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 class RuntimeQueues:
     """A runtime's queues.
 
-    ``main`` has its tasks, ``returned`` what was delivered too often, and ``dead`` what failed for good.
+    ``by_priority`` have its tasks, where it has no priorities as normal ones; ``returned`` has what was delivered too
+    often, and ``dead`` what failed for good.
     """
 
-    main: sqs.Queue
+    by_priority: Mapping[Priority, sqs.Queue]
     returned: sqs.Queue
     dead: sqs.Queue
 
+    @property
+    def main(self) -> sqs.Queue:
+        """The queue of normal tasks."""
+        return self.by_priority[Priority.NORMAL]
+
 
 class Messaging(Construct):
-    """Both topics, and three queues for each runtime, the disabled ones too: they still have tasks.
+    """Both topics, and the queues of each runtime, the disabled ones too: they still have tasks.
 
     Without a key of the operator's the topics are encrypted with the account's ``aws/sns``, which every publisher in
     the account may use, and the queues with SQS's own key. A topic can deliver to a queue under that one, but not to
@@ -54,11 +60,12 @@ class Messaging(Construct):
         self.notices = self._topic("Notices")
         self._trace(context.name)
         self.queues: Mapping[str, RuntimeQueues] = {
-            runtime.name: self._queues(runtime.name, config.queue_name(runtime.name))
+            runtime.name: self._queues(runtime.deployed(config.deadlines), config.queue_name(runtime.name))
             for runtime in config.models_runtime
         }
         for deployed in config.catalog:
-            self._subscribe(deployed, config.catalog)
+            for priority in deployed.priorities:
+                self._subscribe(deployed, config.catalog, priority)
 
     def _topic(self, name: str) -> sns.Topic:
         key = self._key or kms.Alias.from_alias_name(self, f"{name}Key", "alias/aws/sns")
@@ -80,10 +87,16 @@ class Messaging(Construct):
         document = Stack.of(self).to_json_string(iam.PolicyDocument(statements=[statement]))
         xray.CfnResourcePolicy(self, "Tracing", policy_name=f"{stack_name}-topics", policy_document=document)
 
-    def _queues(self, runtime: str, name: str) -> RuntimeQueues:
-        dead = self._queue("Dead", runtime, name, DEAD, None)
-        returned = self._queue("Returned", runtime, name, RETURNED, dead)
-        return RuntimeQueues(main=self._queue("", runtime, name, TASKS, returned), returned=returned, dead=dead)
+    def _queues(self, runtime: DeployedRuntime, name: str) -> RuntimeQueues:
+        dead = self._queue("Dead", runtime.name, name, DEAD, None)
+        returned = self._queue("Returned", runtime.name, name, RETURNED, dead)
+        by_priority = {
+            priority: self._queue(
+                priority.suffix.removeprefix("-").title(), runtime.name, f"{name}{priority.suffix}", TASKS, returned
+            )
+            for priority in runtime.priorities
+        }
+        return RuntimeQueues(by_priority=by_priority, returned=returned, dead=dead)
 
     def _queue(self, kind: str, runtime: str, name: str, settings: QueueSettings, then: sqs.Queue | None) -> sqs.Queue:
         # A logical id takes no hyphens; runtimes have no capitals, so no two get the same.
@@ -105,9 +118,9 @@ class Messaging(Construct):
         fix_logical_id(queue, logical_id)
         return queue
 
-    def _subscribe(self, runtime: DeployedRuntime, catalog: RuntimeCatalog) -> None:
+    def _subscribe(self, runtime: DeployedRuntime, catalog: RuntimeCatalog, priority: Priority) -> None:
         """Subscribe a runtime's queue to its tasks; the queue takes messages of that topic alone."""
-        queue = self.queues[runtime.name].main
+        queue = self.queues[runtime.name].by_priority[priority]
         allowed = queue.add_to_resource_policy(
             iam.PolicyStatement(
                 principals=[iam.ServicePrincipal("sns.amazonaws.com")],
@@ -123,7 +136,7 @@ class Messaging(Construct):
             topic_arn=self.tasks.topic_arn,
             protocol="sqs",
             endpoint=queue.queue_arn,
-            filter_policy=subscription_filter(runtime, catalog),
+            filter_policy=subscription_filter(runtime, catalog, priority),
         )
         if allowed.policy_dependable is not None:
             subscription.node.add_dependency(allowed.policy_dependable)

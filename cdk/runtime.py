@@ -57,7 +57,7 @@ class RuntimeRelease(Construct):
         tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}
         stack, queues = Stack.of(self), flow.messaging.queues[runtime.name]
         resources = ReleaseResources(
-            queue_url=queues.main.queue_url,
+            queue_urls={priority: queue.queue_url for priority, queue in queues.by_priority.items()},
             dead_queue_url=queues.dead.queue_url,
             notice_topic_arn=flow.messaging.notices.topic_arn,
             output_bucket=flow.bucket.bucket_name,
@@ -93,7 +93,7 @@ def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam
     inputs = [bucket.arn_for_objects("*"), *(f"{arn}/*" for arn in config.input_bucket_arns)]
     taking = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     return [
-        allow(taking, [queues.main.queue_arn]),
+        allow(taking, [queue.queue_arn for queue in queues.by_priority.values()]),
         allow(["sqs:SendMessage"], [queues.dead.queue_arn]),
         allow(["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects("*")], owned_by([])),
         allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),

@@ -32,7 +32,8 @@ class PlatformStack(Stack):
         self._flow = TaskFlow(self, "Tasks", context=context)
         self._add_cluster(context)
         for runtime in config.models_runtime:
-            self._keda.watch(self._flow.messaging.queues[runtime.name].main)
+            for queue in self._flow.messaging.queues[runtime.name].by_priority.values():
+                self._keda.watch(queue)
             deployed = RuntimeRelease(
                 self,
                 f"Runtime-{runtime.name}",

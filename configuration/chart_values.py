@@ -252,6 +252,10 @@ class QueueAgent(Container):
     """Topic that notices are published to; required."""
     sqs_queue_url: Annotated[str | None, _COMPUTED] = None
     """The runtime's queue; required."""
+    sqs_high_queue_url: Annotated[str | None, _COMPUTED] = None
+    """Queue for jobs of high priority. Default: there is none."""
+    sqs_low_queue_url: Annotated[str | None, _COMPUTED] = None
+    """Queue for jobs of low priority. Default: there is none."""
     sqs_dead_queue_url: Annotated[str | None, _COMPUTED] = None
     """Queue for tasks that failed for good. Default: the target of the queue's redrive policy."""
     jobs_table: Annotated[str | None, _COMPUTED] = None
@@ -283,7 +287,8 @@ class Scaling(Section):
     min_replica_count: Annotated[int, Field(ge=0)] = 0
     """Number of pods that stay when there is no work."""
     polling_interval: Annotated[int, Field(ge=1)] = 2
-    """Seconds between two readings of the queue; each is two requests of KEDA to SQS."""
+    """Seconds between two readings of the queue; each is two requests of KEDA to SQS, for each queue of a runtime with
+    priorities."""
     scale_on_in_flight: bool = True
     """Whether tasks in flight count towards queueLength, or only waiting ones."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}

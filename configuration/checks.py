@@ -11,7 +11,7 @@ from typing import Any
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.deadlines import deadline_errors
 from contract.field_errors import FieldError, FieldPath, field_path
-from contract.queues import DEAD, RETURNED
+from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
 from runtimes.spec import RuntimeSpec
@@ -34,6 +34,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
     yield from _repeated(runtimes, "name", "name")
     yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)
     yield from _repeated(_entries(data, "APIGW", "keys"), "name", "name")
+    yield from _queues_of_priorities(runtimes)
     for at, runtime in runtimes.items():
         yield from _computed_values(runtime, at)
         yield from _keys_of_type(runtime, at)
@@ -123,3 +124,17 @@ def _queue_name(stack: Any, name: Any, at: str) -> Iterator[FieldError]:
     if name.endswith(suffixes):
         ends = " or ".join(suffixes)
         yield FieldError(at, f"must not end in {ends}: so end the names of a runtime's other queues")
+
+
+def _queues_of_priorities(runtimes: Mapping[str, dict[Any, Any]]) -> Iterator[FieldError]:
+    """Names that are those of another runtime's queues."""
+    queues = {
+        f"{runtime.get('name')}{priority.suffix}": at
+        for at, runtime in runtimes.items()
+        if runtime.get("priorities") is True
+        for priority in Priority
+        if priority.suffix
+    }
+    for at, runtime in runtimes.items():
+        if isinstance(name := runtime.get("name"), str) and name in queues:
+            yield FieldError(f"{at}.name", f"is the name of a queue of {queues[name]}, which has priorities")

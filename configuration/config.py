@@ -58,6 +58,10 @@ class ModelsRuntime(Section):
     max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
     """(sdwebui) The most pixels that a task may have at work at once: width times height times `batch_size`, after
     high-resolution pass or upscaling. A server's memory ends with too many, and the pod with it."""
+    priorities: bool = False
+    """Whether jobs may have a priority, low, normal or high: each has a queue of its own, and of ten jobs six are high,
+    three normal and one low while all three wait. Set it back only once the queues -high and -low are empty: they go
+    with all that they hold."""
     disabled: bool = False
     """Whether it takes no more tasks, and only does those it has: the step before it is removed from this file."""
     deadlines: RuntimeDeadlines = RuntimeDeadlines()
@@ -100,6 +104,7 @@ class ModelsRuntime(Section):
             max_pixels=self.max_pixels,
             dynamic_model=self.dynamic_model,
             deadlines=common.with_own(self.deadlines).deadlines,
+            has_priorities=self.priorities,
             card=None if self.model is None else self.model.card,
         )
 

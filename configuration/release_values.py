@@ -8,6 +8,7 @@ from configuration.chart_values import ChartValues
 from configuration.config import Config, ModelsRuntime
 from configuration.images import pod_images
 from configuration.volume_filling import open_rate
+from contract.queues import Priority
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
@@ -19,7 +20,8 @@ RUNTIME_TAG = "sd-on-eks/runtime"
 class ReleaseResources:
     """What the stack has made for a runtime; strings, or tokens that become strings."""
 
-    queue_url: str
+    queue_urls: Mapping[Priority, str]
+    """The normal queue's, and where the runtime has priorities those of the others."""
     dead_queue_url: str
     notice_topic_arn: str
     output_bucket: str
@@ -84,7 +86,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
                 "dynamicModel": runtime.dynamic_model,
                 "s3Bucket": resources.output_bucket,
                 "snsTopicArn": resources.notice_topic_arn,
-                "sqsQueueUrl": resources.queue_url,
+                **{f"sqs{one.suffix[1:].title()}QueueUrl": url for one, url in resources.queue_urls.items()},
                 "sqsDeadQueueUrl": resources.dead_queue_url,
                 "jobsTable": resources.jobs_table,
                 "inputBuckets": config.input_buckets,

@@ -1,8 +1,9 @@
-"""A runtime's three queues and the courier's, and the messages in dead queues."""
+"""A runtime's queues and the courier's, and the messages in dead queues."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 _DAY_S = 24 * 3600
@@ -15,6 +16,22 @@ _MAX_REASON_CHARS = 256
 
 KEEPER_TIMEOUT_S = 60
 """How long the keeper may take for a batch of returned messages."""
+
+
+class Priority(StrEnum):
+    """Which jobs of a runtime go first, the most urgent one first.
+
+    Where config.yaml asks for priorities each has a queue of its own; elsewhere all jobs share the normal one.
+    """
+
+    HIGH = "high"
+    NORMAL = "normal"
+    LOW = "low"
+
+    @property
+    def suffix(self) -> str:
+        """Added to the name of the runtime's own queue, which has the jobs of normal priority."""
+        return "" if self is Priority.NORMAL else f"-{self.value}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,18 +3,20 @@
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from contract import strict_json
 from contract.deadlines import AskedDeadlines
 from contract.ids import JOB_ID_PATTERN
 from contract.models import Form
+from contract.queues import Priority
 
 SCHEMA = 1
 """Version of the wire format that this code writes, and the highest that it reads."""
 
 RUNTIME_ATTRIBUTE = "runtime"
 CHECKPOINT_ATTRIBUTE = "sd_model_checkpoint"
+PRIORITY_ATTRIBUTE = "priority"
 """SNS message attributes that route a task; see configuration.routing."""
 
 DEFAULT_PREFIX = "output"
@@ -61,6 +63,11 @@ def _check_context(value: Any) -> Any:
     return value
 
 
+def _known_priority(value: Any) -> Any:
+    """Other producers may have another use for the key, or know more priorities."""
+    return value if value in tuple(Priority) else Priority.NORMAL
+
+
 TaskId = Annotated[
     str, Field(min_length=1, max_length=MAX_ID_LENGTH, json_schema_extra=_ID_SCHEMA), AfterValidator(_check_id)
 ]
@@ -89,6 +96,8 @@ class Metadata(BaseModel):
     """The task's own deadlines, within the runtime's limits."""
     keep: tuple[Literal["preview"], ...] | None = None
     """What the agent stores besides the results: previews while the job runs."""
+    priority: Annotated[Priority, BeforeValidator(_known_priority)] = Priority.NORMAL
+    """Which of the runtime's queues has it, where the runtime has several; only what is not normal is written."""
     schema_version: Annotated[int, Field(alias="schema", ge=1)] = SCHEMA
     job: Annotated[str, Form(JOB_ID_PATTERN, "a UUID")] | None = None
     """The platform's id for this submission; None in a message from another producer."""
@@ -114,7 +123,8 @@ class Task(BaseModel):
 
     def to_message(self) -> str:
         """Write the task as the body of an SNS message."""
-        metadata = self.metadata.model_dump(mode="json", by_alias=True)
+        usual = {"priority"} if self.metadata.priority is Priority.NORMAL else None
+        metadata = self.metadata.model_dump(mode="json", by_alias=True, exclude=usual)
         body: dict[str, Any] = {"metadata": {key: value for key, value in metadata.items() if value is not None}}
         if self.content_url is None:
             body["content"] = self.content
@@ -124,10 +134,14 @@ class Task(BaseModel):
 
     def publication(self, topic_arn: str) -> dict[str, Any]:
         """Parameters of SNS's Publish; each tenant has a message group of its own, for fair queues."""
-        tenant = self.metadata.tenant
+        tenant, attributes = self.metadata.tenant, {RUNTIME_ATTRIBUTE: self.metadata.runtime}
+        if self.metadata.priority is not Priority.NORMAL:
+            attributes[PRIORITY_ATTRIBUTE] = self.metadata.priority.value
         return {
             "TopicArn": topic_arn,
             "Message": self.to_message(),
-            "MessageAttributes": {RUNTIME_ATTRIBUTE: {"DataType": "String", "StringValue": self.metadata.runtime}},
+            "MessageAttributes": {
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
             **({"MessageGroupId": tenant} if tenant else {}),
         }

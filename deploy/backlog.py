@@ -4,10 +4,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from contract.queues import DEAD, RETURNED
+from contract.queues import DEAD, RETURNED, Priority
 from deploy.aws import items
 
-_SUFFIXES = ("", RETURNED.suffix, DEAD.suffix)
+_SUFFIXES = ("", *(one.suffix for one in Priority if one.suffix), RETURNED.suffix, DEAD.suffix)
 _RUNTIME_QUEUE = re.compile(r"[a-z0-9-]+")
 _COUNTS = [f"ApproximateNumberOfMessages{which}" for which in ("", "NotVisible", "Delayed")]
 
@@ -16,7 +16,7 @@ def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[
     """Count the messages in each runtime's queues; empty queues are left out.
 
     Runtimes are found by their queues, which are named after stack and runtime. Those in ``known`` are not taken for
-    the dead queues of others, whatever their names end in.
+    the further queues of others, whatever their names end in.
     """
     urls = {
         url.rpartition("/")[2].removeprefix(f"{stack}-"): url

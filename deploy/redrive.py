@@ -16,7 +16,7 @@ import boto3
 
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.envelope import NewerSchemaError, TaskMessage, UnreadableMessageError, read_message
-from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, redrive_target
+from contract.queues import CODE_ATTRIBUTE, REASON_ATTRIBUTE, Priority, redrive_target
 from deploy.aws import region_of_environment
 from deploy.console import aligned
 from deploy.errors import DeployError
@@ -72,11 +72,11 @@ class Redrive:
         self, sqs: Any, queue_url: str, jobs: JobStore, *, start_s: float, clock: Callable[[], float] = time.time
     ) -> None:
         self._sqs = sqs
-        self._queue_url = queue_url
         self._jobs = jobs
         self._start_s = start_s
         self._clock = clock
         self._sent: set[str] = set()
+        self._urls = {Priority.NORMAL: queue_url}
         self._dead_url = queue_url
         # The dead queue is where its redrive leads, and that one's, to the end.
         while (name := redrive_target(self._attributes("RedrivePolicy"))) is not None:
@@ -117,14 +117,20 @@ class Redrive:
         elif message.job in self._sent:
             decision = "dropped: the same job was sent just now"
         else:
-            runtime = message.delivery.task.metadata.runtime
-            redrive = commands.redrive(message.job, runtime=runtime, now_s=self._clock(), start_s=self._start_s)
+            metadata = message.delivery.task.metadata
+            redrive = commands.redrive(
+                message.job,
+                runtime=metadata.runtime,
+                priority=metadata.priority,
+                now_s=self._clock(),
+                start_s=self._start_s,
+            )
             change = self._jobs.run(redrive)
             decision = _ENDED[JobState.FAILED] if change.done else self._decide(change.job)
             if decision.startswith(("retried", "sent")):
-                tenant = message.delivery.task.metadata.tenant
-                group = {"MessageGroupId": tenant} if tenant else {}
-                self._sqs.send_message(QueueUrl=self._queue_url, MessageBody=message.body, **group)
+                group = {"MessageGroupId": metadata.tenant} if metadata.tenant else {}
+                url = self._url_of(metadata.priority)
+                self._sqs.send_message(QueueUrl=url, MessageBody=message.body, **group)
                 self._sent.add(message.job)
         if decision.startswith("left"):
             self.release(message)
@@ -135,6 +141,17 @@ class Redrive:
     def release(self, message: DeadMessage) -> None:
         """Leave a message in the queue, visible to others at once."""
         self._sqs.change_message_visibility(QueueUrl=self._dead_url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
+
+    def _url_of(self, priority: Priority) -> str:
+        """The queue of a priority; the runtime's own one where it has no priorities."""
+        if priority not in self._urls:
+            own = self._urls[Priority.NORMAL]
+            try:
+                url = self._sqs.get_queue_url(QueueName=f"{own.rpartition('/')[2]}{priority.suffix}")["QueueUrl"]
+            except self._sqs.exceptions.QueueDoesNotExist:
+                url = own
+            self._urls[priority] = url
+        return self._urls[priority]
 
     def _attributes(self, name: str) -> dict[str, str]:
         return dict(

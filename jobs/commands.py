@@ -13,6 +13,7 @@ from typing import Any
 
 from contract import strict_json
 from contract.notice import JobError
+from contract.queues import Priority
 from contract.task import Task
 from contract.webhooks import Webhook
 from jobs.beacon import KEPT_S, Beacon
@@ -236,6 +237,7 @@ def release(
     attempts: int,
     is_blameless: bool,
     start_by_s: float,
+    priority: Priority = Priority.NORMAL,
     reason: str | None = None,
 ) -> JobCommand[JobChange]:
     """Running → queued, by the agent that has it, with a new start deadline; refused if the agent has lost it.
@@ -254,7 +256,7 @@ def release(
         attempts=attempts,
         releases=int(is_blameless),
         due=start_by_s,
-        queue=queue_of(runtime, job),
+        queue=queue_of(runtime, priority, job),
         **reasons,
     )
 
@@ -331,7 +333,9 @@ def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
     return _update(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
 
 
-def redrive(job: str, *, runtime: str, now_s: float, start_s: float) -> JobCommand[JobChange]:
+def redrive(
+    job: str, *, runtime: str, now_s: float, start_s: float, priority: Priority = Priority.NORMAL
+) -> JobCommand[JobChange]:
     """Failed → queued; refused in any other state."""
     return _update(
         job,
@@ -341,7 +345,7 @@ def redrive(job: str, *, runtime: str, now_s: float, start_s: float) -> JobComma
         "REMOVE #notified_at, #ended_at, #error_code, #error_message, #pictures, #outputs, #has_manifest, "
         "#cancel_requested",
         "#state = :failed",
-        queue=queue_of(runtime, job),
+        queue=queue_of(runtime, priority, job),
         **_due(job, now_s + start_s),
     )
 
@@ -416,6 +420,7 @@ def _claim_of(item: Item | None, token: str, now_s: float, start_s: float) -> Cl
         start_s=start_s,
         cancel_requested=job.cancel_requested,
         has_webhook=job.webhook is not None,
+        priority=job.priority,
     )
 
 
@@ -452,7 +457,7 @@ def _acceptance(task: Task, now_s: float, start_by_s: float, entered: Mapping[st
         "start_by": start_by_s,
         "state": JobState.ACCEPTED,
         "version": 1,
-        "queue": queue_of(task.metadata.runtime, job),
+        "queue": queue_of(task.metadata.runtime, task.metadata.priority, job),
         **_due(job, now_s + PUBLISH_DUE_S),
     }
     return {"Item": write_item(values), **expressions({"ConditionExpression": "attribute_not_exists(#pk)"})}
@@ -469,6 +474,7 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
         "context": strict_json.dumps(metadata.context),
         TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
         **({"tenant": metadata.tenant} if metadata.tenant else {}),
+        **({"priority": metadata.priority.value} if metadata.priority is not Priority.NORMAL else {}),
         **({"keep": ",".join(metadata.keep)} if metadata.keep else {}),
         **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
     }

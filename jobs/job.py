@@ -14,6 +14,7 @@ from contract import strict_json
 from contract.deadlines import AskedDeadlines
 from contract.notice import JobError, Notice
 from contract.objects import ResultNames, s3_url
+from contract.queues import Priority
 from contract.webhooks import Webhook
 from jobs.dynamodb import Item, read_values
 
@@ -61,6 +62,8 @@ class Job(BaseModel):
     tasktype: str
     tenant: str | None = None
     """The id of its API key; None for a message from another producer."""
+    priority: Priority = Priority.NORMAL
+    """Which of the runtime's jobs go first, where the runtime has priorities."""
     deadlines: Json[AskedDeadlines] | None = None
     """The deadlines that it asks for."""
     prefix: str
@@ -216,6 +219,8 @@ class Claim:
     """Whether the job must be cancelled instead of run."""
     has_webhook: bool = False
     """Whether its notice goes to the courier, too."""
+    priority: Priority = Priority.NORMAL
+    """The job's."""
 
 
 @dataclass(frozen=True, slots=True)

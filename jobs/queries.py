@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from contract import strict_json
+from contract.queues import Priority
 from jobs.beacon import KEPT_S, Beacon
 from jobs.dynamodb import Answer, Item, JobCommand, expressions, read_values
 from jobs.job import Job, JobState, KeyUse
@@ -18,6 +19,7 @@ from jobs.schema import (
     batch_pk,
     idempotency_pk,
     key_of,
+    queue_shard,
     request_pk,
 )
 
@@ -149,10 +151,15 @@ def tenants_jobs(
     )
 
 
-def waiting(runtime: str, shard: str, *, before: str | None = None, most: int) -> JobCommand[int]:
-    """Count one shard's jobs that wait for an agent of a runtime, ``most`` at the most; those before a job, or all."""
+def waiting(
+    runtime: str, shard: str, *, priority: Priority = Priority.NORMAL, before: str | None = None, most: int
+) -> JobCommand[int]:
+    """Count one shard's jobs of a priority that wait for an agent of a runtime, ``most`` at the most.
+
+    They are those before a job, or all.
+    """
     condition = "#queue = :queue" + ("" if before is None else " AND #pk < :before")
-    values = {"queue": f"{runtime}#{shard}", **({} if before is None else {"before": before})}
+    values = {"queue": queue_shard(runtime, priority, shard), **({} if before is None else {"before": before})}
     return JobCommand(
         operation="Query",
         parameters={

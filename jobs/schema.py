@@ -5,14 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contract import strict_json
+from contract.queues import Priority
 
 KEY = "pk"
 DUE_INDEX = "due"
 """Jobs by shard and due time; a job leaves the index once it has ended and its notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
 QUEUE_INDEX = "queue"
-"""The jobs that wait for an agent, oldest first, by runtime and shard; a job leaves the index once an agent has it.
-Beside them, each runtime's agents."""
+"""The jobs that wait for an agent, oldest first, by runtime, priority and shard; a job leaves the index once an agent
+has it. Beside them, each runtime's agents."""
 QUEUE_SHARDS = ("0", "1", "2", "3")
 TENANT_INDEX = "tenant"
 """Each tenant's jobs, oldest first: their ids are in the order of their acceptance."""
@@ -100,9 +101,14 @@ def agent_pk(runtime: str, owner: str) -> str:
     return f"agent/{runtime}/{owner}"
 
 
-def queue_of(runtime: str, job: str) -> str:
+def queue_shard(runtime: str, priority: Priority, shard: str) -> str:
+    """One shard of the jobs of a priority that wait for a runtime, in the index of queues."""
+    return f"{runtime}#{shard}{priority.suffix}"
+
+
+def queue_of(runtime: str, priority: Priority, job: str) -> str:
     """Where a waiting job is in the index of queues."""
-    return f"{runtime}#{shard_of(job, QUEUE_SHARDS)}"
+    return queue_shard(runtime, priority, shard_of(job, QUEUE_SHARDS))
 
 
 def shard_of(job: str, shards: Sequence[str]) -> str:

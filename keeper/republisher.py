@@ -7,6 +7,7 @@ from botocore.exceptions import ClientError
 
 from contract import strict_json
 from contract.objects import MISSING_CODES, content_key, s3_url
+from contract.queues import Priority
 from contract.task import MAX_CONTENT_BYTES, Metadata, Task
 from jobs import queries
 from jobs.dynamodb import error_code
@@ -34,18 +35,26 @@ class TaskRepublisher:
         self._queue_prefix = queue_prefix
 
     def is_lost(self, job: Job) -> bool:
-        """Whether a waiting job has no message: its runtime's queue is empty.
+        """Whether a waiting job has no message: its runtime's queue is empty, or that of its priority.
 
         SQS counts approximately, so that a message may be published twice; an agent drops the second.
         """
-        try:
-            url = self._sqs.get_queue_url(QueueName=f"{self._queue_prefix}{job.runtime}")["QueueUrl"]
-        except ClientError as exc:
-            if "NonExistentQueue" in error_code(exc) or error_code(exc) == "QueueDoesNotExist":
-                return False  # the runtime was removed
-            raise
+        url = self._queue_url(job.runtime, job.priority)
+        if url is None and job.priority is not Priority.NORMAL:
+            url = self._queue_url(job.runtime, Priority.NORMAL)  # the runtime has no priorities any more
+        if url is None:
+            return False  # the runtime was removed
         counts = self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=list(_DEPTH))["Attributes"]
         return not any(int(counts[name]) for name in _DEPTH)
+
+    def _queue_url(self, runtime: str, priority: Priority) -> str | None:
+        try:
+            name = f"{self._queue_prefix}{runtime}{priority.suffix}"
+            return str(self._sqs.get_queue_url(QueueName=name)["QueueUrl"])
+        except ClientError as exc:
+            if "NonExistentQueue" in error_code(exc) or error_code(exc) == "QueueDoesNotExist":
+                return None
+            raise
 
     def publish_again(self, job: Job) -> bool:
         """Publish a job's task.
@@ -82,6 +91,7 @@ def _metadata(job: Job) -> Metadata:
         context=job.context,
         deadlines=job.deadlines,
         keep=job.keep or None,
+        priority=job.priority,
         job=job.id,
         tenant=job.tenant,
         submitted_at=datetime.fromtimestamp(job.created_s, UTC),

@@ -10,12 +10,12 @@ import boto3
 
 from configuration.routing import subscription_filter
 from contract.notice import WEBHOOK_ATTRIBUTE
-from contract.queues import COURIER, DEAD, RETURNED, TASKS, QueueSettings
+from contract.queues import COURIER, DEAD, RETURNED, TASKS, Priority, QueueSettings
 from deploy.verify.samples import upload_input
 from jobs.schema import DEFINITION
 from local.api_key import API_KEY_ID
 from local.sandbox import ACCOUNT, REGION
-from runtimes.catalog import RuntimeCatalog
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 OUTPUT_BUCKET = "sd-on-eks-output"
 JOBS_TABLE = "sd-on-eks-jobs"
@@ -70,7 +70,7 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
         # moto imports a service at its first call; in parallel that takes half the time.
         buckets = pool.map(lambda name: s3.create_bucket(Bucket=name), [OUTPUT_BUCKET, *input_buckets])
         table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION, **STREAM)
-        queues = pool.map(partial(_make_queues, sqs, (DEAD, RETURNED, TASKS)), catalog.names)
+        queues = pool.map(partial(_make_runtime_queues, sqs), catalog)
         courier_queue = pool.submit(_make_queues, sqs, (DEAD, COURIER), COURIER_QUEUE)
         for topic in (TASK_TOPIC_ARN, NOTICE_TOPIC_ARN):
             sns.create_topic(Name=topic.rpartition(":")[2])
@@ -80,17 +80,27 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
         sns.subscribe(TopicArn=NOTICE_TOPIC_ARN, Protocol="sqs", Endpoint=courier_queue.result(), Attributes=policy)
         upload_input(s3, OUTPUT_BUCKET, API_KEY_ID)
         s3.put_bucket_policy(Bucket=OUTPUT_BUCKET, Policy=json.dumps(_OPEN_TO_READERS))
-        for runtime, queue_arn in zip(catalog, queues, strict=True):
-            policy = {"FilterPolicy": json.dumps(subscription_filter(runtime, catalog))}
-            sns.subscribe(TopicArn=TASK_TOPIC_ARN, Protocol="sqs", Endpoint=queue_arn, Attributes=policy)
+        for runtime, queue_arns in zip(catalog, queues, strict=True):
+            for priority, queue_arn in queue_arns.items():
+                policy = {"FilterPolicy": json.dumps(subscription_filter(runtime, catalog, priority))}
+                sns.subscribe(TopicArn=TASK_TOPIC_ARN, Protocol="sqs", Endpoint=queue_arn, Attributes=policy)
 
 
-def _make_queues(sqs: Any, chain: Sequence[QueueSettings], base_name: str) -> str:
+def _make_runtime_queues(sqs: Any, runtime: DeployedRuntime) -> dict[Priority, str]:
+    """Create a runtime's queues; return the ARNs of those that agents read."""
+    returned = _make_queues(sqs, (DEAD, RETURNED), runtime.name)
+    return {
+        priority: _make_queues(sqs, (TASKS,), f"{runtime.name}{priority.suffix}", then=returned)
+        for priority in runtime.priorities
+    }
+
+
+def _make_queues(sqs: Any, chain: Sequence[QueueSettings], base_name: str, *, then: str = "") -> str:
     """Create queues, each of which passes on to the one before it what it delivers too often.
 
-    Returns the ARN of the last one.
+    ``then`` is the ARN of a queue before the first. Returns the ARN of the last one.
     """
-    arn = ""
+    arn = then
     for settings in chain:
         attributes = {
             "VisibilityTimeout": str(settings.visibility_s),

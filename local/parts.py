@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from configuration.config import ModelsRuntime
+from contract.queues import Priority
 from deploy.verify.samples import SAMPLE_CHECKPOINT
 from local.aws import (
     COURIER_QUEUE,
@@ -86,7 +87,13 @@ def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSess
 
 def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
     """A runtime's queue agent."""
-    deadlines = runtime.deployed(layout.config.deadlines).deadlines
+    deployed = runtime.deployed(layout.config.deadlines)
+    deadlines = deployed.deadlines
+    others = {
+        f"SQS_{priority.name}_QUEUE_URL": queue_url(layout.aws_endpoint, f"{runtime.name}{priority.suffix}")
+        for priority in deployed.priorities
+        if priority is not Priority.NORMAL
+    }
     return _part(
         layout,
         f"{runtime.name}-agent",
@@ -94,6 +101,7 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
         LOGLEVEL=layout.environment.get("LOGLEVEL", "INFO"),
         SQS_QUEUE_URL=queue_url(layout.aws_endpoint, runtime.name),
         SQS_DEAD_QUEUE_URL=queue_url(layout.aws_endpoint, dead_queue_name(runtime.name)),
+        **others,
         SNS_TOPIC_ARN=NOTICE_TOPIC_ARN,
         S3_BUCKET=OUTPUT_BUCKET,
         INPUT_BUCKETS=",".join(layout.config.input_buckets),

@@ -10,10 +10,12 @@ from contextlib import AsyncExitStack
 from functools import partial
 
 from contract.objects import catalogue_key
+from contract.queues import Priority
 from queue_agent.aws.clients import open_clients
 from queue_agent.aws.jobs import DynamoJobs
 from queue_agent.aws.notices import publish
 from queue_agent.aws.objects import S3Objects
+from queue_agent.aws.priorities import PriorityQueues
 from queue_agent.aws.queue import SqsQueue
 from queue_agent.beacon import AgentBeacon
 from queue_agent.catalogue import CataloguePublisher
@@ -80,8 +82,12 @@ async def run(settings: Settings) -> None:
             telemetry=telemetry,
         )
         patch = in_cluster_patch(pod_name=settings.pod_name, pod_namespace=settings.pod_namespace)
+        others = {Priority.HIGH: settings.high_queue_url, Priority.LOW: settings.low_queue_url}
+        beside = {priority: queue.beside(url) for priority, url in others.items() if url is not None}
+        all_queues = PriorityQueues({Priority.NORMAL: queue, **beside})
+        stack.push_async_callback(all_queues.aclose)
         worker = Worker(
-            queue=queue,
+            queue=all_queues if beside else queue,
             server=server,
             processor=processor,
             scheduler=scheduler,

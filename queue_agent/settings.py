@@ -62,6 +62,10 @@ class Settings(BaseModel):
     """Where queue, topic and bucket are. Default: the notice topic's."""
     dead_queue_url: Annotated[str | None, Field(alias="SQS_DEAD_QUEUE_URL")] = None
     """Where given-up messages are kept. Default: the queue's redrive target."""
+    high_queue_url: Annotated[str | None, Field(alias="SQS_HIGH_QUEUE_URL")] = None
+    """The runtime's queue for jobs of high priority. Default: there is none."""
+    low_queue_url: Annotated[str | None, Field(alias="SQS_LOW_QUEUE_URL")] = None
+    """The runtime's queue for jobs of low priority. Default: there is none."""
     input_buckets: Annotated[frozenset[str], BeforeValidator(_names), Field(alias="INPUT_BUCKETS")] = frozenset()
     """Names separated by commas, from which s3:// inputs may come besides `S3_BUCKET`."""
     allow_loopback_inputs: Annotated[bool, Field(alias="ALLOW_LOOPBACK_INPUTS")] = False

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from queue_agent.aws.priorities import PriorityQueues
 from queue_agent.aws.queue import QueueMessage, SqsQueue
 from queue_agent.errors import PlatformError, ServerError
 from queue_agent.kubernetes import BusyAnnotator
@@ -28,7 +29,7 @@ class Worker:
     No message is taken until the model server is ready; when it is lost, its jobs are released.
     """
 
-    queue: SqsQueue
+    queue: SqsQueue | PriorityQueues
     server: Supervised
     processor: Processor
     scheduler: Scheduler

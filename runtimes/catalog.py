@@ -9,6 +9,7 @@ from pydantic import Field, TypeAdapter
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
+from contract.queues import Priority
 from runtimes.flux.options import ModelCard
 from runtimes.live import LiveCatalogue
 from runtimes.registry import RUNTIME_TYPES
@@ -30,6 +31,7 @@ class DeployedRuntime:
         model_filename: The checkpoint it serves; None for a dynamic runtime and for types without checkpoints.
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
+        has_priorities: Whether each priority has a queue of its own.
         card: What its model takes; None for types without model options, and where only the model's files say it.
         live: Reads what its servers have; None if that is unknown or too old.
     """
@@ -40,6 +42,7 @@ class DeployedRuntime:
     dynamic_model: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
     deadlines: Deadlines = DEFAULT_DEADLINES
+    has_priorities: bool = False
     card: ModelCard | None = None
     live: Annotated[Callable[[], LiveCatalogue | None], Field(exclude=True)] = field(
         default=_unknown, compare=False, repr=False
@@ -49,6 +52,11 @@ class DeployedRuntime:
     def runtime_type(self) -> RuntimeSpec:
         """What its type means."""
         return RUNTIME_TYPES[self.type]
+
+    @property
+    def priorities(self) -> tuple[Priority, ...]:
+        """The priorities that have a queue, the most urgent first."""
+        return tuple(Priority) if self.has_priorities else (Priority.NORMAL,)
 
     @property
     def task_types(self) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
 """What callers can ask of the deployed runtimes: what they have, and when a job may start."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import product, takewhile
 
+from contract.queues import Priority
 from jobs import queries
 from jobs.beacon import Servers
 from jobs.job import Job, JobState
 from jobs.schema import QUEUE_SHARDS
 from jobs.store import JobStore
-from runtimes.catalog import DeployedRuntime
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.flux.options import ModelCard
 from runtimes.live import LiveCatalogue, Names
 
@@ -24,7 +26,8 @@ class QueuePlace:
     """Where a job waits.
 
     Attributes:
-        position: How many jobs of the runtime were accepted before it and wait too; None for more than MAX_POSITION.
+        position: How many jobs of the runtime wait that have a higher priority, or its own and were accepted before it;
+            None for more than MAX_POSITION.
         eta_s: Seconds until it should start; None where that is unknown.
     """
 
@@ -41,7 +44,7 @@ class RuntimeLoad:
         running: How many its agents work on, at the last count of each, which is at most a minute old.
         ready_servers: How many model servers take jobs; 0 where the runtime is scaled to zero.
         seconds_a_job: How long a job keeps a GPU; None where none has ended within the last hour.
-        eta_s: Seconds until a job that is submitted now should start; None where that is unknown.
+        eta_s: Seconds until a job of normal priority that is submitted now should start; None where that is unknown.
     """
 
     queued: int | None
@@ -127,8 +130,9 @@ class QueueEstimates:
     All calls raise botocore's errors if DynamoDB fails. ``clock`` gives seconds since 1970.
     """
 
-    def __init__(self, jobs: JobStore, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, jobs: JobStore, catalog: RuntimeCatalog, *, clock: Callable[[], float] = time.time) -> None:
         self._jobs = jobs
+        self._catalog = catalog
         self._clock = clock
         self._servers_read: dict[str, tuple[float, Servers]] = {}
 
@@ -136,33 +140,53 @@ class QueueEstimates:
         """Where a job waits; None for one that does not."""
         if job.state not in {JobState.ACCEPTED, JobState.QUEUED}:
             return None
-        position = self._waiting(job.runtime, before=job.id)
+        position = self._waiting(job.runtime, self._higher(job.runtime, job.priority), before=job)
         waited_s = self._clock() - job.created_s
         return QueuePlace(position=position, eta_s=self._eta_s(job.runtime, position, waited_s))
 
     def load(self, runtime: str) -> RuntimeLoad:
         """How busy a runtime is."""
-        servers, queued = self._servers(runtime), self._waiting(runtime)
+        servers = self._servers(runtime)
+        urgent = self._waiting(runtime, (*self._higher(runtime, Priority.NORMAL), Priority.NORMAL))
+        others = (Priority.LOW,) if Priority.LOW in self._priorities(runtime) else ()
+        queued = self._waiting(runtime, others, counted=urgent)
         return RuntimeLoad(
             queued=queued,
             running=servers.running,
             ready_servers=servers.ready,
             seconds_a_job=servers.seconds,
-            eta_s=self._eta_s(runtime, queued),
+            eta_s=self._eta_s(runtime, urgent),
         )
 
     def _eta_s(self, runtime: str, before: int | None, waited_s: float = 0) -> float | None:
         return None if before is None else self._servers(runtime).eta_s(before, waited_s)
 
-    def _waiting(self, runtime: str, before: str | None = None) -> int | None:
-        """Count the jobs that wait, or those before a job; None for more than MAX_POSITION."""
-        count = 0
-        for shard in QUEUE_SHARDS:
+    def _priorities(self, runtime: str) -> tuple[Priority, ...]:
+        found = self._catalog.find(runtime)
+        return (Priority.NORMAL,) if found is None else found.priorities
+
+    def _higher(self, runtime: str, priority: Priority) -> list[Priority]:
+        """The priorities above one, where the runtime has any."""
+        return list(takewhile(lambda one: one is not priority, self._priorities(runtime)))
+
+    def _waiting(
+        self, runtime: str, priorities: Sequence[Priority], *, counted: int | None = 0, before: Job | None = None
+    ) -> int | None:
+        """Count the jobs that wait in whole queues, on top of some, and those of a job's own queue that are before it.
+
+        None for more than MAX_POSITION.
+        """
+        queues: list[tuple[Priority, str | None]] = [(priority, None) for priority in priorities]
+        if before is not None:
+            queues.append((before.priority, before.id))
+        for (priority, job), shard in product(queues, QUEUE_SHARDS):
+            if counted is None:
+                break
             # One more than is reported, to notice that there are more.
-            count += self._jobs.run(queries.waiting(runtime, shard, before=before, most=MAX_POSITION + 1 - count))
-            if count > MAX_POSITION:
-                return None
-        return count
+            most = MAX_POSITION + 1 - counted
+            counted += self._jobs.run(queries.waiting(runtime, shard, priority=priority, before=job, most=most))
+            counted = counted if counted <= MAX_POSITION else None
+        return counted
 
     def _servers(self, runtime: str) -> Servers:
         now_s = self._clock()

@@ -95,7 +95,7 @@ class TaskSubmission:
             error=None,
             context=strict_json.dumps(metadata.context),
             retry_of=self.retry_of,
-            **metadata.model_dump(include={"runtime", "tasktype", "tenant", "prefix"}),
+            **metadata.model_dump(include={"runtime", "tasktype", "tenant", "prefix", "priority"}),
             task_id=metadata.id,
         )
 

@@ -80,6 +80,7 @@ class DynamoJobs:
                 attempts=attempts,
                 is_blameless=blameless,
                 start_by_s=start_by_s,
+                priority=claim.priority,
                 reason=reason,
             )
         )

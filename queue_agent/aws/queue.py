@@ -24,6 +24,8 @@ _MAX_AT_ONCE = 10  # SQS gives no more
 class QueueMessage:
     """A message as SQS delivers it; times are milliseconds since 1970 by SQS's clock."""
 
+    queue_url: str
+    """The queue that it was received from."""
     message_id: str
     """Changes on redrive."""
     receipt: str
@@ -38,8 +40,9 @@ class QueueMessage:
 
 
 class SqsQueue:
-    """A queue; made by ``open``, which asks SQS for its attributes. All calls raise PlatformError when they fail.
+    """A queue to receive from; what is done with a message is done in the message's own queue.
 
+    It is made by ``open``, which asks SQS for its attributes. All calls raise PlatformError when they fail.
     Delivered messages stay hidden from other agents for ``visibility_s``.
     """
 
@@ -57,19 +60,30 @@ class SqsQueue:
             dead_queue_url = await _last_redrive_target(sqs, attributes)
         return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=int(attributes["VisibilityTimeout"]))
 
+    def beside(self, url: str) -> Self:
+        """Another queue of the same runtime, with the same timeouts and dead queue."""
+        return type(self)(self._sqs, url=url, dead_queue_url=self._dead_queue_url, visibility_s=self.visibility_s)
+
     async def receive(self, max_messages: int = 1) -> list[QueueMessage]:
         """Wait up to 20 s for a message; for several, where a job is running, up to 1 s.
 
         A message that arrives later may be wanted by an idle agent.
         """
+        return await self._receive(max_messages, _LONG_POLL_S if max_messages == 1 else _SHORT_POLL_S)
+
+    async def receive_now(self, max_messages: int = 1) -> list[QueueMessage]:
+        """Receive without waiting; where there are few messages, SQS may overlook them."""
+        return await self._receive(max_messages, 0)
+
+    async def _receive(self, max_messages: int, wait_s: int) -> list[QueueMessage]:
         with translated("sqs:ReceiveMessage"):
             response = await self._sqs.receive_message(
                 QueueUrl=self._url,
                 MaxNumberOfMessages=min(max_messages, _MAX_AT_ONCE),
-                WaitTimeSeconds=_LONG_POLL_S if max_messages == 1 else _SHORT_POLL_S,
+                WaitTimeSeconds=wait_s,
                 MessageSystemAttributeNames=_ATTRIBUTES,
             )
-        return [_read(message) for message in response.get("Messages") or ()]
+        return [_read(self._url, message) for message in response.get("Messages") or ()]
 
     async def extend(self, message: QueueMessage) -> None:
         """Keep a message hidden for another ``visibility_s``."""
@@ -86,7 +100,7 @@ class SqsQueue:
     async def delete(self, message: QueueMessage) -> None:
         """Delete a message that is done."""
         with translated("sqs:DeleteMessage"):
-            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=message.receipt)
+            await self._sqs.delete_message(QueueUrl=message.queue_url, ReceiptHandle=message.receipt)
 
     async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
         """Move a message to the dead queue, with the reason as attributes; without one, release it."""
@@ -101,13 +115,14 @@ class SqsQueue:
     async def _hide(self, message: QueueMessage, seconds: int) -> None:
         with translated("sqs:ChangeMessageVisibility"):
             await self._sqs.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
+                QueueUrl=message.queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
 
 
-def _read(message: Mapping[str, Any]) -> QueueMessage:
+def _read(queue_url: str, message: Mapping[str, Any]) -> QueueMessage:
     attributes = message["Attributes"]
     return QueueMessage(
+        queue_url=queue_url,
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],

@@ -39,6 +39,13 @@ def test_every_value_reaches_its_setting(releases):
     assert names.index("OTEL_RESOURCE_ATTRIBUTES") > max(names.index("POD_NAME"), names.index("POD_NAMESPACE"))
 
 
+def test_an_agent_of_a_runtime_with_priorities_has_their_queues(helm, static):
+    queues = {"sqsHighQueueUrl": f"{QUEUE}-high", "sqsLowQueueUrl": f"{QUEUE}-low"}
+    settings = settings_of(helm.template(merged(AWS, at("runtime.queueAgent", queues))))
+    assert (settings.queue_url, settings.high_queue_url, settings.low_queue_url) == (QUEUE, *queues.values())
+    assert not {"SQS_HIGH_QUEUE_URL", "SQS_LOW_QUEUE_URL"} & environment(static.agent).keys()
+
+
 def test_with_defaults_the_agent_has_its_own_and_listens_where_it_is_probed(static):
     settings = settings_of(static)
     assert settings.deadlines == DEFAULT_DEADLINES

@@ -5,14 +5,14 @@ import math
 import re
 
 import pytest
-from chartkit import AWS
+from chartkit import AWS, QUEUE
 
 from test.kit.charts import at, merged
 
 TOLERANCE = 0.1
 """How far usage may be from the target before the autoscaler acts: kube-controller-manager's default, EKS's too."""
 
-_GRAMMAR = re.compile(r"[a-z\d.+*/(), -]+")
+_GRAMMAR = re.compile(r"[a-z\d_.+*/(), -]+")
 """What of expr-lang, by which KEDA reads formulas, means the same in Python: numbers, names, + - * / max and min."""
 
 
@@ -125,3 +125,33 @@ def test_the_pods_counted_are_the_deployments(releases, name):
     labels = releases[name]["Deployment"]["spec"]["selector"]["matchLabels"]
     [trigger] = [one for one in releases[name]["ScaledObject"]["spec"]["triggers"] if one["name"] == "pods"]
     assert dict(each.split("=") for each in trigger["metadata"]["podSelector"].split(",")) == labels
+
+
+def test_one_queue_is_read_twice_and_its_formula_has_no_sum(static):
+    spec = static["ScaledObject"]["spec"]
+    formula = spec["advanced"]["scalingModifiers"]["formula"]
+    assert formula == "max(total / 10, min(total - waiting, pods))"
+    assert [each["name"] for each in spec["triggers"]] == ["total", "waiting", "pods"]
+
+
+@pytest.mark.parametrize(
+    ("high", "normal", "low", "wanted"),
+    [
+        pytest.param((40, 0), (0, 0), (0, 0), 4, id="one queue alone"),
+        pytest.param((10, 0), (20, 0), (10, 0), 4, id="all queues together"),
+        pytest.param((0, 2), (0, 3), (0, 2), 7, id="each working pod stays, whichever queue its task is of"),
+        pytest.param((0, 0), (0, 0), (1, 0), 1, id="one task of low priority"),
+    ],
+)
+def test_tasks_of_all_priorities_call_for_pods_together(helm, high, normal, low, wanted):
+    """Each is how many wait, and how many are in flight."""
+    queues = {"sqsHighQueueUrl": f"{QUEUE}-high", "sqsLowQueueUrl": f"{QUEUE}-low"}
+    spec = helm.template(merged(AWS, at("runtime.queueAgent", queues)))["ScaledObject"]["spec"]
+    read = {f"waiting{end}": queue[0] for end, queue in (("_high", high), ("", normal), ("_low", low))}
+    read |= {f"total{end}": sum(queue) for end, queue in (("_high", high), ("", normal), ("_low", low))}
+    triggers = {each["name"]: each["metadata"] for each in spec["triggers"]}
+    assert triggers.keys() == {*read, "pods"}
+    assert {triggers[name]["queueURL"] for name in ("total_low", "waiting_low")} == {f"{QUEUE}-low"}
+    assert [triggers[name]["scaleOnInFlight"] for name in ("total_high", "waiting_high")] == ["true", "false"]
+    milli = Autoscaler(spec).of_readings(**read, pods=7)
+    assert math.ceil(milli / 1000) == wanted

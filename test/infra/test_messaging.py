@@ -1,15 +1,16 @@
 """Topics and queues: messages reach the queue that they are for, and nothing else does."""
 
 import json
+import re
 
 import pytest
 from infrakit.parts import Door
 from infrakit.policies import allowed, denies
-from infrakit.stacks import config_of
+from infrakit.stacks import config_of, example, listed
 
 from configuration.key_policy import service_statements
 from configuration.routing import subscription_filter
-from contract.queues import DEAD, RETURNED, TASKS
+from contract.queues import DEAD, RETURNED, TASKS, Priority
 from contract.task import Task
 from local.sandbox import ACCOUNT, REGION
 
@@ -144,3 +145,31 @@ def test_the_policy_asked_of_the_operators_key_serves_this_account_and_no_other(
     document = {"Statement": service_statements(**place)}
     request = {"principal": {"Service": service}, "context": context}
     assert allowed(document, "kms:GenerateDataKey", "key", **request) is granted
+
+
+def test_priorities_add_two_queues_that_share_the_returned_one_and_change_nothing_but_the_filter_of_the_first():
+    stack = example("everything")
+    (runtime,) = [one for one in stack.config.catalog if one.has_priorities]
+    queues, name = stack.properties("AWS::SQS::Queue"), stack.config.queue_name(runtime.name)
+    ids = {priority: f"{priority.suffix[1:].title()}Queue{runtime.name}" for priority in Priority}
+    usual = {key: value for key, value in queues["Queueflows"].items() if key != "QueueName"}
+    for priority, of_priority in ids.items():
+        assert queues[of_priority] == {**usual, "QueueName": f"{name}{priority.suffix}"}
+    filters = {
+        one["Endpoint"]: one["FilterPolicy"]
+        for one in stack.properties("AWS::SNS::Subscription").values()
+        if one["Protocol"] == "sqs" and one["TopicArn"] == "${TasksTopic}"
+    }
+    for priority, of_priority in ids.items():
+        assert filters[f"${{{of_priority}.Arn}}"] == subscription_filter(runtime, stack.config.catalog, priority)
+    assert [one for one in queues if re.match("(High|Low)Queue", one)] == [ids[Priority.HIGH], ids[Priority.LOW]]
+    values = stack.releases[runtime.name]["Values"]["runtime"]["queueAgent"]
+    assert [values[f"sqs{end}QueueUrl"] for end in ("High", "", "Low")] == [f"${{{one}}}" for one in ids.values()]
+    for owner, action in (
+        (runtime.name, "sqs:ReceiveMessage"),
+        ("keda-operator", "sqs:GetQueueAttributes"),
+        ("keeper.handlers.reaper_handler", "sqs:GetQueueUrl"),
+    ):
+        granted = [one for one in stack.statements(owner) if action in listed(one["Action"])]
+        resources = {resource for one in granted for resource in listed(one["Resource"])}
+        assert resources >= {f"${{{one}.Arn}}" for one in ids.values()}, owner

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 
 from configuration.release_values import ReleaseResources
+from contract.queues import Priority
 from local.sandbox import ACCOUNT, REGION
 from test.kit.processes import ROOT
 
@@ -51,7 +52,7 @@ def at(path, value):
 def resources_of(queue_url, service_account):
     """The resources that a deployment creates before it installs a release."""
     return ReleaseResources(
-        queue_url=queue_url,
+        queue_urls={Priority.NORMAL: queue_url},
         dead_queue_url=f"{queue_url}-dead",
         notice_topic_arn=f"arn:aws:sns:{REGION}:{ACCOUNT}:notices",
         output_bucket="pictures",

@@ -9,7 +9,7 @@ import uuid
 
 from configuration.routing import subscription_filter
 from contract.objects import TENANT_METADATA, tenant_label
-from contract.queues import DEAD, RETURNED
+from contract.queues import DEAD, RETURNED, Priority
 from local.api_key import API_KEY_ID
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.aws import FakeAws
@@ -61,7 +61,7 @@ class ReceivedNotice(dict):
 class Rig(JobsTable):
     """A runtime with its own queues, topics, bucket, jobs table and pods."""
 
-    def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S):
+    def __init__(self, kit, runtime_type, *, visibility_s=VISIBILITY_S, priorities=False):
         super().__init__(kit.aws.dynamodb, f"{runtime_type}-{uuid.uuid4().hex[:8]}")
         self.type = runtime_type
         self.kit = kit
@@ -76,16 +76,26 @@ class Rig(JobsTable):
         self._children = []
         self.bucket = f"out-{self.name}"
         aws.s3.create_bucket(Bucket=self.bucket)
-        names = (f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}", self.name)
-        self.dead_queue = aws.make_queue(names[0])
-        self.returned_queue = aws.make_queue(names[1], redrive_to=names[0])
-        self.queue = aws.make_queue(names[2], redrive_to=names[1], VisibilityTimeout=str(visibility_s))
-        deployed = DeployedRuntime(name=self.name, type=runtime_type, dynamic_model=runtime_type == "sdwebui")
+        deployed = DeployedRuntime(
+            name=self.name, type=runtime_type, dynamic_model=runtime_type == "sdwebui", has_priorities=priorities
+        )
+        dead, returned = f"{self.name}{DEAD.suffix}", f"{self.name}{RETURNED.suffix}"
+        self.dead_queue = aws.make_queue(dead)
+        self.returned_queue = aws.make_queue(returned, redrive_to=dead)
+        self.queues = {
+            priority: aws.make_queue(
+                f"{self.name}{priority.suffix}", redrive_to=returned, VisibilityTimeout=str(visibility_s)
+            )
+            for priority in deployed.priorities
+        }
+        self.queue = self.queues[Priority.NORMAL]
         catalog = RuntimeCatalog([deployed])
         self.catalog_file = kit.folder / f"{self.name}-runtimes.json"
         self.catalog_file.write_text(catalog.to_json(), encoding="utf-8")
-        routing = json.dumps(subscription_filter(deployed, catalog))
-        self.task_topic = aws.make_topic(f"tasks-{self.name}", self.name, FilterPolicy=routing)
+        for priority in deployed.priorities:
+            routing = json.dumps(subscription_filter(deployed, catalog, priority))
+            queue = f"{self.name}{priority.suffix}"
+            self.task_topic = aws.make_topic(f"tasks-{self.name}", queue, FilterPolicy=routing)
         self._notices = aws.make_queue(f"notices-{self.name}")
         self.notice_topic = aws.make_topic(f"notices-{self.name}", f"notices-{self.name}")
 
@@ -104,7 +114,13 @@ class Rig(JobsTable):
 
     def agent_environment(self, aws_url):
         """The environment of an agent of this runtime, with AWS at ``aws_url``."""
+        others = {
+            f"SQS_{priority.name}_QUEUE_URL": url.replace(self.aws.url, aws_url)
+            for priority, url in self.queues.items()
+            if priority is not Priority.NORMAL
+        }
         return {
+            **others,
             "SQS_QUEUE_URL": self.queue.replace(self.aws.url, aws_url),
             "SQS_DEAD_QUEUE_URL": self.dead_queue.replace(self.aws.url, aws_url),
             "SNS_TOPIC_ARN": self.notice_topic,
@@ -126,7 +142,7 @@ class Rig(JobsTable):
         """Delete all items, messages and objects, for another test with the same processes."""
         self.now_s = time.time()
         self.delete_all()
-        for queue in (self.queue, self.returned_queue, self.dead_queue, self._notices):
+        for queue in (*self.queues.values(), self.returned_queue, self.dead_queue, self._notices):
             self.aws.take(queue)
         for stored in self.aws.s3.list_objects_v2(Bucket=self.bucket).get("Contents", ()):
             self.aws.s3.delete_object(Bucket=self.bucket, Key=stored["Key"])
@@ -145,7 +161,7 @@ class Rig(JobsTable):
         task_id = metadata.setdefault("id", f"t-{uuid.uuid4().hex[:8]}")
         self.submitted[task_id] = pictures
         metadata = {"runtime": self.name, "tasktype": tasktype or TASKTYPES[self.type], **metadata}
-        self.send(json.dumps({"metadata": metadata, "content": content}))
+        self.send(json.dumps({"metadata": metadata, "content": content}), metadata.get("priority", "normal"))
         return task_id
 
     def submit_with_link(self, number=1, **metadata):
@@ -154,9 +170,9 @@ class Rig(JobsTable):
         tasktype = "pipeline" if self.type == "comfyui" else "image-to-image"
         return self.submit(linking_content(self.type, link, seed=number), tasktype, **metadata)
 
-    def send(self, body):
-        """Send a message to the queue."""
-        self.aws.sqs.send_message(QueueUrl=self.queue, MessageBody=body)
+    def send(self, body, priority="normal"):
+        """Send a message to the queue of a priority."""
+        self.aws.sqs.send_message(QueueUrl=self.queues[Priority(priority)], MessageBody=body)
 
     def publish(self, body, **attributes):
         """Publish a message to the topic of tasks."""
@@ -221,8 +237,9 @@ class Rig(JobsTable):
         return json.loads(self.read(notice["output_url"]))
 
     def depth(self):
-        """Messages waiting and in flight."""
-        return self.aws.depth(self.queue)
+        """Messages waiting and in flight, in all queues."""
+        waiting, in_flight = zip(*map(self.aws.depth, self.queues.values()), strict=True)
+        return sum(waiting), sum(in_flight)
 
     def is_empty(self):
         return self.depth() == (0, 0)

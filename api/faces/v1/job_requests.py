@@ -1,7 +1,7 @@
 """The request of one job: read, kept and read back."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,6 +18,7 @@ from api.reading import TaskFields, read_task
 from api.request import traceparent
 from contract.field_errors import FieldError, field_errors_of
 from contract.ids import new_job_id
+from contract.queues import Priority
 from contract.task import Task
 from contract.webhooks import Webhook
 from jobs.job import Job
@@ -27,7 +28,7 @@ WORKFLOW = "workflow"
 _CONTENT = ("content",)
 _FIELDS = TaskFields(metadata=(), content=_CONTENT, names={"tasktype": "type"})
 _OF_TASK = {"id": "id", "runtime": "runtime", "type": "tasktype"} | {
-    name: name for name in ("prefix", "context", "deadlines", "keep")
+    name: name for name in ("prefix", "context", "deadlines", "keep", "priority")
 }
 """The request's keys, and the metadata's keys that they are."""
 _MAX_WARNINGS = 20
@@ -78,6 +79,7 @@ def read_request(call: ApiCall, body: Any, errors: list[FieldError] | None = Non
     except ValidationError as exc:
         named = {error.pointer for error in errors}
         errors += [error for error in field_errors_of(exc, JobRequest, body) if error.pointer not in named]
+    errors += _priority_errors(call, body)
     if asked is not None and asked.webhook is not None:
         errors += call.services.webhook_errors(asked.webhook.url)
     if errors or task is None or asked is None:
@@ -127,10 +129,18 @@ def kept_request(call: ApiCall, job: Job) -> tuple[KeptRequest, str | None]:
         prefix=job.prefix,
         context=job.context,
         deadlines=job.deadlines,
+        priority=None if job.priority is Priority.NORMAL else job.priority,
         keep=job.keep or None,
         webhook=job.webhook,
     )
     return kept, None if sent is None else sent["version"]
+
+
+def _priority_errors(call: ApiCall, body: Mapping[str, Any]) -> Iterator[FieldError]:
+    name = body.get("runtime")
+    runtime = call.services.catalog.find(name) if isinstance(name, str) else None
+    if body.get("priority") is not None and runtime is not None and not runtime.has_priorities:
+        yield FieldError("priority", f"cannot be had: runtime {runtime.name} has one queue; leave priority out")
 
 
 def _workflow_type(call: ApiCall, body: Mapping[str, Any]) -> str | None:

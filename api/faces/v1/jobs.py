@@ -168,6 +168,9 @@ def retry_job(call: ApiCall) -> Answer:
     asked = call.read_body(RetryRequest)
     kept, version = kept_request(call, job)
     repeated = kept.model_dump(mode="json", exclude_none=True)
+    runtime = call.services.catalog.find(job.runtime)
+    if runtime is not None and not runtime.has_priorities:
+        repeated.pop("priority", None)  # it had priorities when the job was accepted
     repeated["content"] = merged(repeated["content"], asked.content)
     check_size(repeated["content"])  # or each repetition could add another ten MiB
     again = read_request(call, repeated, key_errors(call.request))

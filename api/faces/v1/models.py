@@ -9,6 +9,7 @@ from contract.deadlines import AskedDeadlines
 from contract.ids import JOB_ID_PATTERN
 from contract.inputs import MAX_LINK_BYTES
 from contract.models import Form
+from contract.queues import Priority
 from contract.task import DEFAULT_PREFIX, Prefix, TaskId
 from contract.webhooks import JobEvent, Webhook
 from jobs.job import JobState
@@ -66,6 +67,9 @@ class JobRequest(ApiRequest):
     """Any JSON up to 16 KiB. The job, its notice and its webhooks return it."""
     deadlines: AskedDeadlines | None = None
     """Deadlines within the runtime's limits."""
+    priority: Priority | None = None
+    """Which jobs go first, where the runtime has `priorities`: while all wait, of ten jobs six are `high`, three
+    `normal` and one `low`. Default: normal."""
     webhook: Webhook | None = None
     """Where to send webhooks about the job."""
     keep: tuple[Literal["preview"], ...] | None = None
@@ -304,6 +308,7 @@ class JobView(ApiModel):
     state: JobState
     version: int
     """Increases with every change."""
+    priority: Priority = Priority.NORMAL
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
@@ -359,6 +364,7 @@ class KeptRequest(ApiModel):
     prefix: str
     context: Any = None
     deadlines: AskedDeadlines | None = None
+    priority: Priority | None = None
     keep: tuple[Literal["preview"], ...] | None = None
     webhook: Webhook | None = None
 
@@ -460,6 +466,8 @@ class RuntimeView(ApiModel):
     """Kind of model server: `sdwebui`, `comfyui` or `flux`."""
     task_types: list[str]
     """The values that `type` of a job can have."""
+    priorities: list[Priority]
+    """The values that `priority` of a job can have; only `normal` where the runtime has one queue."""
     queued: int | None
     """Number of waiting jobs; null if more than 1000."""
     running: int

@@ -47,6 +47,7 @@ def job_view(
         type=job.tasktype,
         state=job.state,
         version=job.version,
+        priority=job.priority,
         created_at=time_of(job.created_s),
         started_at=None if job.started_s is None else time_of(job.started_s),
         ended_at=None if job.ended_s is None else time_of(job.ended_s),

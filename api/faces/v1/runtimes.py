@@ -54,4 +54,5 @@ def _runtime(call: ApiCall) -> DeployedRuntime:
 
 def _summary(call: ApiCall, runtime: DeployedRuntime) -> dict[str, object]:
     load = asdict(call.services.queues.load(runtime.name))
-    return {"name": runtime.name, "type": runtime.type, "task_types": runtime.task_types, **load}
+    known = {"task_types": runtime.task_types, "priorities": runtime.priorities}
+    return {"name": runtime.name, "type": runtime.type, **known, **load}

@@ -9,6 +9,8 @@
 {{- $deadlines := $agent.deadlines -}}
 {{- $names := dict
   "SQS_QUEUE_URL" $agent.sqsQueueUrl
+  "SQS_HIGH_QUEUE_URL" $agent.sqsHighQueueUrl
+  "SQS_LOW_QUEUE_URL" $agent.sqsLowQueueUrl
   "SQS_DEAD_QUEUE_URL" $agent.sqsDeadQueueUrl
   "SNS_TOPIC_ARN" $agent.snsTopicArn
   "S3_BUCKET" $agent.s3Bucket

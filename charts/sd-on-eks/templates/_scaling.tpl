@@ -10,6 +10,39 @@ side. Pods stay for the cooldown, of which Kubernetes takes no more than an hour
 {{- end }}
 
 {{/*
+The queues that are counted, as YAML: the ending of their triggers' names, and their URLs. KEDA alone would scale by the
+longest of them; the formula adds them up.
+*/}}
+{{- define "sd-on-eks.queues" -}}
+{{- $agent := .Values.runtime.queueAgent -}}
+"": {{ $agent.sqsQueueUrl | quote }}
+{{- with $agent.sqsHighQueueUrl }}
+_high: {{ . | quote }}
+{{- end }}
+{{- with $agent.sqsLowQueueUrl }}
+_low: {{ . | quote }}
+{{- end }}
+{{- end }}
+
+{{/*
+The formula of the number of pods: as many as the tasks call for, but never fewer than work: each task in flight may be
+on a pod of its own. More tasks than pods are in flight where agents hold some in advance.
+*/}}
+{{- define "sd-on-eks.podsFormula" -}}
+{{- $scaling := .Values.runtime.scaling -}}
+{{- $total := list -}}
+{{- $waiting := list -}}
+{{- range $ending, $url := include "sd-on-eks.queues" . | fromYaml -}}
+{{- $total = append $total (print "total" $ending) -}}
+{{- $waiting = append $waiting (print "waiting" $ending) -}}
+{{- end -}}
+{{- $format := gt (len $total) 1 | ternary "(%s)" "%s" -}}
+{{- $total = printf $format (join " + " $total) -}}
+{{- $waiting = printf $format (join " + " $waiting) -}}
+max({{ $scaling.scaleOnInFlight | ternary $total $waiting }} / {{ $scaling.queueLength }}, min({{ $total }} - {{ $waiting }}, pods))
+{{- end }}
+
+{{/*
 The number of pods. While they follow the queue the chart says only how many there are at first: left out, Kubernetes
 would start one, and keep it for as long as the queue cannot be read. What helm has set is repeated, for what it says no
 more becomes 1; what KEDA or an operator has set since is theirs, and left out.

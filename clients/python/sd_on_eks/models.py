@@ -112,6 +112,8 @@ class Job(AnswerModel):
     error: JobProblem | None = None
     retry_reason: str | None = None
     """Why the latest attempt was given up, where another follows."""
+    priority: str = "normal"
+    """Which of the runtime's jobs go first: high, normal or low."""
     retry_of: str | None = None
     """The job whose request it repeats."""
     cancel_requested: bool = False
@@ -162,6 +164,7 @@ class KeptRequest(AnswerModel):
     prefix: str
     context: Any = None
     deadlines: dict[str, Any] | None = None
+    priority: str | None = None
     webhook: dict[str, Any] | None = None
     keep: list[str] | None = None
 
@@ -223,6 +226,8 @@ class Runtime(AnswerModel):
     """What its servers are."""
     task_types: list[str]
     """What ``type`` of a job may be."""
+    priorities: list[str] = ["normal"]
+    """What ``priority`` of a job may be; ``normal`` alone where the runtime has one queue."""
     queued: int | None = None
     """Jobs that wait; None for more than 1000."""
     running: int

@@ -14,6 +14,7 @@ from api.operations.runtimes import QueueEstimates
 from contract.ids import new_job_id
 from contract.objects import preview_key, tenant_label
 from jobs import commands
+from runtimes.catalog import RuntimeCatalog
 from test.kit.processes import HTTP
 from test.kit.tasks import WORKFLOW, content_of
 
@@ -50,7 +51,7 @@ def test_a_running_job_that_is_cancelled_or_late_is_stopped_in_the_server_and_th
 @pytest.mark.parametrize("runtime_type", TYPES)
 def test_the_api_knows_an_agent_from_the_readiness_of_its_server_to_its_end(kit, runtime_type):
     def load():
-        return QueueEstimates(rig.store).load(rig.name)
+        return QueueEstimates(rig.store, RuntimeCatalog([])).load(rig.name)
 
     with kit.rig(runtime_type) as rig:
         assert load().ready_servers == 0
@@ -252,3 +253,27 @@ def test_a_server_that_answers_and_runs_nothing_is_found_and_its_task_done_once_
         pod.server.kill()
         pod.start_server()
         assert rig.notice(task_id)["result"]
+
+
+def test_of_jobs_that_all_wait_the_high_ones_go_first_and_the_low_ones_are_not_forgotten(kit):
+    with kit.rig("sdwebui", priorities=True) as rig:
+        shares = {"low": 2, "normal": 6, "high": 12}
+        ids = {
+            rig.submit(priority=one, job=(job := new_job_id())): (one, job)
+            for one, count in shares.items()
+            for _ in range(count)
+        }
+        pod = rig.add_pod().start()
+        rig.wait_until_all_are_notified()
+        assert all(notice["result"] for notice in rig.received)
+        started = sorted((rig.record(job).started_s, one) for one, job in ids.values())
+        order = [one for _, one in started]
+        # Each ten have six, three and one of them, but for neighbors that overtake each other on their way.
+        for ten in (order[:10], order[10:]):
+            for one, count in {"high": 6, "normal": 3, "low": 1}.items():
+                assert abs(ten.count(one) - count) <= 1, order
+        assert {rig.record(job).priority for _, job in ids.values()} == {"low", "normal", "high"}
+        # The agent waits at all queues now.
+        for one in ("low", "high", "normal", "high"):
+            assert rig.run(priority=one)["result"]
+        assert (rig.aws.take(rig.returned_queue), rig.dead_letters(), pod.agent.is_alive) == ([], [], True)

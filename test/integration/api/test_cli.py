@@ -259,3 +259,8 @@ def test_webhooks_are_printed_if_they_are_signed(command):
         assert process.stderr.readline() == "Rejected: The webhook has no header webhook-id.\n"
         process.send_signal(signal.SIGINT)
         assert process.wait() == 130
+
+
+def test_a_priority_is_sent_and_rejected_where_the_runtime_has_one_queue(api, sd):
+    _, err = sd("submit", "--runtime", api.rig.name, "--prompt", "a cat", "--priority", "high", code=3)
+    assert "leave priority out" in err

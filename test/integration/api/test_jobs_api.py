@@ -1,13 +1,16 @@
 """API v1's jobs, from submission to the end, by both shells."""
 
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from contract.ids import new_job_id
+from contract.queues import Priority
 from jobs import commands
 from jobs.job import Progress
+from local.api_key import API_KEY_ID
 from test.kit.tasks import TASKTYPES, content_of
 
 
@@ -172,6 +175,7 @@ REFUSED = [
     ({"webhook": {"url": "https://example.org", "events": ["ended"]}}, {"#/webhook/events/0"}),
     ({"deadlines": {"execution_seconds": 1e9}}, {"#/deadlines/execution_seconds"}),
     ({"keep": ["all"]}, {"#/keep/0"}),
+    ({"priority": "normal"}, {"#/priority"}),  # the runtime has one queue
 ]
 
 
@@ -186,6 +190,44 @@ def test_a_request_with_errors_is_refused_as_problem_details_with_all_of_them(ap
         assert problem["detail"] == f"The request has {len(pointers)} errors; all are listed."
     assert api.call("POST", "/jobs?dry_run=true", api.body(**changes)).status_code == 400
     assert api.rig.aws.take(api.rig.queue) == []
+
+
+def test_a_job_goes_to_the_queue_of_its_priority_and_keeps_it_when_it_is_repeated(kit, shell, make_api):
+    with kit.rig("sdwebui", priorities=True) as rig:
+        api = make_api(rig, shell)
+        assert api.get(f"/runtimes/{rig.name}")["priorities"] == ["high", "normal", "low"]
+        urgent = {"priority": "urgent"}
+        assert [one["pointer"] for one in api.call("POST", "/jobs", api.body(**urgent)).json()["errors"]] == [
+            "#/priority"
+        ]
+        jobs = {
+            given: api.submit(**({"priority": given} if given else {})) for given in ("low", "high", "normal", None)
+        }
+        assert [job["priority"] for job in jobs.values()] == ["low", "high", "normal", "normal"]
+        places = [api.get(f"/jobs/{job['job']}")["queue"]["position"] for job in jobs.values()]
+        assert places == [3, 0, 1, 2]
+        for priority, url in rig.queues.items():
+            tasks = [json.loads(json.loads(one["Body"])["Message"])["metadata"] for one in rig.aws.take(url)]
+            assert [task["job"] for task in tasks] == [
+                job["job"] for job in jobs.values() if job["priority"] == priority
+            ]
+            assert {task.get("priority", "normal") for task in tasks} == {priority.value}
+        low = jobs["low"]["job"]
+        assert api.get(f"/jobs/{low}/request")["priority"] == "low"
+        assert "priority" not in api.get(f"/jobs/{jobs['normal']['job']}/request")
+        api.call("POST", f"/jobs/{low}/cancel", {})
+        again = api.call("POST", f"/jobs/{low}/retry", {}).json()
+        assert (again["priority"], again["retry_of"]) == ("low", low)
+        assert len(rig.aws.take(rig.queues[Priority.LOW])) == 1
+
+
+def test_a_job_whose_runtime_has_no_priorities_any_more_is_repeated_without(api):
+    task = api.rig.accepted(tenant=API_KEY_ID, priority="high")
+    request = commands.pack(api.body()["content"])
+    api.rig.update(commands.keep_request(task.metadata.job, time.time(), request=request))
+    api.call("POST", f"/jobs/{task.metadata.job}/cancel", {})
+    response = api.call("POST", f"/jobs/{task.metadata.job}/retry", {})
+    assert (response.status_code, response.json()["priority"]) == (202, "normal")
 
 
 def test_a_dry_run_checks_a_request_and_submits_nothing(api):

@@ -6,8 +6,10 @@ import pytest
 
 from api.operations import runtimes as module
 from api.operations.runtimes import QueueEstimates
+from contract.queues import Priority
 from jobs import commands
 from jobs.beacon import FRESH_S, Beacon
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.jobs import JobsTable
 
 
@@ -18,7 +20,7 @@ def jobs(aws):
 
 @pytest.fixture
 def queues(jobs):
-    return QueueEstimates(jobs.store, clock=lambda: jobs.now_s)
+    return QueueEstimates(jobs.store, RuntimeCatalog([]), clock=lambda: jobs.now_s)
 
 
 def announce(jobs, owner="pod-0", runtime=None, **changes):
@@ -71,3 +73,19 @@ def test_a_beacon_replaces_the_one_before_it_and_expires(jobs, queues, aws):
     assert queues.load(jobs.name).running == 0
     (item,) = aws.dynamodb.scan(TableName=jobs.store.table)["Items"]
     assert float(item["expires_at"]["N"]) == pytest.approx(jobs.now_s + 3600, abs=1)
+
+
+def test_jobs_of_a_higher_priority_are_before_a_job_and_those_of_a_lower_one_are_not(jobs):
+    runtime = DeployedRuntime(name=jobs.name, type="sdwebui", has_priorities=True)
+    queues = QueueEstimates(jobs.store, RuntimeCatalog([runtime]), clock=lambda: jobs.now_s)
+    announce(jobs)
+    tasks = [jobs.queued(priority=priority) for priority in ("low", "normal", "high", "low", "normal", "high")]
+    places = [queues.place(jobs.record(task)) for task in tasks]
+    assert [place.position for place in places] == [4, 2, 0, 5, 3, 1]
+    assert [place.eta_s for place in places] == [(position + 0.5) * 8 for position in (4, 2, 0, 5, 3, 1)]
+    load = queues.load(jobs.name)
+    assert (load.queued, load.eta_s) == (6, 4.5 * 8)  # another normal one comes before both low ones
+    jobs.claim(tasks[2])
+    release = {"runtime": jobs.name, "attempts": 1, "is_blameless": True, "start_by_s": jobs.now_s}
+    jobs.update(commands.release(tasks[2].metadata.job, "token", priority=Priority.HIGH, **release))
+    assert queues.place(jobs.record(tasks[4])).position == 3  # it is back in its own queue

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from functools import partial
 
 import pytest
 
@@ -33,8 +34,8 @@ def watched(aws):
 class World(Rig):
     """A rig with the keeper in the test's own process, and a clock that the test sets."""
 
-    def __init__(self, kit, watched):
-        super().__init__(kit, "sdwebui")
+    def __init__(self, kit, watched, **options):
+        super().__init__(kit, "sdwebui", **options)
         self.watched_clients, self.wire = watched
         self.start_keeper()
 
@@ -125,8 +126,14 @@ class World(Rig):
 
 
 @pytest.fixture
-def world(kit, watched):
-    return World(kit, watched)
+def make_world(kit, watched):
+    """Makes a world; options as of a rig."""
+    return partial(World, kit, watched)
+
+
+@pytest.fixture
+def world(make_world):
+    return make_world()
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import new_job_id
 from contract.notice import JobError
 from contract.objects import content_key
+from contract.queues import Priority
 from contract.task import Task
 from jobs import commands
 from jobs.commands import CLOCK_MARGIN_S, LOST_MESSAGE_S, NOTICE_DUE_S, PUBLISH_DUE_S
@@ -318,3 +319,25 @@ def test_a_waiting_job_whose_runtimes_queue_is_not_empty_or_gone_is_left_alone(w
     )
     assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"postponed": 1}
     assert world.aws.take(world.queue) == []
+
+
+@pytest.mark.parametrize("has_priorities", [True, False])
+def test_a_lost_message_of_a_priority_is_looked_for_in_its_queue_and_published_to_it_or_to_the_only_one(
+    make_world, has_priorities
+):
+    world = make_world(priorities=has_priorities)
+    task = world.task(id="lost", priority="high")
+    world.store.run(commands.keep_request(task.metadata.job, world.now_s, request=commands.pack(task.content)))
+    start_by_s = world.now_s + 7200
+    world.update(commands.accept(task, world.now_s, start_by_s=start_by_s))
+    world.update(commands.published(task.metadata.job, now_s=world.now_s, start_by_s=start_by_s))
+    looked_at = world.queues.get(Priority.HIGH, world.queue)
+    world.aws.sqs.send_message(QueueUrl=looked_at, MessageBody="another job's")
+    if has_priorities:
+        world.send("another job's")
+    assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"postponed": 1}
+    world.aws.take(looked_at)
+    assert world.reap(after_s=LOST_MESSAGE_S + 1) == {"republished": 1, "postponed": 1}
+    [message] = world.aws.take(looked_at)
+    again = Task.model_validate_json(json.loads(message["Body"])["Message"])
+    assert (again.metadata.job, again.metadata.priority) == (task.metadata.job, Priority.HIGH)

@@ -5,11 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from contract.notice import JobError
-from contract.queues import dead_letter
+from contract.queues import Priority, dead_letter
 from deploy import redrive as command
 from deploy.redrive import Redrive
-from jobs import commands
+from jobs import commands, queries
 from jobs.job import JobState
+from jobs.schema import QUEUE_SHARDS
 from jobs.store import JobStore
 from test.kit.wire import DiedError
 
@@ -229,3 +230,18 @@ class TestCommand:
         code, _, err = run("--all", "--table", "nowhere")
         assert (code, "ResourceNotFoundException" in err) == (1, True)
         assert len(world.kept()) == 1
+
+
+@pytest.mark.parametrize("has_priorities", [True, False])
+def test_a_message_goes_back_to_the_queue_of_its_priority_or_to_the_only_one(make_world, has_priorities):
+    world = make_world(priorities=has_priorities)
+    task = world.ended(JobState.FAILED, PROBLEM, told=True, priority="low")
+    letter = dead_letter(task.to_message(), PROBLEM.code, PROBLEM.message)
+    world.aws.sqs.send_message(QueueUrl=world.dead_queue, **letter)
+    redrive = Redrive(world.watched_clients["sqs"], world.queue, world.store, start_s=3600, clock=lambda: world.now_s)
+    [message] = redrive.read()
+    assert redrive.run(message) == "retried"
+    queue = world.queues.get(Priority.LOW, world.queue)
+    assert bodies(world.aws.take(queue)) == [task.to_message()]
+    waiting = [queries.waiting(world.name, shard, priority=Priority.LOW, most=10) for shard in QUEUE_SHARDS]
+    assert sum(map(world.store.run, waiting)) == 1

@@ -205,3 +205,15 @@ def test_queues_are_named_after_stack_and_runtime_as_long_as_sqs_takes_the_name(
     fits = 80 - len("s" * 30 + "Stack-" + "-returned")
     assert parsed(("stackName", "s" * 30), (f"{R}.name", "r" * fits))
     assert f"{R}.name" in errors_of(changed(("stackName", "s" * 30), (f"{R}.name", "r" * (fits + 1))))
+
+
+@pytest.mark.parametrize(("priorities", "is_taken"), [(True, True), (False, False)])
+def test_no_runtime_is_named_like_a_queue_of_another_ones_priorities(priorities, is_taken):
+    first = {**RUNTIME, "priorities": priorities}
+    second = {**RUNTIME, "name": "sdruntime-low", "modelFilename": "b.safetensors"}
+    try:
+        found = []
+        parse_config({**MINIMAL, "modelsRuntime": [first, second]})
+    except ConfigError as exc:
+        found = [error.pointer for error in exc.errors]
+    assert found == (["modelsRuntime[1].name"] if is_taken else [])

@@ -1,15 +1,17 @@
 import json
+from dataclasses import replace
 
 import pytest
 
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import parse_config
 from configuration.release_values import ReleaseResources, release_values
+from contract.queues import Priority
 from runtimes.flux.options import ModelOptions
 from test.unit.configuration.configs import MINIMAL, RUNTIME
 
 RESOURCES = ReleaseResources(
-    queue_url="https://queue",
+    queue_urls={Priority.NORMAL: "https://queue"},
     dead_queue_url="https://dead",
     notice_topic_arn="arn:notices",
     output_bucket="pictures",
@@ -55,7 +57,9 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
     )
     unset = {path for path in COMPUTED_VALUES if leaf(values, path) is None}
     of_other_types = {"runtime.inferenceApi.modelOptions"}
-    assert unset == {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"} | of_other_types
+    of_priorities = {"runtime.queueAgent.sqsHighQueueUrl", "runtime.queueAgent.sqsLowQueueUrl"}
+    elsewhere = {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"}
+    assert unset == elsewhere | of_other_types | of_priorities
 
 
 def test_what_the_stack_has_made_reaches_its_value():
@@ -135,3 +139,21 @@ def test_a_foreign_chart_gets_its_own_values_and_the_computed_ones():
     values = values_of(chartRepository="oci://registry/mine", extraValues={"mine": {"a": None}, "runtime": {"x": 1}})
     assert values["mine"] == {"a": None}
     assert (values["runtime"]["x"], values["runtime"]["queueAgent"]["s3Bucket"]) == (1, "pictures")
+
+
+def test_each_priority_has_its_queue_in_the_values_and_without_priorities_there_is_one():
+    def queues(resources):
+        config = parse_config(MINIMAL)
+        (runtime,) = config.models_runtime
+        agent = release_values(config, runtime, resources, image_tags=TAGS)["runtime"]["queueAgent"]
+        return {name: value for name, value in agent.items() if name.endswith("QueueUrl")}
+
+    dead = {"sqsDeadQueueUrl": "https://dead"}
+    assert queues(RESOURCES) == {"sqsQueueUrl": "https://queue", **dead}
+    urls = {priority: f"https://queue{priority.suffix}" for priority in Priority}
+    assert queues(replace(RESOURCES, queue_urls=urls)) == {
+        "sqsQueueUrl": "https://queue",
+        "sqsHighQueueUrl": "https://queue-high",
+        "sqsLowQueueUrl": "https://queue-low",
+        **dead,
+    }

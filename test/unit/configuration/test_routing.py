@@ -4,6 +4,7 @@ import pytest
 
 from configuration.routing import subscription_filter
 from contract.deadlines import DEFAULT_DEADLINES
+from contract.queues import Priority
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="a.safetensors")
@@ -28,6 +29,19 @@ def test_a_runtime_takes_its_name_and_the_checkpoints_that_can_mean_no_other(run
     by_either = {"$or": [by_name, {"sd_model_checkpoint": checkpoints}]}
     found = subscription_filter(runtime, RuntimeCatalog([*others, runtime]))
     assert found == (by_name if checkpoints is None else by_either)
+
+
+def test_each_priority_has_a_filter_of_its_own_and_what_is_neither_high_nor_low_is_normal():
+    runtime = replace(STATIC, has_priorities=True)
+    catalog = RuntimeCatalog([runtime])
+    usual = subscription_filter(STATIC, RuntimeCatalog([STATIC]))
+    filters = {priority: subscription_filter(runtime, catalog, priority) for priority in runtime.priorities}
+    assert filters == {
+        Priority.HIGH: usual | {"priority": ["high"]},
+        Priority.NORMAL: usual | {"priority": [{"exists": False}, {"anything-but": ["high", "low"]}]},
+        Priority.LOW: usual | {"priority": ["low"]},
+    }
+    assert STATIC.priorities == (Priority.NORMAL,)
 
 
 def test_a_checkpoint_is_resolved_to_the_static_runtime_that_holds_it_in_any_spelling():

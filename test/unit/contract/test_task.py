@@ -63,3 +63,17 @@ def test_a_context_travels_type_for_type(context):
     back = Task.model_validate(json.loads(task.to_message()))
     assert json.dumps(back.metadata.context) == json.dumps(context)
     assert back == task
+
+
+@pytest.mark.parametrize(
+    ("given", "priority"),
+    [({}, "normal"), ({"priority": "low"}, "low"), ({"priority": 7}, "normal"), ({"priority": ["high"]}, "normal")],
+)
+def test_a_priority_is_written_where_it_is_not_normal_and_another_producers_own_means_nothing(given, priority):
+    task = Task.model_validate({"metadata": {**MINIMAL, **given}, "content": {}})
+    assert task.metadata.priority == priority
+    publication = task.publication("arn:topic")
+    attributes = {name: one["StringValue"] for name, one in publication["MessageAttributes"].items()}
+    written = {} if priority == "normal" else {"priority": priority}
+    assert attributes == {"runtime": "r", **written}
+    assert json.loads(publication["Message"])["metadata"] == {**MINIMAL, "prefix": "output", "schema": 1, **written}

@@ -32,7 +32,8 @@ def make_message():
         envelope = {"Type": "Notification", "MessageId": "3a6f2f5e-envelope", "Timestamp": "2026-11-21T00:14:06.123Z"}
         envelope["Message"] = body if isinstance(body, str) else json.dumps(body)
         times = {"sent_ms": 1795224073954, "first_received_ms": 1795224073980}
-        return QueueMessage(message_id="sqs-id", receipt="receipt", body=json.dumps(envelope), deliveries=1, **times)
+        ids = {"queue_url": "https://sqs/queue", "message_id": "sqs-id", "receipt": "receipt"}
+        return QueueMessage(**ids, body=json.dumps(envelope), deliveries=1, **times)
 
     return make
 

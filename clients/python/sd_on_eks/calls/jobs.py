@@ -28,6 +28,7 @@ def submit(
     prefix: str | None = None,
     context: Any = None,
     deadlines: Mapping[str, float] | None = None,
+    priority: str | None = None,
     webhook: Mapping[str, Any] | None = None,
     keep: list[str] | None = None,
     idempotency_key: str | None = None,
@@ -45,6 +46,7 @@ def submit(
         prefix: First part of the S3 keys of its results.
         context: Any JSON up to 16 KiB, which comes back with the job, its notice and its webhooks.
         deadlines: ``start_seconds`` and ``execution_seconds``, within the runtime's limits.
+        priority: ``high`` or ``low``, where the runtime has priorities.
         webhook: Where to tell of it: ``{"url": …, "events": ["completed"]}``.
         keep: ``["preview"]`` for pictures of the unfinished result.
         idempotency_key: A key of your own, for a program that may be started again. Default: a new one.
@@ -55,7 +57,8 @@ def submit(
         OverBudget: The key may have no more jobs at the moment.
         ApiError, Unreachable: Anything else.
     """
-    fields = {"id": id, "prefix": prefix, "context": context, "deadlines": deadlines, "webhook": webhook, "keep": keep}
+    fields = {"id": id, "prefix": prefix, "context": context, "deadlines": deadlines}
+    fields |= {"priority": priority, "webhook": webhook, "keep": keep}
     body = {"runtime": runtime, "type": type, "content": content, **fields, **more}
     body = {name: value for name, value in body.items() if value is not None}
     return (yield from submit_body(body, idempotency_key=idempotency_key))

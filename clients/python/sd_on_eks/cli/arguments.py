@@ -32,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     submit.add_argument("--type", help="what it shall do (text-to-image, of a workflow pipeline)")
     submit.add_argument("--prompt", help="what to draw")
     submit.add_argument("--id", help="your own name for the task")
+    submit.add_argument("--priority", help="high or low, where the runtime has priorities")
     submit.add_argument("--preview", action="store_true", help="ask for pictures of the unfinished result")
     follow(submit)
 

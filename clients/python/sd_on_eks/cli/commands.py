@@ -173,7 +173,7 @@ def _body(options: Namespace) -> dict[str, Any]:
         raise WrongUsage("What shall it make? Name a file, or give a --prompt.")
     body["content"] = _merged(content, options.changes)
     body.setdefault("type", _WORKFLOW_TYPE if is_workflow else _PROMPT_TYPE)
-    for name in ("runtime", "type", "id"):
+    for name in ("runtime", "type", "id", "priority"):
         if getattr(options, name) is not None:
             body[name] = getattr(options, name)
     if options.preview:
