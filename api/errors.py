@@ -39,9 +39,9 @@ class InvalidRequestError(RequestError):
     """The request has errors; all of them are named, up to MAX_FIELD_ERRORS."""
 
     def __init__(self, errors: list[FieldError]) -> None:
-        most = MAX_FIELD_ERRORS
-        if len(errors) > most:
-            message = f"The request has more than {most} faults; details names the first {most}."
+        limit = MAX_FIELD_ERRORS
+        if len(errors) > limit:
+            message = f"The request has more than {limit} faults; details names the first {limit}."
         elif len(errors) > 1:
             message = f"The request has {len(errors)} faults; details names each."
         else:

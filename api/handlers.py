@@ -42,7 +42,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
         return proxy_answer(NOWHERE.error(exc))
     answer = _door.answer(request)
     if isinstance(answer, Wait):
-        job = waited(answer, _services.jobs, most_s=_MAX_WAIT_S)
+        job = waited(answer, _services.jobs, max_s=_MAX_WAIT_S)
         answer = _door.rendered(request, answer, job)
     elif isinstance(answer, Stream):
         # API Gateway sends these to the function that streams.

@@ -55,10 +55,10 @@ def proxy_answer(response: Response) -> dict[str, Any]:
 def buffered(download: Download, request: Request) -> Response:
     """A file as one answer; a redirect if it is too large, or if API Gateway would send base64 instead of its bytes."""
     if download.headers["Content-Type"].startswith(("application/json", "text/")):
-        most_bytes = _MAX_TEXT_BYTES
+        max_bytes = _MAX_TEXT_BYTES
     else:
-        most_bytes = _MAX_BYTES if is_binary(request.headers.get("accept", "")) else -1
-    if download.size_bytes <= most_bytes:
+        max_bytes = _MAX_BYTES if is_binary(request.headers.get("accept", "")) else -1
+    if download.size_bytes <= max_bytes:
         return Response(status=200, headers=download.headers, body=b"".join(download.pieces()))
     return download.redirect
 

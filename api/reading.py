@@ -95,10 +95,10 @@ def _deadline_errors(given: Any, runtime: DeployedRuntime, at: TaskFields) -> It
     if stall_s is not None and stall_s < MIN_STALL_S:
         detail = f"must be at least {MIN_STALL_S:g}, not {stall_s:g}"
         yield FieldError(at.path("deadlines.stall_seconds"), detail)
-    for name, seconds, most in (
+    for name, seconds, max_s in (
         ("start_seconds", asked.start_seconds, limits.max_start_s),
         ("execution_seconds", asked.execution_seconds, limits.max_execution_s),
         ("stall_seconds", asked.stall_seconds, limits.max_execution_s),
     ):
-        if seconds is not None and seconds > most:
-            yield FieldError(at.path(f"deadlines.{name}"), f"may be at most {most:g} for runtime {runtime.name}")
+        if seconds is not None and seconds > max_s:
+            yield FieldError(at.path(f"deadlines.{name}"), f"may be at most {max_s:g} for runtime {runtime.name}")

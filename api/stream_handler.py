@@ -53,11 +53,11 @@ class StreamingShell:
         answer = self._door.answer(request)
         match answer:
             case Stream():
-                texts = followed(answer, self._services.jobs, most_s=_MAX_STREAM_S)
+                texts = followed(answer, self._services.jobs, max_s=_MAX_STREAM_S)
                 pieces = (text.encode() for text in texts)
                 return StreamedAnswer(200, answer.headers, pieces)
             case Wait():
-                job = waited(answer, self._services.jobs, most_s=0)
+                job = waited(answer, self._services.jobs, max_s=0)
                 return _at_once(self._door.rendered(request, answer, job))
             case Download():
                 return StreamedAnswer(200, answer.headers, answer.pieces())

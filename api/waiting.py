@@ -20,10 +20,10 @@ _STREAM_PAUSE_S = 0.5
 logger = logging.getLogger(__name__)
 
 
-def waited(wait: Wait, jobs: JobStore, *, most_s: float) -> Job:
+def waited(wait: Wait, jobs: JobStore, *, max_s: float) -> Job:
     """The last state of a job within the time that its caller waits; reads grow rarer, from 4 a second to 1."""
     job, pause_s = wait.job, _FIRST_PAUSE_S
-    ends_s = time.monotonic() + min(wait.seconds, most_s)
+    ends_s = time.monotonic() + min(wait.seconds, max_s)
     while not wait.is_over(job) and (left_s := ends_s - time.monotonic()) > 0:
         time.sleep(min(pause_s, left_s))
         pause_s = min(1.25 * pause_s, _MAX_PAUSE_S)
@@ -32,7 +32,7 @@ def waited(wait: Wait, jobs: JobStore, *, most_s: float) -> Job:
 
 
 def followed(
-    stream: Stream, jobs: JobStore, *, most_s: float, sleep: Callable[[float], None] = time.sleep
+    stream: Stream, jobs: JobStore, *, max_s: float, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[str]:
     """The events of a stream until its job has ended, or for some time; a client then connects again by itself."""
     job, began_s = stream.job, time.monotonic()
@@ -45,7 +45,7 @@ def followed(
             if text := "".join(stream.source.events(job, now_s)):
                 spoke_s = now_s
                 yield text
-        if job.state.is_final or now_s - began_s > most_s:
+        if job.state.is_final or now_s - began_s > max_s:
             return
         if now_s - spoke_s >= COMMENT_EVERY_S:
             spoke_s = now_s
