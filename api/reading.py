@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from api.content import content_errors
 from api.errors import InvalidRequestError
 from contract.deadlines import MIN_STALL_S, AskedDeadlines
-from contract.field_errors import FieldError, FieldPath, field_errors_of, field_path, one_of, shown
+from contract.field_errors import FieldError, FieldPath, field_errors_of, field_path, one_of, shown, suggestion
 from contract.task import Metadata, Task
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
@@ -66,7 +66,7 @@ def _find_runtime(
         return None  # the metadata's own errors say so
     runtime = catalog.find(name)
     if runtime is None:
-        problem = f"{shown(name)} is no runtime here; use {one_of(catalog.names)}"
+        problem = f"{shown(name)} is no runtime here; use {one_of(catalog.names)}{suggestion(name, catalog.names)}"
         errors.append(FieldError(at.path("runtime"), problem))
     return runtime
 
@@ -77,6 +77,7 @@ def _takes(runtime: DeployedRuntime, tasktype: Any, at: TaskFields, errors: list
         return True
     if isinstance(tasktype, str) and not _is_named("tasktype", at, errors):
         problem = f"must be {one_of(accepted)} for runtime {runtime.name} ({runtime.type}), not {shown(tasktype)}"
+        problem += suggestion(tasktype, accepted)
         errors.append(FieldError(at.path("tasktype"), problem))
     return False
 

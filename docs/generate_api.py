@@ -108,7 +108,7 @@ def _kind(schema: Schema) -> str:
         return f"list of {_kind(schema.get('items', {}))}"
     words = [str(schema.get("format") or schema.get("type") or "any JSON")]
     for word, key in (("at least", "minimum"), ("more than", "exclusiveMinimum"), ("at most", "maximum")):
-        words += [f"{word} {schema[key]:g}"] if key in schema else []
+        words += [f"{word} {schema[key]:.15g}"] if key in schema else []
     if "maxLength" in schema:
         words.append(f"at most {schema['maxLength']} characters")
     return ", ".join(words)

@@ -61,7 +61,7 @@ class JobStateError(RequestError):
     """The job's state does not allow this."""
 
     def __init__(self, job: Job, message: str) -> None:
-        super().__init__(409, "wrong_state", f"The job is {job.state.value}: {message}")
+        super().__init__(409, "wrong_state", f"The job's state is {job.state.value}: {message}")
 
 
 class History:
@@ -155,7 +155,7 @@ class History:
         latest = change.job or job
         if latest.state is JobState.CANCELLED:
             return latest
-        raise JobStateError(latest, "it cannot be cancelled any more.")
+        raise JobStateError(latest, "it can no longer be cancelled.")
 
     def _notify(self, job: Job) -> None:
         """Send a job's notice. A failure is only logged: the keeper sends it a little later."""

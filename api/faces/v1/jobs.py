@@ -164,7 +164,7 @@ def retry_job(call: ApiCall) -> Answer:
     """
     job = call.services.history.get(call.caller, call.path["job"])
     if not job.state.is_final:
-        raise JobStateError(job, "it can be repeated once it has ended.")
+        raise JobStateError(job, "it can be repeated only after it has ended.")
     asked = call.read_body(RetryRequest)
     kept, version = kept_request(call, job)
     repeated = kept.model_dump(mode="json", exclude_none=True)

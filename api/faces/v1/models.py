@@ -465,7 +465,7 @@ class RuntimeView(ApiModel):
     type: str
     """Kind of model server: `sdwebui`, `comfyui` or `flux`."""
     task_types: list[str]
-    """The values that `type` of a job can have."""
+    """The values that `type` of a job can have. ComfyUI runtimes also accept `workflow`, for stored workflows."""
     priorities: list[Priority]
     """The values that `priority` of a job can have; only `normal` where the runtime has one queue."""
     queued: int | None

@@ -42,7 +42,7 @@ class Connection:
         if any(given):
             if not all(given):
                 known, missing = (URL_VARIABLE, KEY_VARIABLE) if given[0] else (KEY_VARIABLE, URL_VARIABLE)
-                raise NotConfigured(f"Of the API, {known} is known but not {missing}: set both.")
+                raise NotConfigured(f"{known} is set, but {missing} is not: set both.")
             source = "the arguments" if url and api_key else f"{URL_VARIABLE} and {KEY_VARIABLE}"
             return cls._checked(given[0], given[1], source)
         for file, url_name, key_name in (
@@ -60,9 +60,9 @@ class Connection:
     @classmethod
     def _checked(cls, url: Any, api_key: Any, source: str) -> Self:
         if not str(url).startswith(("https://", "http://")):
-            raise NotConfigured(f"{url!r}, of {source}, is no URL; it looks like https://…/prod.")
+            raise NotConfigured(f"{url!r}, from {source}, is not a URL such as https://example.com/prod.")
         if not (api_key and str(api_key).isascii() and str(api_key).isprintable()):
-            raise NotConfigured(f"The key of {source} is empty, or has characters that no key has.")
+            raise NotConfigured(f"The key from {source} is empty, or has characters that no key has.")
         return cls(str(url).rstrip("/"), str(api_key), source)
 
     def save(self) -> Path:

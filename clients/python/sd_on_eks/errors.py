@@ -76,7 +76,8 @@ class ApiError(ClientError):
         self.detail = detail
         self.errors = errors
         self.retry_after_s = retry_after_s
-        super().__init__("\n  ".join([f"{detail} ({status} {code})", *map(str, errors)]))
+        is_all = len(errors) == 1 and errors[0].detail in detail
+        super().__init__("\n  ".join([f"{detail} ({status} {code})", *map(str, () if is_all else errors)]))
 
 
 class InvalidRequest(ApiError):

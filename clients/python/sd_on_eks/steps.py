@@ -6,6 +6,7 @@ I/O.
 
 from __future__ import annotations
 
+import logging
 import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
@@ -17,6 +18,7 @@ from pydantic import BaseModel, ValidationError
 
 from sd_on_eks.errors import ApiError, UnexpectedAnswer, Unreachable, error_of
 
+logger = logging.getLogger(__name__)
 T = TypeVar("T")
 M = TypeVar("M", bound=BaseModel)
 
@@ -96,12 +98,14 @@ Stream = Generator[Step | Emit[T], Any, None]
 def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
     """Send a request until it succeeds, for some time.
 
+    A warning is logged before the second repetition, so that nobody waits without knowing for what.
+
     Raises:
         ApiError: The API rejects it, or is still busy.
         Unreachable: The API does not answer.
     """
     ends_s = time.monotonic() + patience_s
-    for pause_s in _pauses():
+    for number, pause_s in enumerate(_pauses()):
         problem: ApiError | Unreachable
         try:
             response: httpx.Response = yield Attempt(request)
@@ -109,7 +113,7 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
             # Of another URL the host alone: the rest may be a secret.
             path = "" if "://" in request.path else exc.request.url.path
             place = f"{exc.request.url.scheme}://{exc.request.url.netloc.decode()}{path}"
-            problem = Unreachable(f"{request.method} {place}: {exc or repr(exc)}")
+            problem = Unreachable(f"{request.method} {place}: no answer ({str(exc) or repr(exc)}).")
             problem.__cause__ = exc
             is_unsent = isinstance(exc, (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout))
             may_repeat, after_s = request.is_repeatable or is_unsent, pause_s
@@ -121,6 +125,8 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
             after_s = max(pause_s, problem.retry_after_s or 0)
         if not may_repeat or time.monotonic() + after_s > ends_s:
             raise problem
+        if number == 1:
+            logger.warning("%s Trying again for %.0f s.", problem, ends_s - time.monotonic())
         yield Pause(after_s)
     raise AssertionError  # pauses never end
 

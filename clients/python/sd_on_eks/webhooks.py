@@ -37,7 +37,7 @@ def verify_webhook(payload: bytes | str, headers: Mapping[str, str], secret: str
     Args:
         payload: The body as it came, not parsed and written again.
         headers: Those of the request, in any case. One webhook always has the same ``webhook-id``: handle it once.
-        secret: As ``webhook_secret`` returns it.
+        secret: ``secret`` of what ``webhook_secret`` returns: ``whsec_`` and base64.
 
     Raises:
         InvalidWebhook: It was not signed with the secret, or is more than five minutes old.

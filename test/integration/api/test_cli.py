@@ -145,6 +145,9 @@ def test_a_workflow_is_submitted_as_a_pipeline(waiting_api, shell, command, tmp_
     (job,) = sd.json("submit", "workflow.json", "--runtime", api.rig.name, "--set", "1.inputs.width=128")
     content = api.get(job["links"]["request"])["content"]
     assert (job["type"], content["1"]["inputs"], content["2"]) == ("pipeline", {"width": 128}, WORKFLOW["2"])
+    (job,) = sd.json("submit", "--runtime", api.rig.name, "--type", "pipeline",
+                     *(f"--set={name}={json.dumps(node)}" for name, node in WORKFLOW.items()))  # fmt: skip
+    assert api.get(job["links"]["request"])["content"] == WORKFLOW
     (listed,) = sd("runtimes")[0].splitlines()
     assert listed.split("\t")[:2] == [api.rig.name, "comfyui"]
     assert [one["name"] for one in sd.json("runtimes")] == [api.rig.name]
@@ -159,13 +162,13 @@ def test_jobs_are_listed_shown_explained_and_cancelled(api, sd):
     ]
     assert [job["job"] for job in sd.json("ls", "--id", "t-1")] == [first]
     assert len(sd.json("ls", "-n", "1")) == 1
-    assert sd("why", second)[0] == (f"{second} is queued.\nIt waits: 1 job before it; no server is ready.\n")
+    assert sd("why", second)[0] == (f"{second} queued\nIt waits: 1 job before it; no server is ready.\n")
     assert "has no pictures yet" in sd("cp", first, "here", code=1)[1]
     assert sd("cancel", first)[0] == f"{first} cancelled\n"
     error = JobError(code="lost", message="The node went away.")
     finish(api, second, JobState.FAILED, error=error)
     out, _ = sd("why", second)
-    assert out.startswith(f"{second} is failed.\nlost: The node went away.\nThe server's node went away")
+    assert out.startswith(f"{second} failed\nlost: The node went away.\nThe server's node went away")
     assert sd.json("why", second)[0]["error"]["code"] == "lost"
     assert "error     lost: The node went away." in sd("show", second)[0]
     assert "lost: The node went away." in sd("cp", second, "here", code=1)[1]
@@ -189,6 +192,17 @@ def test_following_a_job_elsewhere_than_on_a_terminal_writes_plain_lines(api, sd
         assert (process.returncode, out.splitlines()[0]) == (0, f"{job}  succeeded")
 
 
+def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(api, sd):
+    with sd.process("submit", "--runtime", api.rig.name, "--prompt", "a", "--wait") as process:
+        assert process.stderr.readline() == "queued\n"
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+        assert process.returncode == 130
+    (job,) = sd.json("ls")
+    assert job["state"] == "queued"
+    assert f"The job goes on. Follow it with `sd watch {job['job']}`" in err
+
+
 def test_all_open_jobs_are_followed_until_there_are_none(api, sd):
     job = api.submit()["job"]
     with sd.process("watch") as process:
@@ -201,18 +215,18 @@ def test_exit_codes_say_what_went_wrong(api, sd, tmp_path):
     (tmp_path / "text").write_text("no JSON")
     for arguments, words in (
         (["submit", "--prompt", "a"], "Which runtime"),
-        (["submit", "--runtime", "r"], "What shall it make"),
+        (["submit", "--runtime", "r"], "nothing to draw"),
         (["submit", "nowhere"], "nowhere cannot be read"),
-        (["submit", "text"], "text is no JSON"),
+        (["submit", "text"], "text is not JSON"),
         (["submit", "--set", "seed"], "write KEY=VALUE"),
         (["dance"], "invalid choice"),
     ):
         assert words in sd(*arguments, code=2)[1], arguments
     _, err = sd("submit", "--runtime", "nowhere", "--prompt", "a", "--set", "steps=0", code=3)
-    assert "#/runtime" in err
+    assert err == f'runtime "nowhere" is no runtime here; use {api.rig.name} (400 invalid_request)\n'
     assert "no such job" in sd("show", "no-job", code=3)[1]
     sd.connect(api.door.base, None)
-    assert "SD_URL is known but not SD_API_KEY" in sd("ls", code=2)[1]
+    assert "SD_URL is set, but SD_API_KEY is not" in sd("ls", code=2)[1]
 
 
 def test_a_key_is_saved_for_its_owner_alone_and_not_shown(api, command):

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import time
 
 import pytest
@@ -126,7 +127,7 @@ def test_a_rejection_names_every_field_and_what_was_meant(sd, api):
 
 
 def test_after_a_rejected_request_no_further_one_of_many_is_submitted(sd, api):
-    with pytest.raises(InvalidRequest, match="#/id"):
+    with pytest.raises(InvalidRequest, match="id may hold only"):
         sd.map([api.body(id="a b"), *[api.body()] * 3], concurrency=1)
     assert [*sd.list()] == []
 
@@ -219,6 +220,14 @@ def test_what_answers_but_is_not_the_api_is_said(proxy, connect):
     proxy.rule("GET *", actions.answer(200, b"<html>", "text/html"))
     with pytest.raises(UnexpectedAnswer, match="is the URL right"):
         sd.get("job")
+
+
+def test_a_client_that_waits_for_the_api_says_so_once(proxy, connect, caplog):
+    sd = connect(proxy.url)
+    proxy.rule("GET */v1/jobs", actions.reset(), times=3)
+    assert [*sd.list()] == []
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("sd_on_eks")]
+    assert re.fullmatch(r"GET http://127\.0\.0\.1:\d+/v1/jobs: no answer \(.*\)\. Trying again for \d+ s\.", line)
 
 
 def test_a_client_gives_up_after_its_patience(proxy, connect):

@@ -82,6 +82,13 @@ ERRORS = {
         v1alpha2(runtime="nope"),
         at("task.metadata", runtime='"nope" is no runtime here; use sdruntime, dynamic, comfy or kontext'),
     ),
+    "a runtime with a letter left out": (
+        v1alpha2(runtime="sdruntme"),
+        at(
+            "task.metadata",
+            runtime='"sdruntme" is no runtime here; use sdruntime, dynamic, comfy or kontext; did you mean sdruntime?',
+        ),
+    ),
     **{
         f"a {key} of {len(value)} letters": (v1alpha2(**{key: value}), at("task.metadata", **{key: ""}))
         for key in ("runtime", "tasktype")

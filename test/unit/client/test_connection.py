@@ -48,10 +48,10 @@ def test_a_saved_key_is_read_by_its_owner_alone_and_never_sent_to_another_url(mo
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert [one.name for one in file.parent.iterdir()] == [file.name]
     monkeypatch.setenv("SD_URL", "https://other.example/prod")
-    with pytest.raises(NotConfigured, match="SD_URL is known but not SD_API_KEY"):
+    with pytest.raises(NotConfigured, match="SD_URL is set, but SD_API_KEY is not"):
         Client()
     monkeypatch.setenv("SD_API_KEY", "others")
-    with pytest.raises(NotConfigured, match="SD_URL is known but not SD_API_KEY"):
+    with pytest.raises(NotConfigured, match="SD_URL is set, but SD_API_KEY is not"):
         Client(URL)
     assert Client("https://other.example/prod/").connection.api_key == "others"
 
@@ -60,9 +60,9 @@ def test_a_saved_key_is_read_by_its_owner_alone_and_never_sent_to_another_url(mo
     ("url", "key", "words"),
     [
         (None, None, "Set SD_URL and SD_API_KEY"),
-        ("api.example/prod", KEY, "is no URL"),
+        ("api.example/prod", KEY, "is not a URL"),
         (URL, "k\n", "characters that no key has"),
-        (None, KEY, "not SD_URL"),
+        (None, KEY, "SD_URL is not"),
     ],
 )
 def test_what_is_missing_or_wrong_is_named(url, key, words):

@@ -29,7 +29,7 @@ def parser() -> argparse.ArgumentParser:
     submit = add("submit", commands.submit, "submit a job")
     submit.add_argument("file", nargs="?", help="a request, a content or a ComfyUI workflow in JSON; - for stdin")
     submit.add_argument("--runtime", help="which runtime makes it; see sd runtimes")
-    submit.add_argument("--type", help="what it shall do (text-to-image, of a workflow pipeline)")
+    submit.add_argument("--type", help="the type of the task (text-to-image; for a workflow, pipeline)")
     submit.add_argument("--prompt", help="what to draw")
     submit.add_argument("--id", help="your own name for the task")
     submit.add_argument("--priority", help="high or low, where the runtime has priorities")

@@ -88,13 +88,13 @@ def why(options: Namespace, screen: Screen) -> bool:
         screen.data({"state": job.state, "error": job.error, "attempts": job.attempts, "queue": job.queue,
                      "retry_reason": job.retry_reason, "warnings": job.warnings})  # fmt: skip
         return True
-    screen.say(f"{job.job} is {job.state}.")
+    screen.say(f"{job.job} {job.state}")
     if job.error:
         screen.say(f"{job.error.code}: {job.error.message}")
     if job.error and job.error.hint:
         screen.say(job.error.hint)
     if job.attempts:
-        screen.say(f"A model server has begun it {job.attempts} time{'s' * (job.attempts != 1)}.")
+        screen.say(f"Attempts: {job.attempts}")
     if job.retry_reason:
         screen.say(f"The latest attempt was given up: {job.retry_reason}")
     if job.queue:
@@ -152,7 +152,7 @@ def key(options: Namespace, screen: Screen) -> bool:
     if screen.as_json:
         screen.data({"url": found.url, "source": found.source, "saved": None if saved is None else str(saved)})
         return True
-    screen.say(f"{found.url}, with the key of {found.source}")
+    screen.say(f"{found.url}, with the key from {found.source}")
     if saved:
         screen.say(f"Saved in {saved}, for you alone to read.")
     return True
@@ -169,8 +169,8 @@ def _body(options: Namespace) -> dict[str, Any]:
         if is_workflow:
             raise WrongUsage("A workflow has its prompt in a node: use --set NODE.inputs.text='…'.")
         content = {**content, "prompt": options.prompt}
-    if not (is_request or content):
-        raise WrongUsage("What shall it make? Name a file, or give a --prompt.")
+    if not (is_request or content or options.changes):
+        raise WrongUsage("There is nothing to draw: name a file, or give --prompt or --set.")
     body["content"] = _merged(content, options.changes)
     body.setdefault("type", _WORKFLOW_TYPE if is_workflow else _PROMPT_TYPE)
     for name in ("runtime", "type", "id", "priority"):
@@ -179,7 +179,7 @@ def _body(options: Namespace) -> dict[str, Any]:
     if options.preview:
         body["keep"] = ["preview"]
     if "runtime" not in body:
-        raise WrongUsage("Which runtime shall make it? Give --runtime; see sd runtimes.")
+        raise WrongUsage("Which runtime should draw it? Give --runtime; `sd runtimes` lists them.")
     return body
 
 
@@ -189,9 +189,9 @@ def _read(name: str) -> dict[str, Any]:
     except OSError as exc:
         raise WrongUsage(f"{name} cannot be read: {exc.strerror}.") from exc
     except ValueError as exc:
-        raise WrongUsage(f"{name} is no JSON: {exc}.") from exc
+        raise WrongUsage(f"{name} is not JSON: {exc}.") from exc
     if not isinstance(found, dict):
-        raise WrongUsage(f"{name} holds no JSON object.")
+        raise WrongUsage(f"{name} is not a JSON object.")
     return found
 
 
@@ -228,13 +228,18 @@ def _shown(sd: Client, job: Job, options: Namespace, screen: Screen) -> bool:
 
 def _followed(sd: Client, job: str | Job, screen: Screen, out: str | None = None) -> Job:
     """Follow a job to its end."""
-    with screen.following() as follower:
-        for event in sd.watch(job):
-            follower.show(event)
-            if isinstance(event.data, Preview) and out is not None:
-                follower.note(str(sd.save_preview(job, out)))
-            if isinstance(event.data, Job):
-                return event.data
+    try:
+        with screen.following() as follower:
+            for event in sd.watch(job):
+                follower.show(event)
+                if isinstance(event.data, Preview) and out is not None:
+                    follower.note(str(sd.save_preview(job, out)))
+                if isinstance(event.data, Job):
+                    return event.data
+    except KeyboardInterrupt:
+        name = job if isinstance(job, str) else job.job
+        screen.note(f"The job goes on. Follow it with `sd watch {name}`, or stop it with `sd cancel {name}`.")
+        raise
     raise AssertionError  # the last event has the job
 
 
