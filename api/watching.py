@@ -56,8 +56,10 @@ class Watcher:
             began_s, every_s = time.monotonic(), _EVERY_S
             try:
                 for job in await asyncio.get_running_loop().run_in_executor(self._thread, self._changed):
+                    if job.id not in self._watchers:  # all have gone meanwhile
+                        continue
                     self._versions[job.id] = job.version
-                    for news in self._watchers.get(job.id, ()):
+                    for news in self._watchers[job.id]:
                         news.put_nowait(job)
             except AWS_ERRORS as exc:
                 logger.warning("the jobs were not read: %s", error_code(exc) or type(exc).__name__)
