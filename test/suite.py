@@ -94,11 +94,12 @@ GROUPS = [
     # Short, it holds nothing against a limit.
     Group(name="bench", command=tool("python", "-m", "bench", "--short"), budget_s=120),
     Group(name="demo-flux", command=pytest("test/e2e/test_demo_flux.py"), budget_s=90),
-    Group(name="faults", command=pytest("test/faults"), budget_s=150, is_batch=False),
+    Group(name="faults", command=pytest("test/faults"), budget_s=200, is_batch=False),
     Group(name="agent", command=pytest("test/integration/agent"), budget_s=80, is_batch=False),
+    Group(name="api", command=pytest("test/integration/api"), budget_s=120, is_batch=False),
     Group(
         name="integration",
-        command=pytest("test/integration", "--ignore=test/integration/agent"),
+        command=pytest("test/integration", "--ignore=test/integration/agent", "--ignore=test/integration/api"),
         budget_s=80,
         is_batch=False,
     ),

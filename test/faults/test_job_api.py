@@ -74,6 +74,16 @@ def test_jobs_end_once_wherever_a_door_that_cancels_them_fails(platform, kind):
     assert set(ended.values()) == {JobState.CANCELLED}
 
 
+def test_the_jobs_of_a_batch_are_answered_though_the_batch_itself_cannot_be_stored(platform):
+    wire, batch = platform.door_wired.wire, {"jobs": [platform.body()]}
+    platform.ask("POST", "/batches", batch)
+    last = len(wire.calls)
+    wire.clear()
+    wire.cut(last)
+    status, answer = platform.ask("POST", "/batches", batch)
+    assert (status, answer["batch"], answer["answers"][0]["job"]["state"]) == (202, None, "queued")
+
+
 def disturb(platform, kind, troubles, *, keyed):
     """Send requests, each with another trouble at another call of the door's; return how all jobs ended."""
     wire, accepted, requests = platform.door_wired.wire, [], 0
