@@ -1,4 +1,4 @@
-"""A client of sd-on-eks, an API for image generation: ``Client``, and ``AsyncClient`` with the same methods."""
+"""Client for sd-on-eks, an image generation API: ``Client``, and ``AsyncClient`` with the same methods."""
 
 from sd_on_eks.client import AsyncClient, Client
 from sd_on_eks.errors import (

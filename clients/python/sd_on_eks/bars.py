@@ -13,9 +13,9 @@ from sd_on_eks.models import Job
 
 @contextmanager
 def counting(total: int, *, is_shown: bool) -> Iterator[Callable[[Job], Job]]:
-    """Count ended jobs by the function that is yielded, which returns its argument.
+    """Yield a function that counts a job that has ended, and returns it.
 
-    Nothing is written where ``is_shown`` is False, or where stderr is no terminal.
+    The bar is shown only if ``is_shown`` is True and stderr is a terminal.
     """
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn())

@@ -1,4 +1,4 @@
-"""The clients, sync and async: both have the methods of ``Calls``, and differ in how they take a call's steps."""
+"""The sync and the async client. Both have the methods of ``Calls``; they differ in how they run a call's steps."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ T = TypeVar("T")
 PATIENCE_S = 60.0
 _CONNECT_TIMEOUT_S = 10.0
 _LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-"""Each job that is waited for has a connection."""
+"""Waiting for a job takes a connection of its own."""
 _TEXT = "sd_on_eks.text"
 
 
@@ -49,7 +49,7 @@ class _Method(Generic[P]):
 
 
 class One(_Method[P], Generic[P, T]):
-    """A call with one result, which is awaited from the async client."""
+    """A call with one result. The async client's method must be awaited."""
 
     def __init__(self, function: Callable[P, Flow[T]]) -> None:
         super().__init__(function)
@@ -65,7 +65,7 @@ class One(_Method[P], Generic[P, T]):
 
 
 class Many(_Method[P], Generic[P, T]):
-    """A call with many results, to be iterated over."""
+    """A call with many results. Iterate over it."""
 
     def __init__(self, function: Callable[P, Stream[T]]) -> None:
         super().__init__(function)
@@ -81,16 +81,16 @@ class Many(_Method[P], Generic[P, T]):
 
 
 class Calls:
-    """The calls of the API; ``calls`` has their arguments.
+    """The methods that both clients share. The modules in ``calls`` document them.
 
     Args:
-        base_url: Where the API is, with its stage, such as ``https://…/prod``.
-        api_key: The key. Without both arguments, the environment's SD_URL and SD_API_KEY count, then what ``sd key
-            --save`` has saved, then the platform that ``make up`` runs in this folder.
-        patience_s: How long to send a request again while the API is busy or cannot be reached.
+        base_url: URL of the API with its stage, such as ``https://…/prod``. Default: the environment variables SD_URL
+            and SD_API_KEY, else what ``sd key --save`` saved, else the platform that ``make up`` runs in this folder.
+        api_key: The API key. Default: see ``base_url``.
+        patience_s: Seconds for which requests are retried while the API is busy or unreachable.
 
     Raises:
-        NotConfigured: Nothing says where the API is, or with which key.
+        NotConfigured: The URL or the API key is missing or unusable.
     """
 
     submit = One(jobs.submit)
@@ -132,7 +132,7 @@ class Calls:
         self._patience_s = patience_s
 
     def _arguments(self, request: Send) -> dict[str, Any]:
-        """A request as httpx takes it. The key goes to the API alone."""
+        """Return httpx's arguments for a request. Only requests to the API carry the key."""
         root = f"{self.connection.url}/"
         url = request.path if "://" in request.path else f"{root}v1{request.path}"
         key = {"x-api-key": self.connection.api_key} if url.startswith(root) else {}
@@ -149,7 +149,7 @@ class Calls:
 
 
 class Client(Calls):
-    """The API, for programs with threads. One client serves many of them.
+    """Synchronous client. Threads can share one.
 
     Example:
         >>> with Client() as sd:
@@ -166,21 +166,23 @@ class Client(Calls):
     def map(
         self, requests: Iterable[Mapping[str, Any]], *, concurrency: int = 16, progress: bool = False
     ) -> builtins.list[Job]:
-        """Run many jobs, some at a time, and return each as it has ended, in the order of the requests.
+        """Run many jobs and return them once all have ended, in the order of the requests.
+
+        Failed jobs are returned too: check ``succeeded``.
 
         Args:
             requests: The arguments of ``submit`` for each job.
-            concurrency: How many are under way at once.
-            progress: Show a bar on stderr, if that is a terminal.
+            concurrency: Maximum number of jobs at a time.
+            progress: Whether to show a progress bar on stderr, if it is a terminal.
 
         Raises:
-            ApiError, Unreachable: A request is rejected. No further one is submitted; jobs that are go on.
+            ApiError, Unreachable: A request failed. No more jobs are submitted; those already submitted keep running.
         """
         todo, stopping = [*requests], threading.Event()
 
         def make(request: Mapping[str, Any]) -> Job:
             if stopping.is_set():
-                raise CancelledError  # after the error of a request before it, which is the one that is raised
+                raise CancelledError  # map raises the error of the earlier request instead
             try:
                 job = self.submit(**request)
                 while not (job.has_ended or stopping.is_set()):
@@ -197,7 +199,7 @@ class Client(Calls):
                 stopping.set()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close all connections."""
         self._http.close()
 
     def __enter__(self) -> Self:
@@ -207,12 +209,12 @@ class Client(Calls):
         self.close()
 
     def perform(self, flow: Flow[T]) -> T:
-        """Take the steps of a call with one result, and return that."""
+        """Run the steps of a call with one result, and return it."""
         (result,) = self.iterate(emitting(flow))
         return result
 
     def iterate(self, flow: Stream[T]) -> Iterator[T]:
-        """Take the steps of a call, and yield its results."""
+        """Run the steps of a call, and yield its results."""
         outcome, error = None, None
         with ExitStack() as responses:
             while True:
@@ -251,7 +253,7 @@ class Client(Calls):
 
 
 class AsyncClient(Calls):
-    """The API, for programs with an event loop.
+    """Client for asyncio.
 
     Example:
         >>> async with AsyncClient() as sd:
@@ -269,7 +271,7 @@ class AsyncClient(Calls):
     async def map(
         self, requests: Iterable[Mapping[str, Any]], *, concurrency: int = 16, progress: bool = False
     ) -> builtins.list[Job]:
-        """As ``Client.map``."""
+        """See ``Client.map``."""
         todo, free = [*requests], asyncio.Semaphore(concurrency)
 
         async def make(request: Mapping[str, Any]) -> Job:
@@ -286,7 +288,7 @@ class AsyncClient(Calls):
                 await asyncio.gather(*tasks, return_exceptions=True)
 
     async def aclose(self) -> None:
-        """Close its connections."""
+        """Close all connections."""
         await self._http.aclose()
 
     async def __aenter__(self) -> Self:
@@ -296,12 +298,12 @@ class AsyncClient(Calls):
         await self.aclose()
 
     async def perform(self, flow: Flow[T]) -> T:
-        """Take the steps of a call with one result, and return that."""
+        """Run the steps of a call with one result, and return it."""
         (result,) = [result async for result in self.iterate(emitting(flow))]
         return result
 
     async def iterate(self, flow: Stream[T]) -> AsyncIterator[T]:
-        """Take the steps of a call, and yield its results."""
+        """Run the steps of a call, and yield its results."""
         outcome, error = None, None
         async with AsyncExitStack() as responses:
             while True:

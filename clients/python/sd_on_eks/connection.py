@@ -1,4 +1,4 @@
-"""Where the API is, and the key for it."""
+"""The API's URL and key, and where they come from."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from sd_on_eks.errors import NotConfigured
 
 URL_VARIABLE, KEY_VARIABLE = "SD_URL", "SD_API_KEY"
 STACK_FILE = Path(".local", "stack.json")
-"""Made by `make up`, in a checkout of sd-on-eks."""
+"""`make up` writes it in a checkout of sd-on-eks."""
 
 
 @dataclass(frozen=True)
 class Connection:
-    """Where the API is, with its stage, the key, and where both were found."""
+    """The API's URL with its stage, its key, and where both were found."""
 
     url: str
     api_key: str = field(repr=False)
@@ -28,12 +28,12 @@ class Connection:
 
     @classmethod
     def find(cls, url: str | None = None, api_key: str | None = None) -> Self:
-        """Take the arguments, else the environment, else what was saved, else the platform that runs in this folder.
+        """Find the URL and the key: arguments, else environment, else saved file, else the platform in this folder.
 
-        A key that was found beside one URL is never sent to another.
+        A key found together with one URL is never sent to another.
 
         Raises:
-            NotConfigured: There are none, or only one of the two.
+            NotConfigured: One or both are missing or unusable.
         """
         of_environment = os.environ.get(URL_VARIABLE), os.environ.get(KEY_VARIABLE)
         if url and of_environment[0] and url.rstrip("/") != of_environment[0].rstrip("/"):
@@ -53,8 +53,8 @@ class Connection:
                 saved = _read(file)
                 return cls._checked(saved.get(url_name), saved.get(key_name), str(file))
         raise NotConfigured(
-            f"Where is the API? Set {URL_VARIABLE} and {KEY_VARIABLE}, save them with `sd key --save`, or start a "
-            "platform in a checkout with `make up`."
+            f"No URL and key of the API were found. Set {URL_VARIABLE} and {KEY_VARIABLE}, save them with "
+            "`sd key --save`, or start the platform in a checkout with `make up`."
         )
 
     @classmethod
@@ -66,7 +66,7 @@ class Connection:
         return cls(str(url).rstrip("/"), str(api_key), source)
 
     def save(self) -> Path:
-        """Save them for the next time, in a file that only its owner can read."""
+        """Save both for later use, in a file that only its owner can read. Returns its path."""
         file = saved_file()
         file.parent.mkdir(parents=True, exist_ok=True)
         draft = file.with_name(f"{file.name}.new")
@@ -78,7 +78,7 @@ class Connection:
 
 
 def saved_file() -> Path:
-    """Where settings are saved."""
+    """Return the path of the saved settings."""
     home = os.environ.get("XDG_CONFIG_HOME")
     return (Path(home) if home else Path.home() / ".config") / "sd-on-eks" / "client.json"
 

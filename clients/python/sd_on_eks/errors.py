@@ -1,20 +1,20 @@
-"""What this package raises.
+"""The errors that this package raises.
 
 ClientError
-├── ApiError            the API rejects the request; its status, code, detail and errors say why
-│   ├── InvalidRequest      400, 413, 415, 422: correct the request; errors names every field at fault
-│   ├── Unauthorized        401, 403: the key is missing, unknown, or may not do this
-│   ├── NotFound            404: there is none, or none of yours
-│   ├── Conflict            409: not in the state that the job is in
-│   ├── TooManyRequests     429: come back after retry_after_s
-│   │   └── OverBudget          so many jobs may you have, and no more
+├── ApiError            the API rejects the request; status, code, detail and errors say why
+│   ├── InvalidRequest      400, 413, 415, 422: correct the request; errors lists every wrong field
+│   ├── Unauthorized        401, 403: the key is missing, unknown, or not allowed to do this
+│   ├── NotFound            404: it does not exist, or is not yours
+│   ├── Conflict            409: not possible in the current state
+│   ├── TooManyRequests     429: try again after retry_after_s
+│   │   └── OverBudget          you have reached your limit of jobs
 │   └── Unavailable         5xx: the API has a problem of its own
 ├── Unreachable         the API does not answer
-├── UnexpectedAnswer    what answers is not this API; base_url is probably wrong
-├── JobFailed           the job has ended without a result; job has the reason
-├── WaitTimeout         the job has not ended in the time that its caller waits; it goes on
+├── UnexpectedAnswer    something other than this API answers; base_url is probably wrong
+├── JobFailed           the job failed or was cancelled; job.error says why
+├── WaitTimeout         the job did not end while you waited; it keeps running
 ├── InvalidWebhook      the webhook does not come from the platform, or is too old
-└── NotConfigured       nothing says where the API is, or with which key
+└── NotConfigured       the API's URL or key is missing or unusable
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ class InvalidField:
     """What is wrong with one field of a request.
 
     Attributes:
-        pointer: Where it is, as a JSON pointer (``#/content/steps``), or the name of a header or parameter.
+        pointer: JSON pointer to the field (``#/content/steps``), or the name of a header or parameter.
         detail: What is wrong with it.
-        suggestion: What was probably meant; None if nothing is near.
+        suggestion: What you probably meant; None if nothing similar exists.
     """
 
     pointer: str
@@ -49,7 +49,7 @@ class InvalidField:
 
 
 class ClientError(Exception):
-    """Anything that this package raises."""
+    """Base class of all errors in this package."""
 
 
 class ApiError(ClientError):
@@ -57,10 +57,10 @@ class ApiError(ClientError):
 
     Attributes:
         status: The HTTP status.
-        code: A word for programs, such as ``invalid_request``.
-        detail: A sentence for people.
-        errors: All that is wrong with the request, field by field.
-        retry_after_s: When to come back; None if the API does not say.
+        code: Error code, for programs, such as ``invalid_request``.
+        detail: Explanation for people.
+        errors: Every wrong field.
+        retry_after_s: Seconds to wait before you try again; None if the API does not say.
     """
 
     def __init__(
@@ -85,15 +85,15 @@ class InvalidRequest(ApiError):
 
 
 class Unauthorized(ApiError):
-    """The key is missing, unknown, or may not do this."""
+    """The key is missing, unknown, or not allowed to do this."""
 
 
 class NotFound(ApiError):
-    """There is none, or none of yours."""
+    """It does not exist, or is not yours."""
 
 
 class Conflict(ApiError):
-    """The job is in a state in which this is not possible."""
+    """This is not possible in the current state."""
 
 
 class TooManyRequests(ApiError):
@@ -101,7 +101,7 @@ class TooManyRequests(ApiError):
 
 
 class OverBudget(TooManyRequests):
-    """The key may have no more jobs at the moment."""
+    """You have reached your limit of jobs."""
 
 
 class Unavailable(ApiError):
@@ -113,11 +113,11 @@ class Unreachable(ClientError):
 
 
 class UnexpectedAnswer(ClientError):
-    """What answers is not this API."""
+    """Something other than this API answers."""
 
 
 class JobFailed(ClientError):
-    """A job has ended without a result."""
+    """A job failed or was cancelled; ``job.error`` says why it failed."""
 
     def __init__(self, job: Job) -> None:
         self.job = job
@@ -126,7 +126,7 @@ class JobFailed(ClientError):
 
 
 class WaitTimeout(ClientError):
-    """A job has not ended in time; it goes on."""
+    """A job did not end while its caller waited. It keeps running."""
 
     def __init__(self, job: Job, timeout_s: float) -> None:
         self.job = job
@@ -138,7 +138,7 @@ class InvalidWebhook(ClientError):
 
 
 class NotConfigured(ClientError):
-    """Nothing says where the API is, or with which key."""
+    """The API's URL or key is missing or unusable."""
 
 
 _BY_STATUS: Mapping[int, type[ApiError]] = {
@@ -151,9 +151,10 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {
 
 
 def error_of(response: httpx.Response) -> ApiError:
-    """The error that an answer is.
+    """Convert an error answer into an exception.
 
-    The API writes problem details (RFC 9457), API Gateway and older versions ``{"error": {code, message, details}}``.
+    The API sends problem details (RFC 9457); API Gateway and older versions send
+    ``{"error": {code, message, details}}``.
     """
     status = response.status_code
     problem = _problem(response)

@@ -1,4 +1,4 @@
-"""Following a job: by server-sent events, and where they do not come through, by waiting for changes."""
+"""Following a job: by server-sent events, or by long polling if they do not get through."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from sd_on_eks.models import AnswerModel, Job, LogLine, Output, Preview, Progres
 from sd_on_eks.steps import Emit, Flow, Pause, ReadText, Send, Stream
 
 _SILENCE_S = 45.0
-"""A comment comes every 15 seconds."""
+"""The API sends a comment every 15 seconds."""
 _MAX_CUTS = 3
 _PAUSE_S = 1.0
 _SIGNED = frozenset({"url", "expires_at"})
-"""Differ each time that the same output is told."""
+"""They differ each time the API reports the same output."""
 _KINDS: Mapping[str, type[AnswerModel]] = {
     "state": StateChange,
     "queue": QueuePlace,
@@ -35,12 +35,12 @@ EventData = StateChange | QueuePlace | Progress | Preview | Output | LogLine | J
 
 @dataclass(frozen=True)
 class Event:
-    """What has changed of a job.
+    """A change of a job.
 
     Attributes:
-        kind: state, queue, progress, preview, output, log, or at last end.
+        kind: state, queue, progress, preview, output, log or, as the last one, end.
         version: The job's version.
-        data: What is new, by its kind; of ``end`` the job, of a kind that this client does not know a dict.
+        data: The model for this kind; for ``end`` the job, for kinds that this client does not know a dict.
     """
 
     kind: str
@@ -51,11 +51,12 @@ class Event:
 def watch(job: str | Job) -> Stream[Event]:
     """Follow a job until it has ended; the last event is ``end``, with the job.
 
-    A connection that is cut is made again, and goes on where it was.
+    If the connection breaks, it is restored and the events continue where they stopped.
 
     Raises:
-        NotFound: There is no such job of yours.
-        ApiError, Unreachable: The API rejects it, or does not answer any more.
+        NotFound: You have no such job.
+        ApiError: The API rejects the request.
+        Unreachable: The API no longer answers.
     """
     news = _News()
     cuts = 0
@@ -76,7 +77,7 @@ def watch(job: str | Job) -> Stream[Event]:
 
 
 def _stream(job: str | Job, version: int) -> Flow[httpx.Response | None]:
-    """Open the stream of a job's events; None if it is not to be had here."""
+    """Open the stream of a job's events; None if streams do not work here."""
     headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
     if version:
         headers["Last-Event-ID"] = str(version)
@@ -86,7 +87,7 @@ def _stream(job: str | Job, version: int) -> Flow[httpx.Response | None]:
             f"{job_path(job)}/events",
             headers=headers,
             timeout_s=_SILENCE_S,
-            is_repeatable=False,  # what is on the way may hold streams back; waiting shows whether the API is there
+            is_repeatable=False,  # a proxy may hold streams back; polling shows whether the API answers at all
             is_stream=True,
         )
     except Unauthorized:
@@ -107,7 +108,7 @@ def _poll(job: str | Job, news: _News) -> Stream[Event]:
 
 
 def _events(job: Job) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-    """What the stream would tell of a job's state."""
+    """Yield the events that a stream would send for a job's state."""
     told = job.model_dump(mode="json")
     yield "state", job.version, {"state": job.state, "attempts": job.attempts}
     if job.retry_reason:
@@ -127,10 +128,11 @@ def _events(job: Job) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
 
 
 class _News:
-    """Lets through what has not been told yet.
+    """Lets through only events that are new to the caller.
 
     Attributes:
-        resume_after: The last version of which everything was told. Of a later one a cut may have kept some back.
+        resume_after: The last version known to be complete. Events of a later one may be missing after a lost
+            connection.
     """
 
     def __init__(self) -> None:
@@ -158,8 +160,8 @@ class _EventReader:
         self._fields: dict[str, list[str]] = {}
 
     def feed(self, text: str) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
-        """Take a piece of the text; the events that it ends."""
-        # Not by splitlines: it would divide JSON at characters such as U+2028.
+        """Add a piece of text; yield the events that it completes."""
+        # Not splitlines: it would break JSON at characters such as U+2028.
         *lines, self._rest = (self._rest + text).split("\n")
         for line in lines:
             if line:

@@ -1,6 +1,6 @@
-"""What the API answers.
+"""The API's answers.
 
-Fields that a later API adds are ignored. States and other words are plain text, so that a new one is no error.
+Fields that a newer API adds are ignored. States and similar words are plain strings, so a new one is not an error.
 """
 
 from __future__ import annotations
@@ -18,64 +18,66 @@ class AnswerModel(BaseModel):
 
 
 class QueuePlace(AnswerModel):
-    """Where a waiting job is in its runtime's queue."""
+    """A waiting job's place in its runtime's queue."""
 
     position: int | None = None
-    """How many jobs are before it; None for more than 1000."""
+    """Number of jobs ahead of it; None if more than 1000."""
     eta_s: float | None = None
-    """In how many seconds it probably begins; None if nobody knows."""
+    """Estimated seconds until it starts; None if no server is ready."""
 
 
 class Progress(AnswerModel):
-    """How far a running job is; None for what its model server does not say."""
+    """How far a running job has got. Fields that its model server does not report are None."""
 
     fraction: float | None = None
     """From 0 to 1."""
     step: int | None = None
     steps: int | None = None
-    """Sampling steps, of which ``step`` is done."""
+    """Total number of sampling steps; ``step`` is the current one."""
     stage: str | None = None
-    """What the model server does: the node of a workflow, or a word such as ``sampling``."""
+    """What the model server is doing: the workflow node that runs, or a word such as ``sampling``."""
     preview: str | None = None
-    """Where a picture of the unfinished result is, until the job ends."""
+    """Link to a preview of the unfinished picture. It needs no key and works until the job ends."""
 
 
 class Output(AnswerModel):
     """One file of a job's result."""
 
     url: str
-    """Where it can be fetched."""
+    """Link to the file. It needs no key and works until ``expires_at``."""
     s3: str
+    """Its s3:// link, for readers with their own access to the bucket."""
     expires_at: datetime | None = None
-    """When ``url`` ends to work; ask for the job again then."""
+    """When ``url`` expires: in a little over an hour. Get the job again for a new link."""
     content_type: str | None = None
     width: int | None = None
     height: int | None = None
     bytes: int | None = None
     seed: int | None = None
     name: str | None = None
-    """What the model server called it."""
+    """The model server's own file name."""
 
 
 class JobProblem(AnswerModel):
     """Why a job failed."""
 
     code: str
-    """A word for programs."""
+    """Error code, for programs."""
     message: str
+    """Explanation for people, in the model server's own words if it gave any."""
     hint: str | None = None
-    """What to do about it."""
+    """What you can do about it."""
 
 
 class RequestWarning(AnswerModel):
-    """A part of a request that has no effect."""
+    """A part of the request that has no effect."""
 
     pointer: str
     detail: str
 
 
 class Timings(AnswerModel):
-    """Seconds that the parts of a job took; None for what has not been."""
+    """Seconds spent in each part of a job; None for parts that have not happened."""
 
     queued_s: float | None = None
     prepare_s: float | None = None
@@ -94,34 +96,35 @@ class Job(AnswerModel):
     state: str
     """accepted, queued, running, succeeded, failed or cancelled."""
     version: int
-    """Grows with every change."""
+    """Increases with every change."""
     created_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
     attempts: int = 0
-    """How often a model server began it."""
+    """How many times a model server started it."""
     queue: QueuePlace | None = None
-    """Only while it waits, and only where one job is asked for."""
+    """Only while the job waits, and not in lists."""
     progress: Progress | None = None
-    """Only while it runs."""
+    """Only while the job runs."""
     images: list[Output] = []
     files: list[Output] = []
-    """Results that are no pictures."""
+    """Results that are not pictures."""
     manifest: Output | None = None
-    """All of its results, with the parameters they were made with, as JSON."""
+    """JSON file that lists all results with the parameters used to make them."""
     error: JobProblem | None = None
     retry_reason: str | None = None
-    """Why the latest attempt was given up, where another follows."""
+    """Why the last attempt failed, if another one follows."""
     priority: str = "normal"
     """Which of the runtime's jobs go first: high, normal or low."""
     retry_of: str | None = None
-    """The job whose request it repeats."""
+    """The job that this one repeats."""
     cancel_requested: bool = False
     warnings: list[RequestWarning] = []
-    """In the answer to its request alone."""
+    """Only in the answer to the request that submitted it."""
     timings: Timings = Timings()
     context: Any = None
     links: dict[str, str] = {}
+    """Related links: self, events, request, and cancel or retry."""
 
     @property
     def has_ended(self) -> bool:
@@ -130,7 +133,7 @@ class Job(AnswerModel):
 
     @property
     def succeeded(self) -> bool:
-        """Whether its pictures are there."""
+        """Whether it has succeeded, so that its results can be fetched."""
         return self.state == "succeeded"
 
     @property
@@ -140,22 +143,22 @@ class Job(AnswerModel):
 
 
 class JobPage(AnswerModel):
-    """Some jobs, the newest first."""
+    """A page of jobs, newest first."""
 
     jobs: list[Job]
     next: str | None = None
-    """Where the next page begins; None on the last."""
+    """``cursor`` for the next page; None on the last page."""
 
 
 class Checked(AnswerModel):
-    """What a request was found to be, without being submitted."""
+    """The result of a dry run."""
 
     valid: bool
     warnings: list[RequestWarning] = []
 
 
 class KeptRequest(AnswerModel):
-    """What was asked for."""
+    """The request that a job was made from."""
 
     runtime: str
     type: str
@@ -176,26 +179,26 @@ class ProblemDetails(AnswerModel):
     title: str
     status: int
     code: str
-    """A word for programs."""
+    """Error code, for programs."""
     detail: str
     errors: list[dict[str, Any]] = []
-    """What is wrong, field by field: ``pointer``, ``detail`` and ``suggestion``."""
+    """Every wrong field, with ``pointer``, ``detail`` and ``suggestion``."""
 
 
 class BatchAnswer(AnswerModel):
-    """What became of one request of a batch: a job, or a problem."""
+    """The result of one request in a batch: a job or a problem."""
 
     index: int
-    """Its place among the requests, from 0."""
+    """Its position in the request, starting at 0."""
     job: Job | None = None
     problem: ProblemDetails | None = None
 
 
 class SubmittedBatch(AnswerModel):
-    """The answers to a batch's requests, in their order."""
+    """The results of a batch's requests, in the same order."""
 
     batch: str | None = None
-    """Its id; None where no request was accepted."""
+    """Its id; None if no request was accepted."""
     answers: list[BatchAnswer]
 
 
@@ -205,7 +208,7 @@ class BatchJob(AnswerModel):
     index: int
     job: str
     state: str | None = None
-    """None where the job is older than 90 days."""
+    """None if the job is older than 90 days."""
 
 
 class Batch(AnswerModel):
@@ -214,7 +217,7 @@ class Batch(AnswerModel):
     batch: str
     created_at: datetime
     states: dict[str, int]
-    """How many of its jobs are in each state."""
+    """Number of its jobs in each state."""
     jobs: list[BatchJob]
 
 
@@ -223,19 +226,21 @@ class Runtime(AnswerModel):
 
     name: str
     type: str
-    """What its servers are."""
+    """Kind of model server: ``sdwebui``, ``comfyui`` or ``flux``."""
     task_types: list[str]
-    """What ``type`` of a job may be."""
+    """The values that ``type`` of a job can have."""
     priorities: list[str] = ["normal"]
-    """What ``priority`` of a job may be; ``normal`` alone where the runtime has one queue."""
+    """The values that ``priority`` of a job can have; only ``normal`` if the runtime has one queue."""
     queued: int | None = None
-    """Jobs that wait; None for more than 1000."""
+    """Number of waiting jobs; None if more than 1000."""
     running: int
+    """Number of running jobs, as its servers last reported (within two minutes)."""
     ready_servers: int
+    """Number of servers that take jobs. 0 when scaled to zero: a job then waits for a server to start."""
     seconds_a_job: float | None = None
-    """How long a job keeps a GPU; None where none has ended within the last hour."""
+    """Average GPU time of a job; None if none has ended in the last hour."""
     eta_s: float | None = None
-    """In how many seconds a job that is submitted now probably begins; None where nobody knows."""
+    """Estimated seconds until a job submitted now would start; None if unknown."""
 
 
 class RuntimeList(AnswerModel):
@@ -245,62 +250,63 @@ class RuntimeList(AnswerModel):
 
 
 class Sizes(AnswerModel):
-    """Which sizes a runtime draws, in pixels; None for what is unknown."""
+    """Picture sizes that a runtime accepts, in pixels; unknown values are None."""
 
     default: int | None = None
-    """Width and height unless a request says otherwise."""
+    """Default width and height."""
     multiple_of: int | None = None
-    """What width and height are multiples of."""
+    """Width and height must be multiples of this."""
     max_pixels: int | None = None
-    """The most that width times height may be."""
+    """Maximum of width times height."""
 
 
 class RuntimeDetails(Runtime):
-    """A runtime, how busy it is, and what it has."""
+    """A runtime, how busy it is, and which models it has."""
 
     is_live: bool
-    """Whether its servers have said so lately; if not, this is what the configuration says."""
+    """Whether the lists come from its running servers. If false, they come from the configuration."""
     models: list[str]
+    """Checkpoints, and ComfyUI's diffusion models."""
     loras: list[str]
     vaes: list[str]
     samplers: list[str]
     schedulers: list[str]
     upscalers: list[str]
     node_classes: list[str] | None = None
-    """ComfyUI's; None for other types, and where they are unknown."""
+    """ComfyUI's node classes; None for other types, or if unknown."""
     sizes: Sizes | None = None
 
 
 class WorkflowEntry(AnswerModel):
-    """A named workflow in a list."""
+    """A workflow in a list."""
 
     name: str
     version: str
-    """Changes when the workflow does."""
+    """Changes whenever the workflow changes."""
     changed_at: datetime
 
 
 class Workflow(WorkflowEntry):
-    """A named workflow."""
+    """A stored workflow."""
 
     workflow: dict[str, Any]
     inputs: dict[str, dict[str, Any]]
-    """What jobs may set, with the types and defaults that they have."""
+    """The inputs that jobs may set, with their types and defaults."""
     description: str = ""
 
 
 class WorkflowList(AnswerModel):
-    """Some workflows, by their names."""
+    """A page of workflows, sorted by name."""
 
     workflows: list[WorkflowEntry]
     next: str | None = None
 
 
 class UsageRow(AnswerModel):
-    """What the jobs of a runtime used."""
+    """What a runtime's jobs used."""
 
     day: date | None = None
-    """On which they were submitted; None for all days."""
+    """Day of submission; None without ``by_day``."""
     runtime: str
     jobs: int
     succeeded: int
@@ -308,77 +314,81 @@ class UsageRow(AnswerModel):
     cancelled: int
     pictures: int
     gpu_seconds: float
-    """How long model servers worked on those that succeeded or failed."""
+    """Seconds that model servers spent on jobs that succeeded or failed."""
 
     def plus(self, other: UsageRow) -> UsageRow:
-        """Both together."""
+        """Return the sum of both rows."""
         counts = ("jobs", "succeeded", "failed", "cancelled", "pictures", "gpu_seconds")
         return self.model_copy(update={name: getattr(self, name) + getattr(other, name) for name in counts})
 
 
 class UsagePage(AnswerModel):
-    """What jobs used, as far as one answer goes."""
+    """A page of what jobs used."""
 
     rows: list[UsageRow]
     next: str | None = None
 
 
 class FileUpload(AnswerModel):
-    """The request by which a large file is sent to S3."""
+    """The request that uploads a file to S3."""
 
     method: str
     url: str
+    """Needs no API key, so keep it secret."""
     headers: dict[str, str]
+    """Headers to send with it, unchanged."""
     expires_at: datetime
+    """The upload must start before this time."""
 
 
 class SentFile(AnswerModel):
-    """A file that was sent, for jobs to read."""
+    """An uploaded file that jobs can read."""
 
     file: str
     """Its id."""
     s3: str
-    """Its link, to be put into a job's content."""
+    """The link to use in a job's content; only your own jobs can read it."""
     name: str
     content_type: str
+    """Media type, from its first bytes or else from its name."""
     bytes: int
     expires_at: datetime
-    """When it is deleted."""
+    """When it will be deleted."""
     upload: FileUpload | None = None
 
 
 class WebhookSecret(AnswerModel):
-    """The secret of your webhooks."""
+    """The secret that signs your webhooks."""
 
     secret: str
-    """``whsec_`` and base64, as Standard Webhooks has it."""
+    """``whsec_`` followed by base64, as Standard Webhooks defines it."""
     version: int
-    """Grows with every rotation."""
+    """Increases with every rotation."""
     previous_until: datetime | None = None
-    """Until when webhooks are also signed with the secret before it; None where they are not."""
+    """Until then, webhooks are also signed with the previous secret; None if they are not."""
 
 
 class WebhookDelivery(AnswerModel):
-    """A webhook, and what became of it."""
+    """A webhook and the result of its delivery."""
 
     id: str
-    """Header ``webhook-id``."""
+    """The ``webhook-id`` header."""
     job: str
     event: str
     state: str
-    """delivered, waiting for the next attempt, or failed for good."""
+    """``delivered``, ``waiting`` for the next attempt, or ``failed`` for good."""
     attempts: int
     status: int | None = None
-    """The receiver's HTTP status; None if it did not answer."""
+    """HTTP status of the receiver's answer; None if it did not answer."""
     problem: str | None = None
     """What went wrong."""
     sent_at: datetime
     next_at: datetime | None = None
-    """When the next attempt is made."""
+    """When the next attempt will be made."""
 
 
 class DeliveryList(AnswerModel):
-    """A job's webhooks."""
+    """The webhooks of a job."""
 
     deliveries: list[WebhookDelivery]
 
@@ -391,10 +401,11 @@ class StateChange(AnswerModel):
 
 
 class Preview(AnswerModel):
-    """A picture of an unfinished result."""
+    """A preview of an unfinished picture."""
 
     url: str
     at: datetime | None = None
+    """When it was made."""
 
 
 class LogLine(AnswerModel):

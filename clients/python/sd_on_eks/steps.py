@@ -1,7 +1,6 @@
-"""The steps that calls are made of, so that one text of a call serves the sync and the async client.
+"""The steps that calls are made of, so that the sync and the async client share the same code.
 
-A call is a generator: it yields steps, and the client that runs it sends back what became of each. This module does no
-I/O.
+A call is a generator: it yields steps, and the client that runs it sends back each result. This module does no I/O.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ _FIRST_PAUSE_S = 0.5
 _MAX_PAUSE_S = 8.0
 _TOO_MANY = 429
 _LOST = frozenset({502, 503, 504})
-"""The API may have done what it was asked, or not."""
+"""The API may or may not have carried out the request."""
 
 
 @dataclass(frozen=True)
 class Send:
-    """Send a request, again while the API is busy; the result is an answer of success, or a redirect.
+    """Send a request, and retry while the API is busy. The result is a successful response or a redirect.
 
     Attributes:
-        path: What follows ``/v1``, or a whole URL. Only the API itself gets the key.
-        is_repeatable: Whether sending it twice does no more than sending it once.
-        is_stream: Whether the body is read by ``ReadText``.
+        path: Path below ``/v1``, or a whole URL. Only the API itself gets the key.
+        is_repeatable: Whether sending it twice has the same effect as sending it once.
+        is_stream: Whether ``ReadText`` reads the body.
     """
 
     method: str
@@ -62,7 +61,7 @@ class Attempt:
 
 @dataclass(frozen=True)
 class ReadText:
-    """Read what has come of a stream; the result is None at its end."""
+    """Read the next piece of a stream; the result is None at the end."""
 
     response: httpx.Response
 
@@ -76,7 +75,7 @@ class Pause:
 
 @dataclass(frozen=True)
 class Do:
-    """Call a function that blocks, such as one that writes a file; the result is its own."""
+    """Call a blocking function, such as one that writes a file. The result is what it returns."""
 
     function: Callable[[], Any]
 
@@ -92,16 +91,16 @@ Step = Send | Attempt | ReadText | Pause | Do
 Flow = Generator[Step, Any, T]
 """A call with one result."""
 Stream = Generator[Step | Emit[T], Any, None]
-"""A call with many."""
+"""A call with many results."""
 
 
 def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
-    """Send a request until it succeeds, for some time.
+    """Send a request until it succeeds, for up to ``patience_s`` seconds.
 
     A warning is logged before the second repetition, so that nobody waits without knowing for what.
 
     Raises:
-        ApiError: The API rejects it, or is still busy.
+        ApiError: The API rejects the request, or is still busy.
         Unreachable: The API does not answer.
     """
     ends_s = time.monotonic() + patience_s
@@ -110,7 +109,7 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
         try:
             response: httpx.Response = yield Attempt(request)
         except httpx.TransportError as exc:
-            # Of another URL the host alone: the rest may be a secret.
+            # For other URLs name only the host: the rest may be secret.
             path = "" if "://" in request.path else exc.request.url.path
             place = f"{exc.request.url.scheme}://{exc.request.url.netloc.decode()}{path}"
             problem = Unreachable(f"{request.method} {place}: no answer ({str(exc) or repr(exc)}).")
@@ -132,25 +131,26 @@ def attempts(request: Send, patience_s: float) -> Flow[httpx.Response]:
 
 
 def read(model: type[M], response: httpx.Response) -> M:
-    """Read an answer of JSON.
+    """Parse a JSON answer.
 
     Raises:
-        UnexpectedAnswer: It is something else.
+        UnexpectedAnswer: The answer does not fit the model.
     """
     try:
         return model.model_validate_json(response.content)
     except ValidationError as exc:
         url = response.url.copy_with(query=None)
-        raise UnexpectedAnswer(f"{url} answers {response.status_code}, but not as API v1: is the URL right?") from exc
+        problem = f"{url} answers {response.status_code}, but not like API v1. Check the URL."
+        raise UnexpectedAnswer(problem) from exc
 
 
 def emitting(flow: Flow[T]) -> Stream[T]:
-    """A call with one result as one with many."""
+    """Turn a call with one result into one that emits it."""
     yield Emit((yield from flow))
 
 
 def _pauses() -> Iterator[float]:
-    """Pauses of growing length, each of its own length so that callers do not come back together."""
+    """Yield growing pauses with jitter, so that callers do not all retry at once."""
     pause_s = _FIRST_PAUSE_S
     while True:
         yield pause_s * random.uniform(0.5, 1.0)  # noqa: S311

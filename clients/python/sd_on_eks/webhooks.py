@@ -1,4 +1,4 @@
-"""Webhooks: making sure that one comes from the platform (https://www.standardwebhooks.com)."""
+"""Verifying webhooks (https://www.standardwebhooks.com)."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sd_on_eks.errors import InvalidWebhook
 from sd_on_eks.models import AnswerModel
 
 TOLERANCE_S = 5 * 60
-"""How far a webhook's time may be from this machine's clock."""
+"""Maximum difference between a webhook's time and this machine's clock."""
 _MAX_DIGITS = 12
 
 
 class WebhookEvent(AnswerModel):
-    """What a webhook tells."""
+    """The content of a webhook."""
 
     type: str
     """job.started, job.progress, job.output or job.completed."""
@@ -32,15 +32,18 @@ class WebhookEvent(AnswerModel):
 
 
 def verify_webhook(payload: bytes | str, headers: Mapping[str, str], secret: str) -> WebhookEvent:
-    """Make sure that a webhook comes from the platform, and read it.
+    """Verify that a webhook comes from the platform, and parse it.
+
+    A webhook can arrive more than once: use its ``webhook-id`` header to handle it only once.
 
     Args:
-        payload: The body as it came, not parsed and written again.
-        headers: Those of the request, in any case. One webhook always has the same ``webhook-id``: handle it once.
-        secret: ``secret`` of what ``webhook_secret`` returns: ``whsec_`` and base64.
+        payload: The raw body. Do not parse and serialize it first.
+        headers: The request's headers; case does not matter.
+        secret: The ``secret`` that ``webhook_secret`` returns.
 
     Raises:
-        InvalidWebhook: It was not signed with the secret, or is more than five minutes old.
+        InvalidWebhook: The webhook was not signed with the secret, or is more than five minutes old.
+        ValueError: The secret is not a webhook secret.
     """
     body = payload.encode() if isinstance(payload, str) else payload
     given = {name.lower(): value for name, value in headers.items()}
@@ -57,12 +60,12 @@ def verify_webhook(payload: bytes | str, headers: Mapping[str, str], secret: str
     try:
         return WebhookEvent.model_validate_json(body)
     except ValidationError as exc:
-        raise InvalidWebhook("The webhook is signed, but is no event.") from exc
+        raise InvalidWebhook("The webhook is signed, but is not an event.") from exc
 
 
 def _signature(secret: str, message: bytes) -> bytes:
     try:
         key = base64.b64decode(secret.removeprefix("whsec_"), validate=True)
     except (binascii.Error, ValueError) as exc:
-        raise ValueError("A webhook secret is whsec_ and base64.") from exc
+        raise ValueError("A webhook secret is whsec_ followed by base64.") from exc
     return b"v1," + base64.b64encode(hmac.digest(key, message, "sha256"))

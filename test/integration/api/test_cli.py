@@ -162,7 +162,7 @@ def test_jobs_are_listed_shown_explained_and_cancelled(api, sd):
     ]
     assert [job["job"] for job in sd.json("ls", "--id", "t-1")] == [first]
     assert len(sd.json("ls", "-n", "1")) == 1
-    assert sd("why", second)[0] == (f"{second} queued\nIt waits: 1 job before it; no server is ready.\n")
+    assert sd("why", second)[0] == (f"{second} queued\nIt is waiting: 1 job ahead of it; no server is ready.\n")
     assert "has no pictures yet" in sd("cp", first, "here", code=1)[1]
     assert sd("cancel", first)[0] == f"{first} cancelled\n"
     error = JobError(code="lost", message="The node went away.")
@@ -179,7 +179,7 @@ def test_following_a_job_elsewhere_than_on_a_terminal_writes_plain_lines(api, sd
     job = api.submit()["job"]
     with sd.process("watch", job) as process:
         lines = iter(process.stderr.readline, "")
-        assert [next(lines), next(lines)] == ["queued\n", "0 jobs before it; no server is ready\n"]
+        assert [next(lines), next(lines)] == ["queued\n", "0 jobs ahead of it; no server is ready\n"]
         api.rig.claim(api.rig.task(job=job))
         assert next(lines) == "running\n"
         renewal = {"until_s": time.time() + 60, "start_by_s": time.time() + 90, "attempts": 0}
@@ -263,7 +263,7 @@ def test_the_readmes_programs_and_commands_run_as_printed(kit, make_api, shell, 
 def test_webhooks_are_printed_if_they_are_signed(command):
     secret, port = webhook_secret("x" * 32, "tenant", 1), free_port()
     with command.process("webhook", "listen", "--secret", secret, "--port", port) as process:
-        assert process.stderr.readline() == f"Listening on http://127.0.0.1:{port}; Ctrl-C ends it.\n"
+        assert process.stderr.readline() == f"Listening on http://127.0.0.1:{port}; press Ctrl-C to stop.\n"
         event = {"type": "job.completed", "timestamp": "2026-01-01T10:00:00Z", "data": {"job": "1", "state": "failed"}}
         body = json.dumps(event).encode()
         signed = webhook_headers([secret], webhook_id="m", sent_s=time.time(), body=body)

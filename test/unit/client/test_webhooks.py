@@ -41,7 +41,7 @@ REFUSED = {
     "no time": (BODY, {**headers(), "webhook-timestamp": "now"}, "within five minutes"),
     "a signature in another script": (BODY, {**headers(), "webhook-signature": "v1,é"}, "No signature"),
     "no signature": (BODY, {name: one for name, one in headers().items() if "signature" not in name}, "no header"),
-    "signed nonsense": (b"[1]", headers(b"[1]"), "is no event"),
+    "signed nonsense": (b"[1]", headers(b"[1]"), "is not an event"),
 }
 
 
@@ -53,5 +53,5 @@ def test_a_webhook_that_may_be_anybodys_is_refused(case):
 
 
 def test_a_secret_that_is_none_is_an_error_of_the_program():
-    with pytest.raises(ValueError, match="whsec_ and base64"):
+    with pytest.raises(ValueError, match="whsec_ followed by base64"):
         verify_webhook(BODY, headers(), "whsec_é")

@@ -113,11 +113,11 @@ def test_without_a_platform_each_program_says_how_to_start_one(tmp_path, program
     assert ended(tmp_path, *command) == (1, words)
 
 
-def test_without_a_platform_the_python_program_says_where_one_can_be_named(tmp_path, monkeypatch):
+def test_without_a_platform_the_python_program_says_how_to_name_one(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
     code, words = ended(tmp_path, sys.executable, str(EXAMPLES / "submit_and_wait.py"), "A dog")
     assert code == 1
-    assert words.startswith("Where is the API? Set SD_URL and SD_API_KEY")
+    assert words.startswith("No URL and key of the API were found. Set SD_URL and SD_API_KEY")
 
 
 def test_without_the_client_the_python_program_says_how_to_install_it(tmp_path):

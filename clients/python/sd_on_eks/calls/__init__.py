@@ -1,1 +1,1 @@
-"""The calls of the API, each as the steps of which both clients make a method."""
+"""The API calls, each written as steps; both clients turn them into methods."""

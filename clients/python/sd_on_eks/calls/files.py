@@ -1,4 +1,4 @@
-"""Files: the outputs of jobs, and what jobs are to read."""
+"""Files: download what jobs made, upload what jobs read."""
 
 from __future__ import annotations
 
@@ -18,26 +18,31 @@ from sd_on_eks.steps import Do, Flow, Send, read
 
 _TRANSFER_TIMEOUT_S = 60.0
 _FORM_BYTES = 3_000_000
-"""Lambda takes up to 6 MB, of which encoding needs a part."""
+"""Lambda accepts up to 6 MB, including the overhead of its encoding."""
 
 
 def download(output: Output | str) -> Flow[bytes]:
-    """Get an output's bytes, or those behind its URL, while that is valid."""
+    """Download an output and return its bytes.
+
+    Args:
+        output: The output, or its URL. The URL must not have expired.
+    """
     response = yield from _fetched(output if isinstance(output, str) else output.url)
     return response.content
 
 
 def save(job: str | Job, folder: str | Path = ".") -> Flow[list[Path]]:
-    """Save the pictures and files of a job in a folder, which is made if it is not there.
+    """Save a job's pictures and files in a folder. Creates the folder if needed.
 
-    Each file appears whole under its name in S3, which no other job has, in place of one of that name.
+    Each file keeps its name from S3, which is unique to the job. An existing file of that name is replaced; a file is
+    never left half written.
 
     Returns:
-        The files, in the order of the job's images and files.
+        The paths of the files, in the order of the job's images and files.
 
     Raises:
-        JobFailed: It has none, and never will.
-        NotFound: There is no such job of yours.
+        JobFailed: The job failed or was cancelled, so it has no results.
+        NotFound: You have no such job.
     """
     found = yield from get(job)
     if found.has_ended and not found.succeeded:
@@ -52,10 +57,11 @@ def save(job: str | Job, folder: str | Path = ".") -> Flow[list[Path]]:
 
 
 def save_preview(job: str | Job, folder: str | Path = ".") -> Flow[Path]:
-    """Save the latest picture of a job that runs as ``JOB-preview``, in place of the one before.
+    """Save a running job's latest preview as ``JOB-preview``, replacing the previous one.
 
     Raises:
-        NotFound: There is none: its request did not ask for previews, its model server has none, or it has ended.
+        NotFound: There is no preview: the request did not ask for previews, the model server does not make them, or
+            the job has ended.
     """
     response = yield from _fetched(f"{job_path(job)}/preview")
     suffix = mimetypes.guess_extension(response.headers.get("content-type", "")) or ".png"
@@ -65,11 +71,11 @@ def save_preview(job: str | Job, folder: str | Path = ".") -> Flow[Path]:
 
 
 def upload(file: str | Path | bytes, *, name: str | None = None) -> Flow[SentFile]:
-    """Send a file, such as a picture to draw from, whose ``s3`` link then stands in a job's content.
+    """Upload a file, such as an input picture. Put the ``s3`` link of the result into a job's content.
 
     Args:
-        file: Its path, or its bytes.
-        name: Its name; needed for bytes.
+        file: Path or bytes of the file.
+        name: File name. Default: the name in the path, or ``file`` for bytes.
     """
     data: bytes = file if isinstance(file, bytes) else (yield Do(Path(file).read_bytes))
     name = name or (Path(file).name if not isinstance(file, bytes) else "file")
@@ -88,7 +94,7 @@ def upload(file: str | Path | bytes, *, name: str | None = None) -> Flow[SentFil
 
 def _fetched(place: str) -> Flow[httpx.Response]:
     response: httpx.Response = yield Send("GET", place, timeout_s=_TRANSFER_TIMEOUT_S)
-    # Followed by hand: httpx would take the key along to S3.
+    # Do not let httpx follow the redirect: it would send the API key to S3.
     if response.has_redirect_location:
         there = urljoin(str(response.url), response.headers["location"])
         response = yield Send("GET", there, timeout_s=_TRANSFER_TIMEOUT_S)
@@ -96,13 +102,13 @@ def _fetched(place: str) -> Flow[httpx.Response]:
 
 
 def _name_of(output: Output, otherwise: str) -> str:
-    """A file name of the platform's making, which leads nowhere else."""
+    """Return a safe file name: the last part of the S3 key, without folders."""
     name = PurePosixPath(urlsplit(output.s3).path).name
     return name if name.strip(".") else f"{otherwise}{mimetypes.guess_extension(output.content_type or '') or ''}"
 
 
 def _write(path: Path, content: bytes) -> None:
-    """Write a file so that it is there whole or not at all."""
+    """Write a file completely or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", suffix=".part", delete=False) as draft:
         try:

@@ -1,4 +1,4 @@
-"""Jobs and batches of them: submit, get, list, cancel, retry."""
+"""Jobs and batches: submit, get, list, cancel, retry."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from sd_on_eks.models import Batch, Checked, Job, JobPage, KeptRequest, Submitte
 from sd_on_eks.steps import ANSWER_TIMEOUT_S, Emit, Flow, Send, Stream, read
 
 LONG_POLL_S = 20.0
-"""Behind API Gateway 25 at the most."""
+"""Behind API Gateway, 25 at most."""
 
 
 def submit(
@@ -34,28 +34,29 @@ def submit(
     idempotency_key: str | None = None,
     **more: Any,
 ) -> Flow[Job]:
-    """Submit a job, and return it as it is accepted.
+    """Submit a job and return it without waiting for the result.
 
-    It is sent again while the API is busy or cannot be reached, under one idempotency key, so that one job is made.
+    While the API is busy or unreachable, the request is retried with the same idempotency key, so only one job is made.
 
     Args:
-        runtime: A runtime's name.
-        type: What the runtime shall do, such as ``text-to-image``.
-        content: The model server's own request.
-        id: Your name for the task. Default: the job's id.
-        prefix: First part of the S3 keys of its results.
-        context: Any JSON up to 16 KiB, which comes back with the job, its notice and its webhooks.
+        runtime: Name of a runtime.
+        type: Task type, such as ``text-to-image``.
+        content: The request for the model server.
+        id: Your own name for the task. Default: the job's id.
+        prefix: Prefix of the S3 keys of its results.
+        context: Any JSON up to 16 KiB. The job, its notice and its webhooks return it.
         deadlines: ``start_seconds`` and ``execution_seconds``, within the runtime's limits.
-        priority: ``high`` or ``low``, where the runtime has priorities.
-        webhook: Where to tell of it: ``{"url": …, "events": ["completed"]}``.
-        keep: ``["preview"]`` for pictures of the unfinished result.
-        idempotency_key: A key of your own, for a program that may be started again. Default: a new one.
-        **more: Further fields of the request, as a later API has them.
+        priority: ``high`` or ``low``, if the runtime has priorities. Default: ``normal``.
+        webhook: Where to send webhooks about the job: ``{"url": …, "events": ["completed"]}``.
+        keep: ``["preview"]`` keeps previews of the unfinished picture.
+        idempotency_key: Your own key, so that a restarted program does not submit the job again. Default: a new key.
+        **more: Other fields of the request, for newer versions of the API.
 
     Raises:
-        InvalidRequest: The request has errors; ``errors`` has all of them.
-        OverBudget: The key may have no more jobs at the moment.
-        ApiError, Unreachable: Anything else.
+        InvalidRequest: The request has errors; ``errors`` lists all of them.
+        OverBudget: The API key has reached its limit of jobs.
+        ApiError: The API rejects the request for another reason.
+        Unreachable: The API does not answer.
     """
     fields = {"id": id, "prefix": prefix, "context": context, "deadlines": deadlines}
     fields |= {"priority": priority, "webhook": webhook, "keep": keep}
@@ -65,19 +66,19 @@ def submit(
 
 
 def submit_body(body: Any, *, idempotency_key: str | None = None) -> Flow[Job]:
-    """Submit a job with the body of a request as it is, such as one from a file; see ``submit``."""
+    """Submit a job whose request you have as one JSON body, for example from a file. See ``submit``."""
     response = yield Send("POST", "/jobs", json=body, headers=_once(idempotency_key))
     return _job(response)
 
 
 def check(body: Any) -> Flow[Checked]:
-    """Check the body of a request, and submit nothing.
+    """Check the body of a request without submitting it.
 
     Returns:
-        Warnings of what will have no effect.
+        Warnings about parts that will have no effect.
 
     Raises:
-        InvalidRequest: It has errors; ``errors`` has all of them.
+        InvalidRequest: The request has errors; ``errors`` lists all of them.
     """
     response = yield Send("POST", "/jobs", params={"dry_run": "true"}, json=body)
     return read(Checked, response)
@@ -91,19 +92,19 @@ def run(
     timeout_s: float | None = None,
     **more: Any,
 ) -> Flow[Job]:
-    """Submit a job and wait until its pictures are there.
+    """Submit a job and wait for its pictures.
 
     Args:
-        runtime: A runtime's name.
-        type: What the runtime shall do.
-        content: The model server's own request.
-        timeout_s: How long to wait; None for as long as it takes, which the job's deadlines limit.
-        **more: As ``submit`` has it.
+        runtime: Name of a runtime.
+        type: Task type, such as ``text-to-image``.
+        content: The request for the model server.
+        timeout_s: Maximum seconds to wait. None waits until the job ends; its deadlines make sure that it does.
+        **more: Other arguments of ``submit``.
 
     Raises:
-        JobFailed: It failed or was cancelled.
-        WaitTimeout: It has not ended in time.
-        InvalidRequest, OverBudget, ApiError, Unreachable: As ``submit`` raises them.
+        JobFailed: The job failed or was cancelled.
+        WaitTimeout: The job did not end in time. It keeps running.
+        InvalidRequest, OverBudget, ApiError, Unreachable: See ``submit``.
     """
     job = yield from submit(runtime=runtime, type=type, content=content, **more)
     job = yield from wait(job, timeout_s=timeout_s)
@@ -113,11 +114,15 @@ def run(
 
 
 def wait(job: str | Job, *, timeout_s: float | None = None) -> Flow[Job]:
-    """Wait until a job has ended, in whatever way.
+    """Wait until a job has succeeded, failed or been cancelled.
+
+    Args:
+        job: The job or its id.
+        timeout_s: Maximum seconds to wait. Default: no limit.
 
     Raises:
-        WaitTimeout: It has not ended in time.
-        NotFound: There is no such job of yours.
+        WaitTimeout: The job did not end in time. It keeps running.
+        NotFound: You have no such job.
     """
     ends_s = None if timeout_s is None else time.monotonic() + timeout_s
     while True:
@@ -134,11 +139,11 @@ def get(job: str | Job, *, wait_s: float = 0.0, since: int | None = None) -> Flo
 
     Args:
         job: The job or its id.
-        wait_s: Answer once it has ended, or after so long; the API may answer earlier.
-        since: Answer once its version is above this one.
+        wait_s: Wait up to this many seconds for the job to end. The API may answer earlier.
+        since: With ``wait_s``, wait until the job's version is higher than this instead.
 
     Raises:
-        NotFound: There is no such job of yours.
+        NotFound: You have no such job.
     """
     params = {"wait": wait_s or None, "since": since}
     response = yield Send("GET", job_path(job), params=params, timeout_s=wait_s + ANSWER_TIMEOUT_S)
@@ -154,15 +159,15 @@ def list_jobs(
     created_before: datetime | None = None,
     tenant: str | None = None,
 ) -> Stream[Job]:
-    """List jobs, the newest first, page by page as they are asked for.
+    """List jobs, newest first. Pages are fetched as you iterate.
 
     Args:
-        state: States, with commas between them.
-        runtime: A runtime's name.
-        task_id: Your own id of the task.
+        state: One or more states, separated by commas.
+        runtime: Name of a runtime.
+        task_id: Your own id for the task.
         created_after: A time with its zone.
         created_before: A time with its zone.
-        tenant: For keys with the role admin: whose jobs. Default: one's own.
+        tenant: For admin keys only: the tenant whose jobs to show. Default: your own.
     """
     times = {"created_after": created_after, "created_before": created_before}
     params: dict[str, Any] = {"state": state, "runtime": runtime, "task_id": task_id, "tenant": tenant, "limit": 100}
@@ -178,28 +183,28 @@ def list_jobs(
 
 
 def cancel(job: str | Job) -> Flow[Job]:
-    """Cancel a job: at once while it waits, within a step while it runs.
+    """Cancel a job. A waiting job is cancelled at once; a running job stops within a step.
 
     Raises:
-        Conflict: It has ended.
-        NotFound: There is no such job of yours.
+        Conflict: The job has already ended.
+        NotFound: You have no such job.
     """
     response = yield Send("POST", f"{job_path(job)}/cancel", json={})
     return _job(response)
 
 
 def retry(job: str | Job, content: Mapping[str, Any] | None = None, *, idempotency_key: str | None = None) -> Flow[Job]:
-    """Repeat a job that has ended, as a new one.
+    """Repeat a job that has ended. Returns the new job.
 
     Args:
         job: The job or its id.
-        content: What differs, such as ``{"seed": 7}``; a JSON merge patch, in which None removes a key.
-        idempotency_key: As of ``submit``.
+        content: Changes to its content, such as ``{"seed": 7}``: a JSON merge patch, in which None removes a key.
+        idempotency_key: See ``submit``.
 
     Raises:
-        Conflict: It has not ended.
-        NotFound: There is no such job of yours, or its request was not kept.
-        InvalidRequest: With these changes the request has errors.
+        Conflict: The job has not ended.
+        NotFound: You have no such job, or its request was not kept.
+        InvalidRequest: The changed request has errors.
     """
     response = yield Send(
         "POST", f"{job_path(job)}/retry", json={"content": dict(content or {})}, headers=_once(idempotency_key)
@@ -208,24 +213,24 @@ def retry(job: str | Job, content: Mapping[str, Any] | None = None, *, idempoten
 
 
 def request(job: str | Job) -> Flow[KeptRequest]:
-    """Get what a job was asked for.
+    """Get the request that a job was made from.
 
     Raises:
-        NotFound: There is no such job of yours, or its request was not kept.
+        NotFound: You have no such job, or its request was not kept.
     """
     response = yield Send("GET", f"{job_path(job)}/request")
     return read(KeptRequest, response)
 
 
 def submit_batch(requests: Iterable[Mapping[str, Any]], *, idempotency_key: str | None = None) -> Flow[SubmittedBatch]:
-    """Submit up to 100 jobs, each of which is accepted or rejected by itself.
+    """Submit up to 100 jobs in one request. Each is accepted or rejected separately.
 
     Args:
         requests: The arguments of ``submit`` for each job.
-        idempotency_key: As of ``submit``.
+        idempotency_key: See ``submit``.
 
     Raises:
-        InvalidRequest: There are none, or more than 100.
+        InvalidRequest: There are no requests, or more than 100.
     """
     body = {"jobs": [dict(request) for request in requests]}
     response = yield Send("POST", "/batches", json=body, headers=_once(idempotency_key))
@@ -233,10 +238,10 @@ def submit_batch(requests: Iterable[Mapping[str, Any]], *, idempotency_key: str 
 
 
 def batch(batch: str | SubmittedBatch) -> Flow[Batch]:
-    """Get how far the jobs of a batch are.
+    """Get the states of a batch's jobs.
 
     Raises:
-        NotFound: There is no such batch of yours.
+        NotFound: You have no such batch.
     """
     which = batch if isinstance(batch, str) else batch.batch or ""
     response = yield Send("GET", f"/batches/{quote(which, safe='')}")
@@ -248,12 +253,12 @@ def _job(response: httpx.Response) -> Job:
 
 
 def job_path(job: str | Job) -> str:
-    """Where a job is, after ``/v1``."""
+    """Return a job's path below ``/v1``."""
     return f"/jobs/{quote(job_id(job), safe='')}"
 
 
 def job_id(job: str | Job) -> str:
-    """A job's id."""
+    """Return the id of a job, which may be given as its id."""
     return job if isinstance(job, str) else job.job
 
 

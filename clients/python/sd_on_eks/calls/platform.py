@@ -1,4 +1,4 @@
-"""What is not a job's: runtimes, workflows, usage, webhooks."""
+"""Runtimes, workflows, usage and webhooks."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ from sd_on_eks.steps import Emit, Flow, Send, Stream, read
 
 
 def runtimes() -> Flow[list[Runtime]]:
-    """List the runtimes, with how busy each is."""
+    """List the runtimes, and how busy they are."""
     response = yield Send("GET", "/runtimes")
     return read(RuntimeList, response).runtimes
 
 
 def runtime(name: str) -> Flow[RuntimeDetails]:
-    """Get a runtime, with the models, LoRAs, samplers or node classes that its servers have.
+    """Get a runtime and what its servers offer: models, LoRAs, samplers, node classes.
 
     Raises:
         NotFound: There is no such runtime.
@@ -44,11 +44,11 @@ def runtime(name: str) -> Flow[RuntimeDetails]:
 
 
 def schema(runtime: str, type: str | None = None) -> Flow[dict[str, Any]]:  # noqa: A002 (the API's name)
-    """Get the JSON schema of the content that a runtime takes, with an example.
+    """Get the JSON schema of the content that a runtime accepts, with an example.
 
     Args:
-        runtime: Its name.
-        type: The task type. Default: the runtime's first.
+        runtime: Name of the runtime.
+        type: Task type. Default: the runtime's first.
 
     Raises:
         NotFound: There is no such runtime.
@@ -58,7 +58,7 @@ def schema(runtime: str, type: str | None = None) -> Flow[dict[str, Any]]:  # no
 
 
 def workflows() -> Stream[WorkflowEntry]:
-    """List the named workflows, by their names."""
+    """List your stored workflows, sorted by name."""
     cursor = None
     while True:
         response = yield Send("GET", "/workflows", params={"cursor": cursor})
@@ -71,10 +71,12 @@ def workflows() -> Stream[WorkflowEntry]:
 
 
 def workflow(name: str) -> Flow[Workflow]:
-    """Get a named workflow; a job runs it with type ``workflow`` and content ``{"workflow": name, "inputs": {…}}``.
+    """Get a stored workflow.
+
+    To run it, submit a job with type ``workflow`` and content ``{"workflow": name, "inputs": {…}}``.
 
     Raises:
-        NotFound: There is no such workflow of yours.
+        NotFound: You have no such workflow.
     """
     response = yield Send("GET", _workflow(name))
     return read(Workflow, response)
@@ -87,16 +89,16 @@ def put_workflow(
     inputs: Mapping[str, Mapping[str, Any]] | None = None,
     description: str = "",
 ) -> Flow[Workflow]:
-    """Store a workflow under a name, in place of the one that is there.
+    """Store a workflow under a name. Replaces an existing workflow of that name.
 
     Args:
-        name: Its name.
-        workflow: The workflow in ComfyUI's API format.
-        inputs: What jobs may set, by names of your choice; None for what is found in the workflow.
-        description: What it is for.
+        name: Name of the workflow.
+        workflow: The workflow in ComfyUI's API format (menu *Workflow → Export (API)*).
+        inputs: The inputs that jobs may set, under names of your choice. Default: the inputs found in the workflow.
+        description: What the workflow is for.
 
     Raises:
-        InvalidRequest: It has errors; ``errors`` has all of them.
+        InvalidRequest: The workflow has errors; ``errors`` lists all of them.
     """
     body = {"workflow": workflow, "description": description, **({} if inputs is None else {"inputs": inputs})}
     response = yield Send("PUT", _workflow(name), json=body)
@@ -104,20 +106,20 @@ def put_workflow(
 
 
 def delete_workflow(name: str) -> Flow[None]:
-    """Delete a named workflow, if it is there. Jobs that were submitted keep what they have."""
+    """Delete a stored workflow, if it exists. Jobs already submitted are not affected."""
     yield Send("DELETE", _workflow(name))
 
 
 def usage(
     *, first: date | None = None, last: date | None = None, by_day: bool = False, tenant: str | None = None
 ) -> Flow[list[UsageRow]]:
-    """Get what jobs used, by runtime.
+    """Get what jobs used, with one row for each runtime.
 
     Args:
-        first: The first day, in UTC. Default: 30 days up to the last.
-        last: The last day, in UTC. Default: today.
-        by_day: A row for each day, too.
-        tenant: For keys with the role admin: whose jobs. Default: one's own.
+        first: First day, in UTC. Default: 30 days in total.
+        last: Last day, in UTC. Default: today.
+        by_day: Whether to return a row for each day. Default: one row for the whole period.
+        tenant: For admin keys only: the tenant whose jobs to show. Default: your own.
     """
     days = {"from": first and first.isoformat(), "to": last and last.isoformat()}
     params: dict[str, Any] = {**days, "by": "day" if by_day else None, "tenant": tenant}
@@ -134,32 +136,32 @@ def usage(
 
 
 def webhook_secret() -> Flow[WebhookSecret]:
-    """Get the secret with which ``verify_webhook`` makes sure of your webhooks."""
+    """Get the secret that signs your webhooks; pass it to ``verify_webhook``."""
     response = yield Send("GET", "/webhooks/secret")
     return read(WebhookSecret, response)
 
 
 def rotate_webhook_secret() -> Flow[WebhookSecret]:
-    """Change the secret. For a day webhooks are signed with both, the old one and the new one.
+    """Replace the secret with a new one. For a day, webhooks are signed with both secrets.
 
     Raises:
-        Conflict: It was changed less than a day ago.
+        Conflict: The secret was replaced less than a day ago.
     """
     response = yield Send("POST", "/webhooks/secret/rotate", json={}, is_repeatable=False)
     return read(WebhookSecret, response)
 
 
 def deliveries(job: str | Job) -> Flow[list[WebhookDelivery]]:
-    """List what became of a job's webhooks: the latest of each kind of event, for seven days."""
+    """List a job's webhooks and whether they arrived: the latest for each event type, kept for seven days."""
     response = yield Send("GET", "/webhooks/deliveries", params={"job": job_id(job)})
     return read(DeliveryList, response).deliveries
 
 
 def replay(delivery: str | WebhookDelivery) -> Flow[None]:
-    """Send a webhook again, with the id that it had.
+    """Send a webhook again, with the same id.
 
     Raises:
-        NotFound: There is no such delivery of yours that can be repeated.
+        NotFound: You have no such delivery that can be repeated.
     """
     which = delivery if isinstance(delivery, str) else delivery.id
     yield Send("POST", f"/webhooks/deliveries/{quote(which, safe='')}/replay", json={}, is_repeatable=False)

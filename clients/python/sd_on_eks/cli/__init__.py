@@ -1,7 +1,7 @@
 """The command ``sd``.
 
-It exits with 0, with 1 if a job has failed, with 2 if it was called in a wrong way, and with 3 if the API rejects a
-request or does not answer. Results go to stdout; how far a job is, and errors, go to stderr.
+Exit codes: 0 for success, 1 if a job failed, 2 for wrong arguments, 3 if the API rejects a request or does not answer.
+Results go to stdout; progress and errors go to stderr.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FAILED, USAGE, API_ERROR, INTERRUPTED = 1, 2, 3, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code."""
+    """Run a command and return its exit code."""
     options = parser().parse_args(arguments)
     screen = Screen(as_json=options.json)
     try:
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(screen, exc, API_ERROR)
     except KeyboardInterrupt:
         return INTERRUPTED
-    except BrokenPipeError:  # as of `sd ls | head -1`; Python's own flush at the end must find a reader
+    except BrokenPipeError:  # as in `sd ls | head -1`; Python still flushes stdout on exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     return 0 if succeeded else FAILED

@@ -1,4 +1,4 @@
-"""The commands: each takes the arguments and where to write, and returns whether all went well."""
+"""The commands. Each takes the parsed arguments and the screen to write to, and returns whether it succeeded."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _WORKFLOW_TYPE, _PROMPT_TYPE = "pipeline", "text-to-image"
 
 
 class WrongUsage(ClientError):  # noqa: N818 (as errors.py has them)
-    """Arguments do not fit together, or name a file that cannot be read."""
+    """The arguments do not fit together, or name a file that cannot be read."""
 
 
 def submit(options: Namespace, screen: Screen) -> bool:
-    """Submit a job, and follow it if that is wished."""
+    """Submit a job, and follow it if ``--wait`` or ``--out`` is given."""
     body = _body(options)
     with Client() as sd:
         return _shown(sd, sd.submit_body(body), options, screen)
 
 
 def retry(options: Namespace, screen: Screen) -> bool:
-    """Repeat a job with changes, and follow it if that is wished."""
+    """Repeat a job with changes, and follow it if ``--wait`` or ``--out`` is given."""
     with Client() as sd:
         return _shown(sd, sd.retry(options.job, _merged({}, options.changes)), options, screen)
 
@@ -61,7 +61,7 @@ def show(options: Namespace, screen: Screen) -> bool:
 
 
 def watch(options: Namespace, screen: Screen) -> bool:
-    """Follow a job to its end, or all that are open."""
+    """Follow a job, or all open jobs, until they end."""
     with Client() as sd:
         if options.job:
             return _ended_well(_followed(sd, options.job, screen), screen)
@@ -76,12 +76,12 @@ def cancel(options: Namespace, screen: Screen) -> bool:
     if screen.as_json:
         screen.data(job)
     else:
-        screen.say(f"{job.job} {job.state}" if job.has_ended else f"{job.job} stops within a moment")
+        screen.say(f"{job.job} {job.state}" if job.has_ended else f"{job.job} will stop in a moment")
     return True
 
 
 def why(options: Namespace, screen: Screen) -> bool:
-    """Say what has become of a job, and what to do about it."""
+    """Explain a job's state, and what to do if it failed."""
     with Client() as sd:
         job = sd.get(options.job)
     if screen.as_json:
@@ -96,9 +96,9 @@ def why(options: Namespace, screen: Screen) -> bool:
     if job.attempts:
         screen.say(f"Attempts: {job.attempts}")
     if job.retry_reason:
-        screen.say(f"The latest attempt was given up: {job.retry_reason}")
+        screen.say(f"The last attempt failed: {job.retry_reason}")
     if job.queue:
-        screen.say(f"It waits: {place_text(job.queue)}.")
+        screen.say(f"It is waiting: {place_text(job.queue)}.")
     if job.progress and (now := progress_text(job.progress)):
         screen.say(f"It is at {now}.")
     return True
@@ -116,16 +116,16 @@ def copy(options: Namespace, screen: Screen) -> bool:
 
 
 def open_pictures(options: Namespace, screen: Screen) -> bool:
-    """Save a job's pictures, and show them in the viewer, if there is one."""
+    """Save a job's pictures, and show them in an image viewer if one is installed."""
     with Client() as sd:
         files = sd.save(options.job, tempfile.mkdtemp(prefix="sd-"))
     _say_files(files, screen)
     viewer = next(filter(None, map(shutil.which, _VIEWERS)), None)
     if viewer is None:
-        screen.note(f"No viewer was found: neither {' nor '.join(_VIEWERS)} is installed.")
+        screen.note(f"No image viewer found: neither {' nor '.join(_VIEWERS)} is installed.")
         return True
     for file in files:
-        # Such programs say much where they find no screen.
+        # Without a display, viewers write a lot to stderr.
         shown = subprocess.run([viewer, str(file)], check=False, stderr=subprocess.DEVNULL)  # noqa: S603
         if shown.returncode:
             screen.note(f"{viewer} cannot show {file}.")
@@ -140,11 +140,11 @@ def runtimes(_: Namespace, screen: Screen) -> bool:
 
 
 def key(options: Namespace, screen: Screen) -> bool:
-    """Say where the API is and where its key comes from; save both."""
+    """Show the API's URL and where its key comes from; save both if asked."""
     if options.url:
         api_key = getpass.getpass("API key: ") if sys.stdin.isatty() else sys.stdin.readline()
         if not api_key.strip():
-            raise WrongUsage("There is no key to save: type it, or pass it by stdin.")
+            raise WrongUsage("There is no key to save: type it, or pass it on stdin.")
         found = Connection.find(options.url, api_key.strip())
     else:
         found = Connection.find()
@@ -154,12 +154,12 @@ def key(options: Namespace, screen: Screen) -> bool:
         return True
     screen.say(f"{found.url}, with the key from {found.source}")
     if saved:
-        screen.say(f"Saved in {saved}, for you alone to read.")
+        screen.say(f"Saved in {saved}, which only you can read.")
     return True
 
 
 def _body(options: Namespace) -> dict[str, Any]:
-    """The body of a request, from a file and the options that complete it."""
+    """Build the body of a request from a file and the options."""
     given = {} if options.file is None else _read(options.file)
     is_workflow = bool(given) and all(isinstance(node, dict) and "class_type" in node for node in given.values())
     is_request = "content" in given
@@ -167,7 +167,7 @@ def _body(options: Namespace) -> dict[str, Any]:
     content = body["content"] if isinstance(body["content"], dict) else {}
     if options.prompt is not None:
         if is_workflow:
-            raise WrongUsage("A workflow has its prompt in a node: use --set NODE.inputs.text='…'.")
+            raise WrongUsage("In a workflow the prompt belongs to a node: use --set NODE.inputs.text='…'.")
         content = {**content, "prompt": options.prompt}
     if not (is_request or content or options.changes):
         raise WrongUsage("There is nothing to draw: name a file, or give --prompt or --set.")
@@ -179,7 +179,7 @@ def _body(options: Namespace) -> dict[str, Any]:
     if options.preview:
         body["keep"] = ["preview"]
     if "runtime" not in body:
-        raise WrongUsage("Which runtime should draw it? Give --runtime; `sd runtimes` lists them.")
+        raise WrongUsage("Which runtime should draw it? Add --runtime; `sd runtimes` lists them.")
     return body
 
 
@@ -196,7 +196,7 @@ def _read(name: str) -> dict[str, Any]:
 
 
 def _merged(content: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Merge changes into a content, object by object."""
+    """Merge changes into content; nested objects are merged too."""
     result = dict(content)
     for change in changes:
         for name, value in change.items():
@@ -208,7 +208,7 @@ def _merged(content: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) ->
 
 
 def _shown(sd: Client, job: Job, options: Namespace, screen: Screen) -> bool:
-    """Show a job that was just submitted; follow it if that is wished."""
+    """Show a job that was just submitted; follow it if ``--wait`` or ``--out`` is given."""
     for warning in job.warnings:
         screen.note(f"{warning.pointer} {warning.detail}")
     if not (options.wait or options.out):
@@ -238,7 +238,7 @@ def _followed(sd: Client, job: str | Job, screen: Screen, out: str | None = None
                     return event.data
     except KeyboardInterrupt:
         name = job if isinstance(job, str) else job.job
-        screen.note(f"The job goes on. Follow it with `sd watch {name}`, or stop it with `sd cancel {name}`.")
+        screen.note(f"The job keeps running. Follow it with `sd watch {name}`, or stop it with `sd cancel {name}`.")
         raise
     raise AssertionError  # the last event has the job
 

@@ -15,7 +15,7 @@ _MAX_BODY_BYTES = 1024 * 1024
 
 
 def listen(options: Namespace, screen: Screen) -> bool:
-    """Print webhooks until Ctrl-C; those that are not signed with the secret are rejected with 401."""
+    """Print webhooks until Ctrl-C. Webhooks not signed with the secret are answered 401."""
     secret = options.secret
     if secret is None:
         with Client() as sd:
@@ -33,7 +33,7 @@ def listen(options: Namespace, screen: Screen) -> bool:
             pass
 
     with ThreadingHTTPServer((options.host, options.port), Receiver) as server:
-        screen.note(f"Listening on http://{options.host}:{server.server_port}; Ctrl-C ends it.")
+        screen.note(f"Listening on http://{options.host}:{server.server_port}; press Ctrl-C to stop.")
         server.serve_forever()
     return True
 

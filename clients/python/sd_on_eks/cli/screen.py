@@ -1,4 +1,4 @@
-"""What ``sd`` writes: tables and bars for people on a terminal, plain lines elsewhere, JSON for programs."""
+"""The output of ``sd``: tables and bars on a terminal, plain lines elsewhere, JSON for programs."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ _WHOLE_COLUMNS = 2
 
 
 class Screen:
-    """Where results and what happens are written.
+    """Writes results to stdout, and everything else to stderr.
 
     Attributes:
-        as_json: Whether results are for programs.
+        as_json: Whether to write results as JSON.
     """
 
     def __init__(self, *, as_json: bool) -> None:
@@ -36,12 +36,12 @@ class Screen:
         self._err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
 
     def say(self, text: str) -> None:
-        """Write a line of a result, as it is, and at once."""
+        """Write a line of a result unchanged and without delay."""
         self._out.file.write(f"{text}\n")
         self._out.file.flush()
 
     def note(self, text: str) -> None:
-        """Write what happens, beside the result."""
+        """Write a message that is not a result."""
         self._err.print(text)
 
     def complain(self, text: str) -> None:
@@ -74,10 +74,10 @@ class Screen:
             )
             for one in runtimes
         )
-        self.table(("RUNTIME", "TYPE", "TASK TYPES", "QUEUED", "RUNNING", "SERVERS", "S/JOB", "BEGINS IN"), rows)
+        self.table(("RUNTIME", "TYPE", "TASK TYPES", "QUEUED", "RUNNING", "SERVERS", "S/JOB", "STARTS IN"), rows)
 
     def table(self, names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-        """Write a table; where no terminal is, with tabs."""
+        """Write a table; separate columns with tabs if stdout is not a terminal."""
         if self._out.is_terminal:
             self._out.print(_table(names, rows))
         else:
@@ -85,7 +85,7 @@ class Screen:
                 self.say("\t".join(row))
 
     def job(self, job: Job) -> None:
-        """Write all that matters of a job."""
+        """Write a job's details."""
         if self.as_json:
             self.data(job)
             return
@@ -95,7 +95,7 @@ class Screen:
 
     @contextmanager
     def live(self) -> Iterator[Live | None]:
-        """A place for a table that changes; None where no terminal is."""
+        """Yield a display for a table that changes; None if stdout is not a terminal."""
         if self.as_json or not self._out.is_terminal:
             yield None
         else:
@@ -104,7 +104,7 @@ class Screen:
 
     @contextmanager
     def following(self) -> Iterator[Follower]:
-        """A bar for the events of a job on a terminal, a line for each that matters elsewhere."""
+        """Yield a follower of a job's events: a bar on a terminal, lines elsewhere."""
         columns = (
             TextColumn("{task.fields[state]:<9}", markup=False),
             BarColumn(),
@@ -144,7 +144,7 @@ class Follower:
                 pass
 
     def note(self, text: str) -> None:
-        """Write a line beside the bar."""
+        """Write a line above the bar."""
         self._bars.console.print(text)
 
     def _line(self, text: str) -> None:
@@ -154,20 +154,20 @@ class Follower:
 
 
 def open_jobs(jobs: Iterable[Job]) -> Table:
-    """Jobs that are open, with how far they are."""
+    """Build a table of open jobs and their progress."""
     rows = ((*_row(job)[:5], progress_text(job.progress)) for job in jobs)
     return _table(("JOB", "STATE", "RUNTIME", "TYPE", "TASK", "PROGRESS"), rows)
 
 
 def place_text(place: QueuePlace) -> str:
-    """A place in the queue in words."""
+    """Describe a job's place in the queue."""
     before = "more than 1000 jobs" if place.position is None else f"{place.position} job{'s' * (place.position != 1)}"
-    starts = "no server is ready" if place.eta_s is None else f"begins in about {_seconds(place.eta_s)}"
-    return f"{before} before it; {starts}"
+    starts = "no server is ready" if place.eta_s is None else f"starts in about {_seconds(place.eta_s)}"
+    return f"{before} ahead of it; {starts}"
 
 
 def progress_text(progress: Progress | None) -> str:
-    """How far a job is, in words."""
+    """Describe a job's progress; empty if it is unknown."""
     if progress is None:
         return ""
     steps = None if progress.step is None else f"step {progress.step}/{progress.steps or '?'}"
@@ -176,12 +176,12 @@ def progress_text(progress: Progress | None) -> str:
 
 
 def age_text(job: Job) -> str:
-    """How long ago a job was submitted."""
+    """Return the time since a job was submitted."""
     return _seconds((datetime.now(timezone.utc) - job.created_at).total_seconds())
 
 
 def output_text(output: Output) -> str:
-    """An output in a line."""
+    """Describe an output in one line."""
     size = f"{output.width}x{output.height}" if output.width else ""
     seed = "" if output.seed is None else f"seed {output.seed}"
     return "  ".join(filter(None, (output.s3, size, seed)))
@@ -216,7 +216,7 @@ def _table(names: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     listed = [*rows]
     for number, name in enumerate(names):
-        # The first two, of which one is to be copied, are never cut.
+        # Never cut the first two columns: users copy job ids.
         width = max((len(row[number]) for row in listed), default=0) if number < _WHOLE_COLUMNS else None
         table.add_column(name, no_wrap=width is not None, min_width=width)
     for row in listed:
