@@ -200,7 +200,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_find_it(api, sd):
         assert process.returncode == 130
     (job,) = sd.json("ls")
     assert job["state"] == "queued"
-    assert f"The job goes on. Follow it with `sd watch {job['job']}`" in err
+    assert f"The job keeps running. Follow it with `sd watch {job['job']}`" in err
 
 
 def test_all_open_jobs_are_followed_until_there_are_none(api, sd):
