@@ -47,7 +47,7 @@ def test_a_caller_who_waits_is_answered_though_a_read_fails(failure, monkeypatch
     monkeypatch.setattr("api.waiting._FIRST_PAUSE_S", 0)
     ended = job(JobState.SUCCEEDED, 2)
     wait = Wait(job=job(), is_over=lambda latest: latest.state.is_final, seconds=60, render=None)
-    assert waited(wait, Table(failure, failure, ended), most_s=60) == ended
+    assert waited(wait, Table(failure, failure, ended), max_s=60) == ended
 
 
 def events(place):
@@ -67,7 +67,7 @@ def test_a_stream_goes_on_though_reads_of_the_job_and_of_its_place_fail():
 
     table = Table(THROTTLED, job(JobState.SUCCEEDED, 2))
     stream = Stream(job=job(), source=events(place))
-    texts = "".join(followed(stream, table, most_s=60, sleep=lambda _: None))
+    texts = "".join(followed(stream, table, max_s=60, sleep=lambda _: None))
     assert [line for line in texts.splitlines() if line.startswith("event")] == [
         "event: state",
         "event: state",
