@@ -22,11 +22,12 @@ async def run_up(layout: Layout, console: Console, lines: LineSink) -> None:
     say = plain(console)
     say("Starting the platform …")
     async with running(layout, console=lines, progress=say):
-        say(_banner(layout))
+        say(banner(layout))
         await asyncio.Event().wait()
 
 
-def _banner(layout: Layout) -> str:
+def banner(layout: Layout) -> str:
+    """What `make up` prints once the platform runs: where it is, its key, and what to do with both."""
     elsewhere = f" (from elsewhere: {layout.endpoint_of(socket.gethostname())})"
     runtimes = ", ".join(f"{one.name} ({one.type})" for one in layout.config.enabled_runtimes)
     file = layout.stack_file
@@ -38,13 +39,17 @@ The platform runs. Ctrl-C ends it; tasks and pictures, which are in memory, end 
   API key   {layout.api_key}
   Runtimes  {runtimes}
   Logs      {layout.logs}
+
+For the examples of the documentation, in another terminal:
+
+  export SD_URL={layout.endpoint.rstrip("/")} SD_API_KEY={shlex.quote(layout.api_key)}
 {first_request(layout)}
 All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 """
 
 
 def first_request(layout: Layout) -> str:
-    """Commands to paste that request a picture and follow the queue; "" if every runtime needs an input picture."""
+    """Commands to paste that request a picture and list the bucket; "" if every runtime needs an input picture."""
     possible = []
     for runtime in layout.config.catalog:
         task_type, content = runtime.runtime_type.first_sample()

@@ -14,7 +14,7 @@ from local.demo_flux import ModelsError, real_model, tiny_models
 from local.layout import Layout
 from local.parts import server_part
 from local.processes import GivenUpError
-from local.up import first_request
+from local.up import banner, first_request
 from runtimes.flux.options import ModelOptions
 
 
@@ -88,3 +88,9 @@ def test_the_demo_takes_a_model_of_ones_own_and_says_what_it_lacks(tmp_path: Pat
 def test_the_first_request_is_one_that_a_runtime_takes_without_a_picture(profile: str, shown: bool) -> None:
     words = first_request(layout_of(config_of(profile=profile)))
     assert ("text-to-image" in words) is shown
+
+
+def test_the_variables_of_the_examples_are_printed_to_be_pasted() -> None:
+    layout = layout_of(config_of(profile="flux-schnell"))
+    line = f"  export SD_URL={layout.endpoint.removesuffix('/')} SD_API_KEY={layout.api_key}\n"
+    assert line in banner(layout)
