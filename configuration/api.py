@@ -1,4 +1,4 @@
-"""The sections of config.yaml on the API: its keys and their limits, the pages that may call it, webhooks."""
+"""The sections of config.yaml for the API: keys and their limits, allowed web origins, webhooks."""
 
 from typing import Annotated, Literal
 
@@ -8,11 +8,11 @@ from configuration.platform import Origin
 from contract.models import Form, Section
 
 MAX_RATE = 100_000
-"""Ten times what a whole account may have before AWS raises its limit."""
+"""Ten times AWS's default limit for a whole account."""
 DEFAULT_KEY = "default"
-"""Name of the key that a platform has if config.yaml names none."""
+"""Name of the only key if config.yaml lists none."""
 MAX_KEYS = 20
-"""The API's function is given all of them in its environment, which has room for 4 KB."""
+"""The API's function gets all of them in its environment, which holds 4 KB."""
 _STAGE_WORDS = "1 to 128 letters, digits, hyphens and underscores"
 _KEY_NAME_WORDS = "1 to 32 lower-case letters, digits and hyphens, with no hyphen at either end"
 
@@ -30,38 +30,38 @@ class Throttle(Section):
 
 
 class ApiKey(Section):
-    """A key of the API. AWS makes its value, which `deploy/print-key.sh -k NAME` prints."""
+    """An API key. AWS creates its value; `deploy/print-key.sh -k NAME` prints it."""
 
     name: KeyName
-    """Name of the key; unique. At most 20 are listed, by default one with the name default, which is the key of earlier
-    releases. A key that is no longer listed is deleted; one with another name does not see the jobs of the first. Keys
+    """Unique name of the key. You can list up to 20 keys; the default is one key named default, as in earlier releases.
+    A key that you remove from the list is deleted. A key with a new name does not see the jobs of the old one. Keys
     that you add to the usage plan in API Gateway are users without limits."""
     role: Literal["user", "admin"] = "user"
-    """`user` sees its own jobs, `admin` those of all keys."""
+    """`user` sees its own jobs, `admin` sees the jobs of all keys."""
     jobs_per_day: Limit | None = None
-    """Jobs that it may submit in a day, in UTC. Default: no limit."""
+    """Maximum number of jobs that the key may submit in a day, in UTC. Default: no limit."""
     queued_jobs: Limit | None = None
-    """Jobs that it may have waiting at once. Default: no limit."""
+    """Maximum number of the key's jobs that may wait at once. Default: no limit."""
 
 
 class ApiGateway(Section):
-    """The API's front."""
+    """Settings of the API."""
 
     stage_name: Annotated[str, Form(r"^[A-Za-z0-9_-]{1,128}$", _STAGE_WORDS)] = "dev"
-    """First part of the URL's path."""
+    """Stage name: the first part of the URL's path."""
     throttle: Throttle = Throttle()
     keys: Annotated[list[ApiKey], Field(min_length=1, max_length=MAX_KEYS)] = [ApiKey(name=DEFAULT_KEY)]
     """The API's keys."""
     cors_origins: list[Origin] = []
-    """Web origins whose pages may call the API, as https://studio.example; a page needs a key like any other caller."""
+    """Web origins whose pages may call the API, such as https://studio.example. Pages need an API key, too."""
     waf: bool = False
-    """Whether AWS WAF stands before the API: AWS's common rules, and a limit for each client address."""
+    """Whether AWS WAF protects the API, with AWS's common rules and a rate limit for each client address."""
 
 
 class Webhooks(Section):
-    """Calls to the links that callers give with their jobs."""
+    """Webhooks to the URLs that callers submit with their jobs."""
 
     enabled: bool = True
-    """Whether jobs may ask for them."""
+    """Whether jobs may ask for webhooks."""
     allow_private_addresses: bool = False
-    """Whether they may reach addresses inside your network. Every caller can then send requests there."""
+    """Whether webhooks may reach addresses inside your network. Every caller can then send requests there."""
