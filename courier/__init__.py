@@ -1,1 +1,1 @@
-"""Tells callers of their jobs: posts webhooks, signed and retried, when a job starts, gets on, or ends."""
+"""Posts webhooks, signed and retried, when a job starts, progresses or ends."""

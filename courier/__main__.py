@@ -1,4 +1,4 @@
-"""The courier as a process, ``python -m courier``: it calls the handlers as Lambda's event sources do.
+"""The courier as a process, ``python -m courier``. It calls the handlers as Lambda's event sources do.
 
 Its environment is that of the functions. HEALTH_PORT=8080 serves /healthz, which answers 503 if a loop has not worked
 for a minute.
@@ -25,9 +25,9 @@ from courier.handlers import queue_handler, stream_handler
 from courier.stream import TableStream
 
 _SLOTS = 64
-"""Messages handled at the same time: most of that time is spent waiting for receivers."""
+"""Messages handled at the same time, mostly waiting for receivers."""
 _BATCH = 10
-"""Messages that SQS gives at once."""
+"""Maximum number of messages that SQS returns at once."""
 _POLL_S = 5
 _STREAM_EVERY_S = 0.5
 _PAUSE_S = 1.0
@@ -45,18 +45,18 @@ class Loops:
         self._threads: list[threading.Thread] = []
 
     def add(self, name: str, work: Callable[[], float]) -> None:
-        """Start a loop; each round of work returns how long to pause after it, in seconds."""
+        """Start a loop. Each round of work returns the seconds to pause after it."""
         self._worked_s[name] = time.monotonic()
         thread = threading.Thread(target=self._repeat, args=(name, work), name=name)
         self._threads.append(thread)
         thread.start()
 
     def are_working(self) -> bool:
-        """Whether every loop had a round without an error within the last minute."""
+        """Whether every loop completed a round without an error in the last minute."""
         return all(time.monotonic() - worked_s < _SILENT_S for worked_s in self._worked_s.values())
 
     def stop(self) -> None:
-        """End all loops, each after its round."""
+        """Stop all loops after their current round."""
         self._stopping.set()
         for thread in self._threads:
             thread.join()

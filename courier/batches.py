@@ -1,4 +1,4 @@
-"""The batches of messages and of records that Lambda hands over, each with the answer that says what failed."""
+"""Handles the batches of messages and records that Lambda passes, and answers which ones failed."""
 
 import logging
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ logger = logging.getLogger(__name__)
 
 
 def handle_messages(courier: Courier, event: Mapping[str, Any]) -> dict[str, Any]:
-    """Handle messages of the courier's queue, all at once; return which must be delivered again."""
+    """Handle messages of the courier's queue in parallel. Returns those that must be delivered again."""
     failed = []
 
     def handle(record: Mapping[str, Any]) -> None:
@@ -30,13 +30,13 @@ def handle_messages(courier: Courier, event: Mapping[str, Any]) -> dict[str, Any
 
 
 def handle_changes(queue: DeliveryQueue, event: Mapping[str, Any], now_s: float) -> dict[str, Any]:
-    """Put the deliveries of the table's changes into the queue; return the first record that must come again."""
+    """Put the deliveries for the table's changes into the queue. Returns the first record that must be read again."""
     deliveries = deliveries_of(event["Records"])
     for start in range(0, len(deliveries), BATCH):
         some = deliveries[start : start + BATCH]
         try:
             queue.put([delivery for _, delivery in some], now_s)
-        except Exception:  # the records after it come again, too
+        except Exception:  # Lambda repeats the records after it, too
             logger.exception("changes from record %s on are not in the queue", some[0][0])
             return {"batchItemFailures": [{"itemIdentifier": some[0][0]}]}
     return {"batchItemFailures": []}

@@ -1,4 +1,4 @@
-"""What a receiver gets: the event, and the job as it is when the webhook is sent, without prompt or signed link."""
+"""The body of a webhook: the event, and the job's state at the time of sending, without prompt or signed link."""
 
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -27,29 +27,29 @@ class WebhookImage(_BodyPart):
     bytes: int | None = None
     seed: int | None = None
     name: str | None = None
-    """What the model server called it."""
+    """The model server's own file name."""
 
 
 class WebhookManifest(_BodyPart):
-    """The list of all results of a job, with the parameters they were made with, as JSON in the output bucket."""
+    """JSON file in the output bucket that lists all results of a job with the parameters used to make them."""
 
     s3: str
     """Its s3:// link."""
 
 
 class WebhookProgress(_BodyPart):
-    """How far a running job is; null for what its model server does not report."""
+    """How far a running job has got. Fields that its model server does not report are null."""
 
     fraction: float | None
     """From 0 to 1."""
     step: int | None
     steps: int | None
     stage: str | None
-    """The node of a workflow, or a word such as "sampling"."""
+    """The workflow node that runs, or a word such as "sampling"."""
 
 
 class WebhookJob(_BodyPart):
-    """A job, as the API names its parts."""
+    """A job, with the field names of the API."""
 
     job: str
     task_id: str
@@ -57,13 +57,13 @@ class WebhookJob(_BodyPart):
     type: str
     state: JobState
     version: int
-    """Counts the job's changes: of two webhooks that overtook each other, the higher version is the later state."""
+    """Increases with every change. If webhooks arrive out of order, the higher version is the newer state."""
     created_at: datetime
     started_at: datetime | None
     ended_at: datetime | None
     progress: WebhookProgress | None
     images: tuple[WebhookImage, ...]
-    """The first 100; the manifest has all."""
+    """The first 100; the manifest lists all."""
     manifest: WebhookManifest | None
     error: JobError | None
     context: Any
@@ -80,7 +80,7 @@ class WebhookBody(_BodyPart):
 
 
 def webhook_body(delivery: Delivery, job: Job, bucket: str) -> bytes:
-    """Write the body of a webhook; the results are in the output bucket."""
+    """Build the body of a webhook. ``bucket`` is the output bucket."""
     body = WebhookBody.model_validate(
         {"type": f"job.{delivery.event}", "timestamp": _time(delivery.at_s), "data": _job(job, bucket)}
     )

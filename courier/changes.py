@@ -1,4 +1,4 @@
-"""Which events a change of a job is, read from the records of the table's stream."""
+"""Finds the events in the jobs table's stream."""
 
 import logging
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,10 +14,10 @@ _PROGRESS = ("progress", "step", "steps", "stage", "previewed_s")
 
 
 def deliveries_of(records: Iterable[Mapping[str, Any]]) -> list[tuple[str, Delivery]]:
-    """The deliveries that these records cause, each with its record's sequence number, in order.
+    """Return the deliveries that these records cause, in order, each with its record's sequence number.
 
-    Only the latest progress of a job is delivered. The end of a job comes from its notice instead, which is repeated if
-    it is lost.
+    Only the latest progress of a job is delivered. A job's end is delivered from its notice instead, which is repeated
+    if it is lost.
     """
     found: dict[tuple[str, str, int], tuple[str, Delivery]] = {}
     for record in records:
@@ -37,7 +37,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
     try:
         new, old = Job.from_item(new_image), Job.from_item(old_image)
     except ValueError:
-        # Written by a later version: to wait for code that can read it would hold up all other jobs.
+        # A newer version wrote it. Skip it: waiting for code that can read it would hold up all other jobs.
         logger.exception("record %s is not read", images["SequenceNumber"])
         return
     wanted = new.webhook.events if new.webhook else ()
@@ -59,7 +59,7 @@ def _events(record: Mapping[str, Any]) -> Iterator[Delivery]:
 
 
 def _seconds(written: datetime | float | None, job: Job) -> float:
-    """A record's time, which Lambda writes as a number and the stream's API as a time."""
+    """A record's time: Lambda sends a number, the stream's API a datetime."""
     if written is None:
         return job.started_s or job.created_s
     return written.timestamp() if isinstance(written, datetime) else float(written)

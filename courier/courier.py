@@ -24,9 +24,9 @@ from jobs.job import Job, JobState
 from jobs.store import JobStore
 
 MAX_PROGRESS_AGE_S = 30.0
-"""Progress that waited longer is not sent."""
+"""Progress older than this is not sent."""
 PROGRESS_PAUSE_S = 60.0
-"""How long a receiver that did not accept progress gets no more of it."""
+"""A receiver that did not accept progress gets no more of it for this long."""
 
 logger = logging.getLogger(__name__)
 
@@ -52,11 +52,11 @@ class Courier:
         self._clock = clock
 
     def handle(self, body: str) -> None:
-        """Handle a message of the queue; afterwards it can be deleted.
+        """Handle a message of the queue. If this returns, the message can be deleted.
 
         Raises:
-            ValueError: It is neither a delivery nor a notice.
-            QueueError, botocore.exceptions.BotoCoreError, ClientError: It must be delivered again.
+            ValueError: The message is neither a delivery nor a notice.
+            QueueError, botocore.exceptions.BotoCoreError, ClientError: The message must be delivered again.
         """
         message = read_message(body)
         if isinstance(message, Delivery):
@@ -117,7 +117,7 @@ def _wants(job: Job, event: JobEvent) -> bool:
 
 
 def _reason_to_drop(delivery: Delivery, job: Job, log: DeliveryLog, now_s: float) -> str | None:
-    """Why a delivery must not be attempted now; None if it must."""
+    """Why a delivery must not be attempted now; None if it may."""
     row = log.rows.get(delivery.event)
     sent = (row.delivery.version, row.delivery.attempt) if row else (0, 0)
     pause_s = row.next_s - now_s if row and row.next_s else 0
@@ -134,7 +134,7 @@ def _reason_to_drop(delivery: Delivery, job: Job, log: DeliveryLog, now_s: float
 
 
 def _say(delivery: Delivery, result: str, **more: object) -> None:
-    """Log what became of an attempt; URL and content are private."""
+    """Log the result of an attempt, without URL and content, which are private."""
     line = {"event": "webhook", "id": delivery.id, "result": result, **more}
     level = logging.WARNING if result == "failed" else logging.INFO
     logger.log(level, strict_json.dumps(line))

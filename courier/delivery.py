@@ -21,7 +21,7 @@ class Delivery(BaseModel):
     job: str
     event: JobEvent
     version: int
-    """The job's version since the event."""
+    """The job's version at the event."""
     at_s: float
     """When it happened, seconds since 1970."""
     tenant: str | None = None
@@ -31,13 +31,13 @@ class Delivery(BaseModel):
 
     @classmethod
     def of_end(cls, job: Job) -> Self:
-        """The delivery of a job's end."""
+        """Return the delivery for a job's end."""
         at_s = job.ended_s or job.created_s
         return cls(job=job.id, event="completed", version=job.version, at_s=at_s, tenant=job.tenant)
 
     @property
     def id(self) -> str:
-        """The webhook's id: the same in every attempt, and for every message of the same event."""
+        """The webhook's id, the same for all attempts and all messages of an event."""
         return f"{self.job}-{self.event}-{self.version}"
 
     @property
@@ -46,20 +46,20 @@ class Delivery(BaseModel):
         return self.event != "progress"
 
     def again(self, due_s: float) -> Self:
-        """The next attempt."""
+        """Return the next attempt, due at ``due_s``."""
         return self.model_copy(update={"attempt": self.attempt + 1, "due_s": due_s})
 
 
 def job_of_delivery(delivery_id: str) -> str | None:
-    """The job of a delivery's id; None if it is no such id."""
+    """Return the job in a delivery's id; None if it is not a delivery's id."""
     found = _ID.fullmatch(delivery_id)
     return found[1] if found else None
 
 
 def read_message(body: str) -> Delivery | str | None:
-    """Read a message of the courier's queue: a delivery, or the id of the job whose notice it is.
+    """Read a message of the courier's queue: a delivery, or a notice, of which this returns the job's id.
 
-    None is a notice of no job. Notices come with SNS's envelope or without.
+    Returns None for a notice without a job. Notices come with or without SNS's envelope.
 
     Raises:
         ValueError: It is neither.

@@ -16,7 +16,7 @@ from courier.sender import WebhookSender
 from jobs.store import JobStore
 
 _MAX_CONNECTIONS = 64
-"""As many as the messages that the courier handles at once when it runs as a process."""
+"""The number of messages that the courier handles at once when it runs as a process."""
 
 
 def _make() -> tuple[Courier, DeliveryQueue]:
@@ -49,10 +49,10 @@ _courier, _queue = _make()
 
 
 def queue_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
-    """Handle messages of the courier's queue, deliveries and notices; SQS delivers those that fail again."""
+    """Handle deliveries and notices from the courier's queue. SQS redelivers those that fail."""
     return handle_messages(_courier, event)
 
 
 def stream_handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: ARG001
-    """Handle records of the jobs table's stream; Lambda hands over again what comes from the first failed one on."""
+    """Handle records of the jobs table's stream. Lambda repeats them from the first that failed."""
     return handle_changes(_queue, event, time.time())

@@ -1,6 +1,6 @@
-"""The log of a job's deliveries: the latest delivery of each kind of event, for seven days.
+"""The log of a job's deliveries: the latest one for each event type, kept for seven days.
 
-It is one item of the jobs table. It has only progress that failed: logging all of it would double a job's writes.
+It is one item in the jobs table. Of progress it records only failures: logging all would double a job's writes.
 """
 
 from collections.abc import Mapping
@@ -19,21 +19,21 @@ _OFF = "switched_off"
 
 
 class LoggedDelivery(BaseModel):
-    """A delivery and what became of its latest attempt. Times are seconds since 1970."""
+    """A delivery and the result of its latest attempt. Times are seconds since 1970."""
 
     model_config = ConfigDict(frozen=True)
 
     delivery: Delivery
     """The latest attempt."""
     state: Literal["delivered", "waiting", "failed"]
-    """Waiting for the next attempt, or failed for good."""
+    """``delivered``, ``waiting`` for the next attempt, or ``failed`` for good."""
     status: int | None
-    """The receiver's HTTP status; None if it did not answer."""
+    """HTTP status of the receiver's answer; None if it did not answer."""
     problem: str | None
     """What went wrong; None if nothing did."""
     sent_s: float
     next_s: float | None
-    """When the next attempt is made; of progress, until when no other is sent."""
+    """When the next attempt will be made; for progress, when the pause ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,17 +44,17 @@ class DeliveryLog:
     is_off: bool = False
 
     def find(self, delivery_id: str) -> LoggedDelivery | None:
-        """The delivery of an id."""
+        """Return the delivery with an id, if it is logged."""
         return next((row for row in self.rows.values() if row.delivery.id == delivery_id), None)
 
 
 def log_pk(job: str) -> str:
-    """The item of a job's deliveries."""
+    """Return the key of the item with a job's deliveries."""
     return f"deliveries/{job}"
 
 
 def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
-    """A job's log; an empty one if there is none, or none any more."""
+    """Read a job's log; an empty one if there is none or it has expired."""
 
     def read(answer: Mapping[str, Any]) -> DeliveryLog:
         values = read_values(answer.get("Item", {}))
@@ -69,7 +69,7 @@ def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
 
 
 def write_log(row: LoggedDelivery, *, switch_off: bool) -> JobCommand[bool]:
-    """Log an attempt; False if a later attempt, or a later event of its kind, is logged already."""
+    """Log an attempt; False if a later attempt, or a later event of the same type, is already logged."""
     delivery = row.delivery
     event, version, attempt = delivery.event, f"{delivery.event}_version", f"{delivery.event}_attempt"
     update = f"SET #{event} = :row, #{version} = :version, #{attempt} = :attempt, #{TTL_ATTRIBUTE} = :expires"
@@ -89,7 +89,7 @@ def write_log(row: LoggedDelivery, *, switch_off: bool) -> JobCommand[bool]:
 
 
 def switch_on(job: str) -> JobCommand[bool]:
-    """Send a job's events again although its receiver has answered 410; False if it has no log."""
+    """Resume a job's webhooks after its receiver answered 410; False if the job has no log."""
     return _update(job, f"REMOVE #{_OFF}", f"attribute_exists(#{TTL_ATTRIBUTE})")
 
 

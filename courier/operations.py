@@ -10,7 +10,7 @@ from jobs.store import JobStore
 
 
 class WebhookOperations:
-    """Callers have checked that a job is the tenant's. Calls raise botocore's errors."""
+    """Callers must check first that a job is the tenant's. Calls raise botocore's errors."""
 
     def __init__(
         self, *, jobs: JobStore, secrets: WebhookSecrets, queue: DeliveryQueue, clock: Callable[[], float] = time.time
@@ -21,29 +21,29 @@ class WebhookOperations:
         self._clock = clock
 
     def secret(self, tenant: str | None) -> IssuedSecret:
-        """The secret with which a tenant verifies its webhooks."""
+        """Return the secret that signs a tenant's webhooks."""
         return self._secrets.current(tenant, self._clock())
 
     def rotate(self, tenant: str | None) -> IssuedSecret:
-        """Give a tenant its next secret; for a day webhooks are signed with both.
+        """Replace a tenant's secret with a new one. For a day, webhooks are signed with both.
 
         Raises:
-            courier.secrets.RotationTooSoonError: The secret before the current one is still in use.
+            courier.secrets.RotationTooSoonError: The previous secret is still in use.
         """
         return self._secrets.rotate(tenant, self._clock())
 
     def deliveries(self, job: str) -> list[LoggedDelivery]:
-        """A job's latest delivery of each kind of event within the last seven days, oldest first."""
+        """Return a job's latest delivery for each event type in the last seven days, oldest first."""
         log = self._jobs.run(read_log(job, self._clock()))
         return sorted(log.rows.values(), key=lambda row: row.delivery.at_s)
 
     def replay(self, job: str, delivery_id: str) -> bool:
-        """Send a job's delivery again now, with the same id, also one that was accepted.
+        """Send a job's delivery again now, with the same id, even if the receiver accepted it before.
 
-        If it fails, the rest of the schedule follows. A webhook that 410 has switched off is on again.
+        If it fails, the rest of the schedule follows. This also resumes a webhook that a 410 has stopped.
 
         Returns:
-            False if the log does not have the delivery, or if it is of progress, which is never repeated.
+            False if the delivery is not in the log, or if it is progress, which is never repeated.
         """
         now_s = self._clock()
         row = self._jobs.run(read_log(job, now_s)).find(delivery_id)

@@ -8,9 +8,9 @@ from contract import queues
 from courier.delivery import Delivery
 
 MAX_DELAY_S = 900
-"""Of a message in SQS; a delivery that waits longer is sent again."""
+"""Longest delay of an SQS message. A delivery due later goes through the queue again."""
 BATCH = 10
-"""Messages that SQS takes at once."""
+"""Maximum number of messages that SQS accepts at once."""
 
 
 class QueueError(Exception):

@@ -1,4 +1,4 @@
-"""When a delivery that failed is attempted again."""
+"""The schedule of retries for failed deliveries."""
 
 import random
 from datetime import UTC
@@ -6,17 +6,17 @@ from email.utils import parsedate_to_datetime
 
 _MINUTE_S, _HOUR_S = 60, 3600
 PAUSES_S = (5, 5 * _MINUTE_S, 30 * _MINUTE_S, 2 * _HOUR_S, 5 * _HOUR_S, 10 * _HOUR_S)
-"""Before each further attempt: the schedule that Standard Webhooks suggests, up to 17 hours."""
+"""Pause before each further attempt: the schedule that Standard Webhooks suggests, 17 hours in total."""
 MAX_PAUSE_S = 12 * _HOUR_S
 """The longest pause that a receiver may ask for."""
 JITTER = 0.1
-"""By how much a pause may be longer, so that a receiver that comes back does not get everything at once."""
+"""Fraction by which a pause may be longer, so that a receiver that recovers does not get everything at once."""
 
 
 def pause_before(attempt: int, asked_s: float = 0) -> float | None:
-    """Seconds before an attempt, the first of which has number 1; None if there are no more.
+    """Return the seconds to wait before an attempt; None if there are no more. The first attempt is number 1.
 
-    A receiver may ask for a longer pause than the schedule's, not for a shorter one.
+    A receiver may ask for a longer pause than the schedule's, but not for a shorter one.
     """
     if attempt - 2 >= len(PAUSES_S):
         return None
@@ -25,7 +25,7 @@ def pause_before(attempt: int, asked_s: float = 0) -> float | None:
 
 
 def read_retry_after(value: str, now_s: float) -> float:
-    """The pause that a Retry-After header asks for, which is a number of seconds or a date; 0 for what is neither."""
+    """Read the pause in seconds from a Retry-After header: a number or a date; 0 if it is neither."""
     value = value.strip()
     if value.isascii() and value.isdecimal():
         return float(value[:20])

@@ -1,4 +1,4 @@
-"""The secrets that sign a tenant's webhooks. The table has their versions; the secrets themselves are derived."""
+"""The secrets that sign a tenant's webhooks. They are derived from the root secret; the table holds their versions."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from jobs.schema import key_of
 from jobs.store import JobStore
 
 OVERLAP_S = 24 * 3600
-"""How long after a rotation the previous secret signs, too."""
+"""For this long after a rotation, webhooks are also signed with the previous secret."""
 _FIRST = 1
 
 
 class RotationTooSoonError(Exception):
-    """The last rotation is less than OVERLAP_S ago, so that the secret before it is still in use.
+    """The last rotation is less than OVERLAP_S ago, so the previous secret is still in use.
 
     Attributes:
-        possible_s: When the next one is possible, seconds since 1970.
+        possible_s: When the next rotation is possible, seconds since 1970.
     """
 
     def __init__(self, possible_s: float) -> None:
-        super().__init__("The secret was rotated less than a day ago; receivers may still use the one before it.")
+        super().__init__("The secret was rotated less than a day ago; receivers may still use the previous one.")
         self.possible_s = possible_s
 
 
@@ -34,7 +34,7 @@ class SecretVersion:
     since_s: float | None
 
     def overlap_end_s(self) -> float:
-        """Until when the previous secret signs, too; 0 for the first."""
+        """When webhooks stop being signed with the previous secret; 0 for the first secret."""
         return 0 if self.since_s is None else self.since_s + OVERLAP_S
 
 
@@ -43,8 +43,8 @@ class IssuedSecret:
     """A tenant's current secret.
 
     Attributes:
-        secret: ``whsec_`` and base64.
-        previous_until_s: Until when webhooks are also signed with the secret before it; None if they are not.
+        secret: ``whsec_`` followed by base64.
+        previous_until_s: Until then, webhooks are also signed with the previous secret; None if they are not.
     """
 
     secret: str
@@ -60,20 +60,20 @@ class WebhookSecrets:
         self._root = root
 
     def signing(self, tenant: str | None, now_s: float) -> list[str]:
-        """The secrets to sign with: the current one, and the previous one for OVERLAP_S after a rotation.
+        """Return the secrets to sign with: the current one, and for OVERLAP_S after a rotation the previous one.
 
-        A receiver can have either of them.
+        A receiver may use either of them.
         """
         version = self._jobs.run(_read(tenant))
         numbers = [version.number, *([version.number - 1] if now_s < version.overlap_end_s() else [])]
         return [webhook_secret(self._root, tenant, number) for number in numbers]
 
     def current(self, tenant: str | None, now_s: float) -> IssuedSecret:
-        """A tenant's current secret."""
+        """Return a tenant's current secret."""
         return self._issued(tenant, self._jobs.run(_read(tenant)), now_s)
 
     def rotate(self, tenant: str | None, now_s: float) -> IssuedSecret:
-        """Give a tenant its next secret; raise RotationTooSoonError if the one before the current is still in use."""
+        """Replace a tenant's secret; raises RotationTooSoonError if the previous one is still in use."""
         version = self._jobs.run(_rotate(tenant, now_s))
         if version.since_s != round(now_s, 3):
             raise RotationTooSoonError(version.overlap_end_s())
@@ -101,7 +101,7 @@ def _read(tenant: str | None) -> JobCommand[SecretVersion]:
 
 
 def _rotate(tenant: str | None, now_s: float) -> JobCommand[SecretVersion]:
-    """Increment the version; the answer is the current version, also if this was refused."""
+    """Increment the version. Returns the current version, also if the rotation was refused."""
     texts = {
         "UpdateExpression": "SET #version = if_not_exists(#version, :first) + :one, #rotated_at = :now",
         "ConditionExpression": "attribute_not_exists(#rotated_at) OR #rotated_at <= :before",

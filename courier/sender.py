@@ -15,10 +15,10 @@ from contract.webhooks import url_problems
 from egress.network import GuardedBackend, NameServerError, UnreachableHostError
 
 TIMEOUT_S = 15.0
-"""From the look-up of the host's name to the answer's headers."""
+"""Limit from the look-up of the host's name to the answer's headers."""
 _MAX_BODY_BYTES = 4 * 1024
 _READ_S = 1.0
-"""How long the answer's body is read and discarded, so that few receivers see a broken connection."""
+"""Limit for reading and discarding the answer's body, so that few receivers see a broken connection."""
 _USER_AGENT = "sd-on-eks-webhooks"
 
 
@@ -29,7 +29,7 @@ class ReceiverAnswer:
     Attributes:
         status: The HTTP status; None if there was no answer.
         problem: Why the attempt failed, in a sentence; None if it succeeded.
-        retry_after: The header of that name; "" if there is none.
+        retry_after: The Retry-After header; "" if there is none.
     """
 
     status: int | None = None
@@ -38,7 +38,7 @@ class ReceiverAnswer:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the receiver wants no more of this."""
+        """Whether the receiver wants no more webhooks of this job."""
         return self.status == HTTPStatus.GONE
 
 
@@ -54,8 +54,8 @@ class WebhookSender:
         self._tls = ssl.create_default_context()
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> ReceiverAnswer:
-        """Post a body; never raises for what the receiver does. Redirects are not followed."""
-        # What was allowed when the job was accepted may not be allowed any more.
+        """Post a body without following redirects. Never raises because of the receiver."""
+        # The rules may have changed since the job was accepted.
         if problems := url_problems(url, allow_private=self._allow_private):
             return ReceiverAnswer(problem=f"The URL {problems[0]}.")
         return asyncio.run(self._post(url, headers, body))
@@ -91,7 +91,7 @@ def _anywhere(_: object) -> bool:
 
 
 def _place(url: str) -> httpcore.URL:
-    """A URL for httpcore, whose own reading of it loses what follows a semicolon."""
+    """A URL for httpcore, whose own parser drops everything after a semicolon."""
     parts = urlsplit(url)
     target = f"{parts.path or '/'}{'?' if parts.query else ''}{parts.query}"
     return httpcore.URL(scheme=parts.scheme, host=parts.hostname or "", port=parts.port, target=target)

@@ -14,12 +14,12 @@ _LIST_EVERY_S = 30.0
 """How often to look for new shards; DynamoDB closes one after about four hours."""
 _SAVE_EVERY_S = 5.0
 _KEPT_S = 2 * 24 * 3600
-"""Longer than the day for which a stream keeps its records."""
+"""Longer than a stream keeps its records: one day."""
 _END = "end"
 _STALE = {"ExpiredIteratorException", "TrimmedDataAccessException"}
 
 Handle = Callable[[list[Mapping[str, Any]]], str | None]
-"""Handles records; returns the sequence number of the first one that must come again, None if there is none."""
+"""Handles records. Returns the sequence number of the first that must be read again; None if there is none."""
 
 
 class NoStreamError(Exception):
@@ -27,7 +27,7 @@ class NoStreamError(Exception):
 
 
 class TableStream:
-    """The stream of a table, read from where the process before this one stopped, or from its oldest record.
+    """The stream of a table, read from where the last process stopped, or from its oldest record.
 
     The position in each shard is an item of the table itself; it is saved after records were handled, so a restart
     repeats some. Calls raise NoStreamError and botocore's errors; then ``poll`` goes on with what was not handled.
@@ -39,15 +39,15 @@ class TableStream:
         self._table = table
         self._arn = ""
         self._parents: dict[str, str | None] = {}
-        """Every shard, and the one before it."""
+        """Every shard and its parent."""
         self._positions: dict[str, str] = {}
-        """The last handled sequence number of each shard that was begun; _END once it has no more."""
+        """The last handled sequence number of each started shard; _END if the shard has no more records."""
         self._iterators: dict[str, str] = {}
         self._listed_s = self._saved_s = -_LIST_EVERY_S
         self._is_saved = True
 
     def poll(self, handle: Handle) -> int:
-        """Read each shard once, those before others first, and hand over its records; return how many there were."""
+        """Read each shard once, parents first, and handle its records. Returns the number of records."""
         if time.monotonic() - self._listed_s >= _LIST_EVERY_S:
             self._list()
         try:
@@ -95,7 +95,7 @@ class TableStream:
             start = {"ExclusiveStartShardId": last}
 
     def _is_open(self, shard: str) -> bool:
-        """Whether a shard is next: it has records left, and the one before it has not."""
+        """Whether a shard has records left and its parent has none."""
         parent = self._parents[shard]
         is_first = parent not in self._parents or self._positions.get(parent) == _END
         return is_first and self._positions.get(shard) != _END

@@ -1,1 +1,1 @@
-"""Connections to hosts that tenants name: to checked addresses only, and with bounds on what a host may send."""
+"""Connections to hosts that tenants name: only to checked addresses, with limits on what a host may send."""

@@ -1,4 +1,4 @@
-"""The network behind links and webhooks: which hosts may be reached, how they are dialled, how much they may send."""
+"""The network behind links and webhooks: which hosts may be reached, how, and how much they may send."""
 
 import asyncio
 import re
@@ -15,7 +15,7 @@ from httpcore import SOCKET_OPTION
 from contract.field_errors import cut
 
 MAX_HEAD_BYTES = 16 * 1024
-"""Of all that an origin sends before a body: status line, headers, and informational responses."""
+"""Limit for everything before a body: status line, headers, and informational responses."""
 MAX_HEAD_LINES = 256
 _LOOK_UPS = 64
 _MAX_TRIED = 4
@@ -23,13 +23,13 @@ _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _INFORMATIONAL = re.compile(rb"HTTP/\S+ 1\d\d")
 _LOOK_UP_S = 5.0
 _MAX_HOST_CHARS = 253
-"""The longest name in the DNS."""
+"""Length of the longest DNS name."""
 
 Address = IPv4Address | IPv6Address
 
 
 class UnreachableHostError(Exception):
-    """A host is unknown, or has an address that may not be reached; the words follow "the link" or "the URL"."""
+    """A host is unknown, or has a forbidden address. The message continues "the link" or "the URL"."""
 
 
 class NameServerError(Exception):
@@ -37,12 +37,12 @@ class NameServerError(Exception):
 
 
 async def resolve(host: str, port: int, executor: Executor, may_reach: Callable[[Address], bool]) -> list[str]:
-    """Resolve a host to the addresses that may be dialled, in the order in which to try them.
+    """Resolve a host to the addresses that may be dialled, in the order to try them.
 
-    ``may_reach`` must allow all its addresses: a name with a private address among public ones is a trap.
+    ``may_reach`` must allow all of them: a name that mixes private and public addresses is a trap.
 
     Raises:
-        UnreachableHostError: The host is unknown, or has an address that may not be reached.
+        UnreachableHostError: The host is unknown, or has a forbidden address.
         NameServerError: The name server does not answer.
     """
     name = cut(host, _MAX_HOST_CHARS)
@@ -65,7 +65,7 @@ async def resolve(host: str, port: int, executor: Executor, may_reach: Callable[
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Dials the addresses that were checked, so that a second look-up of the name cannot lead elsewhere.
+    """Dials only addresses that were checked, so a second look-up of the name cannot lead elsewhere.
 
     ``may_reach`` says of an address whether it may be dialled; ``max_bytes`` is how much a host may send after a
     response's head, with the overhead of its chunks.
@@ -75,7 +75,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self._may_reach = may_reach
         self._max_bytes = max_bytes
         self._dialler = httpcore.AnyIOBackend()
-        # A pool of its own: names whose servers do not answer must not delay anything else.
+        # A separate pool: name servers that do not answer must not delay anything else.
         self._threads = ThreadPoolExecutor(_LOOK_UPS, thread_name_prefix="look-up")
 
     def close(self) -> None:
@@ -104,7 +104,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _BoundedStream(httpcore.AsyncNetworkStream):
-    """A connection for one response, with bounds for its head and for all of it."""
+    """A connection for one response, with limits for its head and its total size."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream, max_bytes: int) -> None:
         self._stream = stream
@@ -146,7 +146,7 @@ class _BoundedStream(httpcore.AsyncNetworkStream):
 
 
 def _head_end(head: bytearray) -> int | None:
-    """Where the final response's head ends, None before it has arrived; informational ones (1xx) may precede it."""
+    """Where the final response's head ends; None if it has not arrived. Informational ones (1xx) may precede it."""
     at = 0
     while blank := _BLANK_LINE.search(head, at):
         if not _INFORMATIONAL.match(head, at):
