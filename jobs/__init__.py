@@ -1,1 +1,1 @@
-"""The job store: what a job is, the commands that change one with their conditions, and the store that sends them."""
+"""The job store: jobs, the conditional commands that change them, and the clients that send these commands."""

@@ -1,4 +1,4 @@
-"""Beacons: what each agent reports of itself in the jobs table, and their sum for a runtime."""
+"""Beacons: the reports that agents write to the jobs table, and their sum for a runtime."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,27 +8,27 @@ from jobs.dynamodb import Item, read_values
 from jobs.schema import KEY
 
 FRESH_S = 150
-"""An agent writes its beacon every minute; one that has missed two of them counts as gone."""
+"""Agents write their beacon every minute. An agent that misses two counts as gone."""
 KEPT_S = 3600
 """How long an agent's pace counts for estimates."""
 
 _MIN_SECONDS = 0.001
-"""As the table has numbers."""
+"""The table stores numbers to the millisecond."""
 _AT_ONCE_S = 2.0
-"""An idle agent has a job within this time."""
+"""An idle agent gets a job within this time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Beacon:
-    """What an agent says of itself.
+    """An agent's report.
 
     Attributes:
-        owner: Its name, as in its jobs' leases.
+        owner: The agent's name, as in the leases of its jobs.
         ready: Whether its model server takes jobs.
-        devices: How many jobs, or batches of jobs, its model server runs beside each other.
-        running: The jobs that it has claimed and its model server is not done with.
-        seconds: How long a job keeps a device, the mean of the recent ones; None before the first one has ended.
-        seen_s: When it said so, seconds since 1970.
+        devices: Number of jobs, or batches of jobs, that its model server runs in parallel.
+        running: Number of claimed jobs that its model server has not finished.
+        seconds: Average seconds that recent jobs took on a device; None before the first job has ended.
+        seen_s: Time of the report, seconds since 1970.
     """
 
     owner: str
@@ -57,10 +57,10 @@ class Servers:
     """The model servers of one runtime that take jobs now.
 
     Attributes:
-        ready: How many there are.
-        devices: How many jobs, or batches of jobs, they run beside each other.
-        running: The jobs that their agents have claimed and they are not done with.
-        seconds: How long a job keeps a device; None where none has ended within the last hour.
+        ready: Number of servers.
+        devices: Number of jobs, or batches of jobs, that they run in parallel.
+        running: Number of claimed jobs that they have not finished.
+        seconds: Average seconds that a job takes on a device; None if none has ended in the last hour.
     """
 
     ready: int
@@ -70,7 +70,7 @@ class Servers:
 
     @classmethod
     def of(cls, beacons: Iterable[Beacon], now_s: float) -> Self:
-        """Sum up a runtime's beacons; those of agents that are gone still count for how long a job takes."""
+        """Sum up a runtime's beacons. Agents that are gone still count for ``seconds``."""
         recent = [beacon for beacon in beacons if beacon.seen_s > now_s - KEPT_S]
         ready = [beacon for beacon in recent if beacon.ready and beacon.seen_s > now_s - FRESH_S]
         return cls(
@@ -81,10 +81,10 @@ class Servers:
         )
 
     def eta_s(self, before: int, waited_s: float = 0) -> float | None:
-        """Seconds until a job starts that waits behind ``before`` others; None if no server or no pace is known.
+        """Estimate the seconds until a job behind ``before`` others starts; None if no server or no pace is known.
 
-        A job that waits behind others, or has waited for some seconds, shows that no device is idle, whatever the
-        beacons said a minute ago. The devices are taken to be halfway through their jobs.
+        A job that waits behind others, or has waited for some seconds, shows that no device is idle, even if beacons
+        said so up to a minute ago. The estimate assumes that devices are halfway through their jobs.
         """
         if not self.devices:
             return None
@@ -94,7 +94,7 @@ class Servers:
 
 
 def _seconds_of(beacons: Iterable[Beacon]) -> float | None:
-    """How long a job keeps a device: an agent that is twice as fast runs twice as many of them."""
+    """Average seconds a job takes on a device, weighted by pace: a fast agent runs more of the jobs."""
     paces = [(beacon.devices, max(beacon.seconds, _MIN_SECONDS)) for beacon in beacons if beacon.seconds is not None]
     jobs_a_second = sum(devices / seconds for devices, seconds in paces)
     return sum(devices for devices, _ in paces) / jobs_a_second if jobs_a_second else None

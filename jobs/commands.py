@@ -1,7 +1,7 @@
-"""Every command to the jobs table: its call, the condition that keeps the table consistent, and what the answer means.
+"""The commands to the jobs table: their calls, the conditions that keep the table consistent, and what answers mean.
 
-Nothing is sent here. ``jobs.store`` sends commands, so that the door, the agent and the keeper, each with a client of
-its own kind, change a job by the same rules.
+This module sends nothing; ``jobs.store`` does. So the door, the agent and the keeper change jobs by the same rules,
+although they use different clients.
 """
 
 import re
@@ -45,22 +45,22 @@ from jobs.schema import (
 )
 
 RETENTION_S = 90 * 24 * 3600
-"""How long a job's item stays; at least as long as its results."""
+"""How long a job's item is kept: at least as long as its results."""
 IDEMPOTENCY_S = 24 * 3600
 CLOCK_MARGIN_S = 10
 """How long after a lease's end another agent may claim the job, because clocks differ."""
 PUBLISH_DUE_S = 60
 """A job that is still accepted after this time was not published, or the API died before it could record that."""
 LOST_MESSAGE_S = 20 * 60
-"""After so long the keeper looks whether the message of a waiting job was lost: SNS may take 15 minutes until a new
-filter lets a runtime's tasks through (SNS's guide, "Message filtering")."""
+"""After this time the keeper checks whether a waiting job's message was lost. A new SNS filter can take 15 minutes to
+let a runtime's tasks through (SNS's guide, "Message filtering")."""
 NOTICE_DUE_S = 120
 """The keeper sends a notice this long after a job's end, if no part has recorded that it was sent."""
 
 MAX_KEPT_BYTES = 16 * 1024
-"""Of a request in the table, compressed; a larger one is kept in the bucket."""
+"""Maximum size of a compressed request in the table. Larger ones are kept in the bucket."""
 MAX_OUTPUTS = 100
-"""Pictures that a job's item describes; all of them are in the manifest."""
+"""Maximum number of pictures that a job's item describes; the manifest lists all."""
 
 _NOT_LEASED = (
     "#state IN (:accepted, :queued) OR (#state = :running AND (attribute_not_exists(#lease_until) "
@@ -84,10 +84,10 @@ def accept(
     webhook: Webhook | None = None,
     retry_of: str | None = None,
 ) -> JobCommand[JobChange]:
-    """Enter a job that is about to be published, with its start deadline; refused if its id exists.
+    """Enter a job before it is published, with its start deadline; refused if its id exists.
 
-    With a caller's Idempotency-Key, which then stands for a request with that body, also refused where the key is in
-    use, or another request just takes it. Each tenant has keys of its own.
+    With an Idempotency-Key, the key then stands for a request with that body. Also refused if the key is in use, or if
+    another request is just taking it. Each tenant has its own keys.
     """
     job = _job_of(task)
     entered = {
@@ -112,12 +112,12 @@ def accept(
 
 
 def keep_request(job: str, now_s: float, *, request: bytes | None, sent: bytes | None = None) -> JobCommand[JobChange]:
-    """Keep what a job's caller asked for.
+    """Keep a job's request, so that it can be repeated.
 
-    ``request`` is what ``pack`` made of the content, ``sent`` of what the caller sent in its place, such as the name of
-    a workflow.
+    ``request`` is the packed content (see ``pack``); ``sent`` is packed too, and holds what the caller sent instead of
+    the content, such as the name of a workflow.
 
-    It is an item of its own, since each write of a job's item costs as much as the whole item is large.
+    The request is a separate item, because the cost of each write to a job grows with the size of its whole item.
     """
     kept = {name: packed for name, packed in (("request", request), ("sent", sent)) if packed is not None}
     item: dict[str, Any] = {KEY: request_pk(job), TTL_ATTRIBUTE: int(now_s) + RETENTION_S, **kept}
@@ -125,13 +125,13 @@ def keep_request(job: str, now_s: float, *, request: bytes | None, sent: bytes |
 
 
 def pack(content: Mapping[str, Any]) -> bytes | None:
-    """A task's content as the table keeps it; None where it is too large for that."""
+    """Pack a task's content for the table; None if it is too large."""
     packed = zlib.compress(strict_json.utf8(content).encode("utf-8", "surrogatepass"))
     return packed if len(packed) <= MAX_KEPT_BYTES else None
 
 
 def count_job(tenant: str, day: str, most: int, now_s: float) -> JobCommand[JobChange]:
-    """Count a tenant's job of a day, as 2026-01-31; refused where it has had as many as it may."""
+    """Count a tenant's job on a day, such as 2026-01-31; refused if the tenant has reached its limit."""
     texts = {
         "UpdateExpression": f"SET #jobs = if_not_exists(#jobs, :zero) + :one, #{TTL_ATTRIBUTE} = :ttl",
         "ConditionExpression": "attribute_not_exists(#jobs) OR #jobs < :most",
@@ -159,7 +159,7 @@ def correct_waiting(tenant: str, waiting: int, before_s: float) -> JobCommand[Jo
 
 
 def enter_batch(batch: str, tenant: str, jobs: Mapping[int, str], now_s: float) -> JobCommand[JobChange]:
-    """Enter a batch with its jobs by their places in it; one that is there already has the same."""
+    """Enter a batch with its jobs by position. A batch that already exists has the same jobs."""
     values: dict[str, Any] = {
         KEY: batch_pk(batch),
         "batch_of": tenant,  # not the attribute of the index of a tenant's jobs
@@ -171,9 +171,9 @@ def enter_batch(batch: str, tenant: str, jobs: Mapping[int, str], now_s: float) 
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:
-    """Delete a job that could not be published; refused if an agent has claimed it nevertheless.
+    """Delete a job that could not be published; refused if an agent has claimed it after all.
 
-    What was kept of its request expires by itself.
+    Its kept request expires later.
     """
     condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
     return _conditional("DeleteItem", {"Key": key_of(job), **condition})
@@ -351,7 +351,7 @@ def redrive(
 
 
 def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
-    """Write an agent's beacon, over its earlier one."""
+    """Write an agent's beacon, replacing the previous one."""
     values = {
         "queue": agents_of(runtime),
         "ready": beacon.ready,
@@ -380,7 +380,7 @@ def _conditional(operation: str, parameters: Parameters, *, refusal: str = CONDI
 
 
 def _update(job: str, update: str, condition: str, *, is_visible: bool = True, **values: Any) -> JobCommand[JobChange]:
-    """An update of a job, which its caller can see or not; it can mention states and constants without a value."""
+    """Update a job. ``is_visible`` says whether its caller can see the change. States and constants need no value."""
     if is_visible:
         update = update.replace("SET ", "SET #version = if_not_exists(#version, :zero) + :one, ", 1)
     for name in re.findall(r":(\w+)", f"{update} {condition}"):
@@ -392,7 +392,7 @@ def _update(job: str, update: str, condition: str, *, is_visible: bool = True, *
 
 
 def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]) -> JobCommand[Answer]:
-    """A command whose answer means something other than a change."""
+    """Give the answer of a command another meaning than a change."""
     refused = command.read_refused
     return JobCommand(
         operation=command.operation,

@@ -1,6 +1,6 @@
-"""A job: what the platform knows of one run of a task, for as long as it keeps the results.
+"""A job: the platform's record of one run of a task, kept as long as its results.
 
-Its item in the table has no prompt, but all that a notice needs, so that every part that ends a job can notify.
+Its item in the table has no prompt, but everything that a notice needs, so that every part that ends a job can notify.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class StoredOutput(BaseModel):
     height: int | None = None
     seed: int | None = None
     name: str | None = None
-    """What the model server called it."""
+    """The model server's own file name."""
 
 
 class Job(BaseModel):
@@ -78,19 +78,19 @@ class Job(BaseModel):
     version: int = 0
     """Counts the changes that its caller can see."""
     retry_of: str | None = None
-    """The job whose request it repeats."""
+    """The job that this one repeats."""
     keep: tuple[Literal["preview"], ...] = ()
     """What its agent stores besides the results."""
     webhook: Json[Webhook] | None = None
-    """Where its caller wants to be told of it."""
+    """Where to send webhooks about the job."""
     start_by_s: Annotated[float | None, Field(alias="start_by")] = None
     """By when an agent must claim it, also after its agent has vanished; None in items of an earlier version."""
     attempts: int = 0
-    """How often a model server ran it."""
+    """How many times a model server started it."""
     releases: Annotated[int, Field(alias="hand_backs")] = 0
-    """How often it was released without counting an attempt."""
+    """How many times it was released without counting an attempt."""
     claims: int = 0
-    """How often an agent claimed it."""
+    """How many times an agent claimed it."""
     redrives: Annotated[int, Field(alias="generation")] = 0
     """How often an operator started it again after it had failed."""
     lease_until_s: Annotated[float | None, Field(alias="lease_until")] = None
@@ -98,17 +98,17 @@ class Job(BaseModel):
     cancel_requested: bool = False
     """Whether its agent must stop it."""
     progress: float | None = None
-    """From 0 to 1; None where it is unknown."""
+    """From 0 to 1; None if unknown."""
     step: int | None = None
-    """The sampling step it is at."""
+    """The current sampling step."""
     steps: int | None = None
-    """How many sampling steps it has."""
+    """Total number of sampling steps."""
     stage: str | None = None
-    """What the model server does for it: the node of a workflow, or a word such as "sampling"."""
+    """What the model server is doing: the workflow node that runs, or a word such as "sampling"."""
     previewed_s: Annotated[float | None, Field(alias="previewed_at")] = None
     """When its latest preview was stored; None without one."""
     retry_reason: str | None = None
-    """Why its latest attempt was given up, so that another follows."""
+    """Why the last attempt failed, if another one follows."""
     stages_s: Json[dict[str, float]] = {}
     """Seconds that each stage of the agent's work took."""
     notified: bool
@@ -116,7 +116,7 @@ class Job(BaseModel):
     pictures: tuple[str, ...]
     """The extension of each picture, in order; ``notice`` derives the keys."""
     outputs: Json[tuple[StoredOutput, ...]] = ()
-    """What each picture is, in order; empty in items of an earlier version, and cut where there are very many."""
+    """A description of each picture, in order; empty in items of an earlier version, cut at MAX_OUTPUTS."""
     has_manifest: bool = False
     """Whether its manifest is stored."""
     error: JobError | None
@@ -148,13 +148,13 @@ class Job(BaseModel):
 
     @property
     def results(self) -> list[tuple[str, StoredOutput | None]]:
-        """The key of each picture, in order, with what it is where that is known."""
+        """Return the key of each picture, in order, with its description if known."""
         names = self.names
         keys = [names.picture_key(number, extension) for number, extension in enumerate(self.pictures, start=1)]
         return list(zip(keys, chain(self.outputs, repeat(None)), strict=False))
 
     def notice(self, bucket: str) -> Notice:
-        """The notice of a job that has ended, whose results are in the output bucket."""
+        """Return the notice of a job that has ended. ``bucket`` is the output bucket."""
         return Notice(
             id=self.task_id,
             result=self.state is JobState.SUCCEEDED,
@@ -172,12 +172,12 @@ class Job(BaseModel):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How far a running job is; None for what its model server does not say.
+    """How far a running job has got. Values that its model server does not report are None.
 
     Attributes:
         fraction: From 0 to 1.
-        step: The sampling step it is at, of ``steps``.
-        stage: What the model server does for it: the node of a workflow, or a word such as "sampling".
+        step: The current sampling step, of ``steps``.
+        stage: What the model server is doing: the workflow node that runs, or a word such as "sampling".
         previewed_s: When its latest preview was stored, seconds since 1970.
     """
 
@@ -188,7 +188,7 @@ class Progress:
     previewed_s: float | None = None
 
     def written(self) -> dict[str, Any]:
-        """Its attributes in a job's item."""
+        """Return the attributes to write to a job's item."""
         values = {
             "progress": self.fraction,
             "step": self.step,

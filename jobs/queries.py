@@ -1,4 +1,4 @@
-"""Every question to the jobs table: its call, and what the answer means. Nothing is sent here."""
+"""The queries of the jobs table: their calls, and what answers mean. This module sends nothing."""
 
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -24,7 +24,7 @@ from jobs.schema import (
 )
 
 MAX_BATCH = 100
-"""Jobs that one call can read."""
+"""Maximum number of jobs that one call can read."""
 
 
 class DuePage(NamedTuple):
@@ -35,21 +35,21 @@ class DuePage(NamedTuple):
 
 
 class JobsRead(NamedTuple):
-    """Jobs that were read at once, in any order, and the ids of those that must be asked for again."""
+    """Jobs read in one call, in any order, and the ids of those that must be read again."""
 
     jobs: list[Job]
     unread: list[str]
 
 
 class TenantPage(NamedTuple):
-    """Some of a tenant's jobs as ``jobs.schema.LISTED`` says, and the job after which the next page starts."""
+    """Some of a tenant's jobs, with the attributes in ``jobs.schema.LISTED``, and the last job if others follow."""
 
     rows: list[Mapping[str, Any]]
     last: str | None
 
 
 class JobBatch(NamedTuple):
-    """Jobs that were submitted together, by their places in the request."""
+    """Jobs that were submitted together, by position in the request."""
 
     tenant: str
     jobs: Mapping[int, str]
@@ -62,9 +62,9 @@ def get(job: str) -> JobCommand[Job | None]:
 
 
 def cancel_requested(job: str) -> JobCommand[bool]:
-    """Whether a job's caller has asked for its end; what was written within the last second may be missing.
+    """Whether a job's caller has asked to cancel it. May miss a request of the last second.
 
-    Half a read unit for each 4 KiB of the item, as an eventually consistent read costs half.
+    The read is eventually consistent, so it costs half a read unit for each 4 KiB of the item.
     """
     return JobCommand(
         operation="GetItem",
@@ -87,7 +87,7 @@ def get_many(jobs: Sequence[str]) -> JobCommand[JobsRead]:
 
 
 def versions(jobs: Sequence[str]) -> JobCommand[dict[str, int]]:
-    """Read the versions of up to MAX_BATCH jobs; those that DynamoDB has no time for are missing."""
+    """Read the versions of up to MAX_BATCH jobs. Jobs that DynamoDB did not process are missing."""
 
     def read(answer: Mapping[str, Any]) -> dict[str, int]:
         items = (item for items in answer["Responses"].values() for item in items)
@@ -98,7 +98,7 @@ def versions(jobs: Sequence[str]) -> JobCommand[dict[str, int]]:
 
 
 def due(shard: str, now_s: float, *, start: Item | None = None) -> JobCommand[DuePage]:
-    """One shard's due jobs, the oldest first; ``start`` is the last key of the page before."""
+    """Read one shard's due jobs, oldest first. ``start`` is the last key of the previous page."""
     condition = "#due_shard = :shard AND #due_at <= :now"
     return JobCommand(
         operation="Query",
@@ -122,9 +122,9 @@ def tenants_jobs(
     runtime: str | None = None,
     task_id: str | None = None,
 ) -> JobCommand[TenantPage]:
-    """One page of a tenant's jobs whose ids are between two, the newest first; ``start`` is the page before's last.
+    """Read a page of a tenant's jobs with ids in a range, newest first. ``start`` is the last job of the previous page.
 
-    The page may be empty although others follow: ``limit`` counts the jobs that were looked at.
+    A page may be empty even if more follow: ``limit`` counts the jobs before filtering.
     """
     values: dict[str, Any] = {"tenant": tenant, "since": since, "until": until}
     wanted: dict[str, str] = {f"state{number}": state for number, state in enumerate(states)}
@@ -154,10 +154,7 @@ def tenants_jobs(
 def waiting(
     runtime: str, shard: str, *, priority: Priority = Priority.NORMAL, before: str | None = None, most: int
 ) -> JobCommand[int]:
-    """Count one shard's jobs of a priority that wait for an agent of a runtime, ``most`` at the most.
-
-    They are those before a job, or all.
-    """
+    """Count a runtime's waiting jobs of a priority in one shard, up to ``most``: all, or those ahead of a job."""
     condition = "#queue = :queue" + ("" if before is None else " AND #pk < :before")
     values = {"queue": queue_shard(runtime, priority, shard), **({} if before is None else {"before": before})}
     return JobCommand(
@@ -173,7 +170,7 @@ def waiting(
 
 
 def beacons(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
-    """What a runtime's agents said of themselves within the last hour: as one page holds them, which is thousands."""
+    """Read the beacons of a runtime's agents from the last hour: one page, which holds thousands."""
     texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
     return JobCommand(
         operation="Query",
@@ -186,12 +183,12 @@ def beacons(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
 
 
 def kept_content(job: str) -> JobCommand[dict[str, Any] | None]:
-    """A job's content; None where it is not in the table."""
+    """Read a job's content; None if it is not in the table."""
     return _kept(job, "request")
 
 
 def kept_sent(job: str) -> JobCommand[dict[str, Any] | None]:
-    """What a job's caller sent instead of its content; None if it sent the content itself."""
+    """Read what a job's caller sent instead of its content; None if it sent the content itself."""
     return _kept(job, "sent")
 
 
@@ -204,7 +201,7 @@ def _kept(job: str, name: str) -> JobCommand[dict[str, Any] | None]:
 
 
 def batch(batch_id: str) -> JobCommand[JobBatch | None]:
-    """A batch; None for none."""
+    """Read a batch; None if it does not exist."""
 
     def read(item: Item | None) -> JobBatch | None:
         if item is None:

@@ -1,1 +1,1 @@
-"""What callers can ask of the platform. There is no HTTP in here."""
+"""The operations of the API, without HTTP."""

@@ -1,4 +1,4 @@
-"""Jobs that were submitted together, and how far they are."""
+"""Batches: jobs that were submitted together, and their states."""
 
 import time
 import uuid
@@ -16,7 +16,7 @@ _NAMESPACE = uuid.UUID("8f3b7d52-4b0c-4f0e-9d55-0b0f4a5c1a34")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatchState:
-    """A batch: its jobs by their places, and the state of each that the table still has."""
+    """A batch: its jobs by position, and the states of those still in the table."""
 
     jobs: Mapping[int, str]
     states: Mapping[str, JobState]
@@ -24,7 +24,7 @@ class BatchState:
 
 
 class Batches:
-    """Batches as their caller may see them: a tenant its own, an admin all.
+    """Batches. A tenant sees its own, an admin sees all.
 
     Calls raise botocore's errors if AWS does not answer.
     """
@@ -34,16 +34,16 @@ class Batches:
         self._clock = clock
 
     def enter(self, tenant: str, jobs: Mapping[int, str]) -> str:
-        """Enter jobs as a batch; returns its id, which is the same for the same jobs."""
+        """Store a batch of jobs. Returns its id, which is always the same for the same jobs."""
         batch = str(uuid.uuid5(_NAMESPACE, " ".join(jobs.values())))
         self._jobs.run(commands.enter_batch(batch, tenant, jobs, self._clock()))
         return batch
 
     def get(self, caller: Caller, batch: str) -> BatchState:
-        """A batch.
+        """Get a batch.
 
         Raises:
-            RequestError: There is none that the caller may see (404).
+            RequestError: It does not exist, or the caller may not see it (404).
         """
         found = self._jobs.run(queries.batch(batch))
         if found is None or not (caller.is_admin or found.tenant == caller.tenant):

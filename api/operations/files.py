@@ -1,4 +1,4 @@
-"""Files that callers send, for their jobs to read."""
+"""Files that callers upload for their jobs."""
 
 import mimetypes
 import re
@@ -15,11 +15,11 @@ from contract.objects import FILE_DAYS, MISSING_CODES, TENANT_METADATA, file_key
 from jobs.dynamodb import error_code
 
 UPLOAD_S = 15 * 60
-"""How long an upload may begin."""
+"""An upload must start within this time."""
 _DAY_S = 24 * 3600
 _ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9_.-]{1,100})")
 _STRANGE = re.compile(r"[^A-Za-z0-9_.-]+")
-"""Characters that paths would have to encode, which clients do in different ways."""
+"""Characters that need encoding in paths; clients encode them differently."""
 _MAX_NAME = 100
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
@@ -31,7 +31,7 @@ _SIGNATURES = (
     (re.compile(rb"\x1aE\xdf\xa3"), "video/webm"),
     (re.compile(rb"RIFF.{4}WAVE", re.DOTALL), "audio/wav"),
 )
-"""File signatures, which win over a file's name. Agents check files more closely before a model server gets them."""
+"""File signatures, which take precedence over names. Agents check files again before a model server gets them."""
 _PICTURES = "image/"
 
 
@@ -74,7 +74,7 @@ class Files:
         return file
 
     def upload(self, tenant: str, name: str, content_type: str | None, size_bytes: int) -> tuple[KeptFile, Upload]:
-        """Let the caller send a file directly to S3."""
+        """Prepare an upload of a file directly to S3."""
         file = self._file(tenant, name, content_type or content_type_of(b"", name), size_bytes)
         asked = {**self._place(tenant, file.id), **_kind(tenant, file), "ContentLength": size_bytes}
         url = self._make_s3().generate_presigned_url("put_object", Params=asked, ExpiresIn=UPLOAD_S)
@@ -82,7 +82,7 @@ class Files:
         return file, Upload(url=url, headers=headers, expires_s=self._clock() + UPLOAD_S)
 
     def get(self, tenant: str, file_id: str) -> KeptFile:
-        """A file.
+        """Get a file's description.
 
         Raises:
             RequestError: The tenant has no such file (404).
@@ -104,7 +104,7 @@ class Files:
         )
 
     def delete(self, tenant: str, file_id: str) -> None:
-        """Delete a file, if the tenant has it."""
+        """Delete a file, if it exists."""
         self._make_s3().delete_object(**self._place(tenant, file_id))
 
     def _file(self, tenant: str, name: str, content_type: str, size_bytes: int) -> KeptFile:
@@ -127,7 +127,7 @@ class Files:
 
 
 def content_type_of(data: bytes, name: str) -> str:
-    """A file's type by its first bytes, else by its name; unknown if only its name says that it is a picture."""
+    """Return a file's type, from its first bytes or else its name. A name alone never makes it a picture."""
     for signature, content_type in _SIGNATURES:
         if signature.match(data):
             return content_type

@@ -1,4 +1,4 @@
-"""A caller's jobs: gets one, lists them, reads what was asked for, and cancels one that has not ended."""
+"""A caller's jobs: get, list and cancel them, and read their requests."""
 
 import json
 import logging
@@ -65,7 +65,7 @@ class JobStateError(RequestError):
 
 
 class History:
-    """Jobs as their caller may see them: a tenant its own, an admin all.
+    """Jobs. A tenant sees its own, an admin sees all.
 
     Calls raise botocore's errors if AWS does not answer.
     """
@@ -77,21 +77,21 @@ class History:
         self._bucket = bucket
 
     def get(self, caller: Caller, job: str) -> Job:
-        """A job.
+        """Get a job.
 
         Raises:
-            RequestError: There is none that the caller may see (404).
+            RequestError: It does not exist, or the caller may not see it (404).
         """
-        # The table has other items too, and no empty key.
+        # The table also has other items, and rejects an empty key.
         found = self._jobs.get(job) if re.fullmatch(JOB_ID_PATTERN, job) else None
         if found is None or not (caller.is_admin or (caller.tenant is not None and found.tenant == caller.tenant)):
             raise RequestError(404, "not_found", "There is no such job, or it is older than 90 days.")
         return found
 
     def page(self, tenant: str, wanted: JobFilter, *, limit: int, start: str | None) -> tuple[list[Job], str | None]:
-        """Up to ``limit`` of a tenant's jobs, the newest first, and the id to start the next page with.
+        """List up to ``limit`` of a tenant's jobs, newest first. Also returns the id that starts the next page.
 
-        A filter may leave fewer, or none, although others follow: a page ends after MAX_LOOKED_AT jobs.
+        With a filter, the page may have fewer jobs, or none, even if more follow: it ends after MAX_LOOKED_AT jobs.
         """
         size = PAGE if wanted.is_filter else limit + 1
         ids: list[str] = []
@@ -106,25 +106,25 @@ class History:
                 last = page.last
                 break
         found = self._jobs.get_many(ids)
-        # One that has just expired is in the index for another moment.
+        # The index may still list a job that has just expired.
         return [found[job] for job in ids if job in found], last
 
     def rows(self, tenant: str, wanted: JobFilter, *, start: str | None = None) -> Iterator[Mapping[str, Any]]:
-        """A tenant's jobs, the newest first, with what the index has of each (``jobs.schema.LISTED``).
+        """List a tenant's jobs, newest first, with the attributes in the index (``jobs.schema.LISTED``).
 
-        ``start`` is the job after which they begin.
+        They start after the job ``start``.
         """
         return self._jobs.tenants_jobs(tenant, start=start, **wanted.parameters)
 
     def sent(self, job: Job) -> dict[str, Any] | None:
-        """What a job's caller sent instead of its content; None if only the content was sent or kept."""
+        """Return what a job's caller sent instead of its content; None if there is nothing but the content."""
         return self._jobs.run(queries.kept_sent(job.id))
 
     def content(self, job: Job) -> dict[str, Any]:
-        """The content that a job's model server got.
+        """Return the content that a job's model server got.
 
         Raises:
-            RequestError: It was not kept (404).
+            RequestError: The content was not kept (404).
         """
         kept = self._jobs.run(queries.kept_content(job.id))
         if kept is not None:
@@ -139,10 +139,10 @@ class History:
         return content
 
     def cancel(self, job: Job) -> Job:
-        """Cancel a job: at once if it waits, else within seconds, as its agent sees the request.
+        """Cancel a job: at once if it waits, else within seconds, when its agent sees the request.
 
         Raises:
-            JobStateError: It has ended.
+            JobStateError: The job has ended.
         """
         now_s = time.time()
         change = self._jobs.run(commands.cancel_waiting(job.id, CANCELLED, now_s=now_s))
@@ -166,7 +166,7 @@ class History:
 
 
 def merged(content: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """A content with changes of a JSON merge patch (RFC 7396): null removes a key, objects are merged."""
+    """Apply a JSON merge patch (RFC 7396) to content: null removes a key, objects are merged."""
     result: dict[str, Any] = json.loads(json.dumps(content))
     for key, value in changes.items():
         if value is None:

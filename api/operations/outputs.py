@@ -1,4 +1,4 @@
-"""The files that a job has stored: where they are, links to them, and their bytes."""
+"""The files of jobs: where they are, links to them, and their bytes."""
 
 import mimetypes
 import re
@@ -18,13 +18,12 @@ from jobs.job import Job
 
 LINK_PERIOD_S = 15 * 60
 LINK_PERIODS = 4
-"""A link to an output is valid for an hour to an hour and a quarter: a page that shows a job stays whole while somebody
-looks at it, and one that is passed on by mistake soon ends. Within a period a job's links are the same, so that
-browsers do not fetch its pictures again at each look."""
+"""A link to an output is valid for 60 to 75 minutes: long enough to look at a page with a job, and short enough that a
+leaked link soon expires. Within a period a job's links stay the same, so that browsers can cache its pictures."""
 PRESIGNED_S = 15 * 60
 _PIECE_BYTES = 256 * 1024
 _SHOWN = re.compile(r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?")
-"""What a browser may show by itself: nothing that runs scripts."""
+"""Types that a browser may show inline: none of them runs scripts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +31,8 @@ class StoredFile:
     """A file in the output bucket.
 
     Attributes:
-        content_type: "" if only the object itself knows it.
-        name: The file's name for people, without slashes, quotes or letters outside of ASCII.
+        content_type: "" if only the S3 object has it.
+        name: The file name to show, without slashes, quotes or non-ASCII letters.
     """
 
     key: str
@@ -42,18 +41,18 @@ class StoredFile:
 
     @classmethod
     def of_key(cls, key: str, content_type: str | None = None) -> "StoredFile":
-        """A result, whose key ends with its name. The type is guessed from the name if it is not given."""
+        """Describe a result, whose key ends with its name. Default for the type: guessed from the name."""
         name = key.rpartition("/")[2]
         return cls(key=key, content_type=content_type or mimetypes.guess_type(name)[0] or "", name=name)
 
     def disposition(self, content_type: str) -> str:
-        """Whether a browser shows a file of a type or saves it, as Content-Disposition."""
+        """Return the Content-Disposition: whether a browser shows a file of this type or saves it."""
         return f'{"inline" if _SHOWN.fullmatch(content_type) else "attachment"}; filename="{self.name}"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenFile:
-    """A file that is ready to be read, which ``pieces`` does."""
+    """An open file; ``pieces`` reads it."""
 
     content_type: str
     size_bytes: int
@@ -62,14 +61,14 @@ class OpenFile:
 
 @dataclass(frozen=True, slots=True)
 class SignedPath:
-    """A path after the API's base that needs no key, and when it ends, seconds since 1970."""
+    """A path below the API's base that needs no key, and when it expires, seconds since 1970."""
 
     path: str
     expires_s: int
 
 
 class Outputs:
-    """The files of jobs. Callers have checked that the tenant may see the job.
+    """The files of jobs. Callers must check first that the tenant may see the job.
 
     Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret.
     """
@@ -88,31 +87,31 @@ class Outputs:
         self._clock = clock
 
     def files(self, job: Job) -> list[StoredFile]:
-        """A job's results, in order."""
+        """Return a job's results, in order."""
         return [StoredFile.of_key(key, known.content_type if known else None) for key, known in job.results]
 
     def manifest(self, job: Job) -> StoredFile | None:
-        """A job's manifest, which says how its results were made."""
+        """Return a job's manifest, which says how its results were made; None if there is none."""
         return StoredFile.of_key(job.names.answer_key, "application/json") if job.has_manifest else None
 
     def preview(self, job: Job) -> StoredFile | None:
-        """The latest preview of a job that has not ended; None if it has none."""
+        """Return the latest preview of a job that has not ended; None if there is none."""
         if job.previewed_s is None or job.state.is_final:
             return None
         return StoredFile(key=preview_key(job.id), content_type="", name=f"{job.id}-preview")
 
     @property
     def links_end_s(self) -> int:
-        """When links that are made now end, seconds since 1970."""
+        """When links made now expire, seconds since 1970."""
         return (int(self._clock()) // LINK_PERIOD_S + 1 + LINK_PERIODS) * LINK_PERIOD_S
 
     def signed(self, file: StoredFile) -> SignedPath:
-        """Make a path at which anybody can fetch a file."""
+        """Make a path at which anyone can fetch a file."""
         link = OutputLink(key=file.key, content_type=file.content_type, name=file.name, expires_s=self.links_end_s)
         return SignedPath(f"v1/outputs/{output_token(self._root(), link)}/{file.name}", link.expires_s)
 
     def read(self, token: str, name: str) -> StoredFile:
-        """The file that a path of ``signed`` leads to.
+        """Return the file that a path from ``signed`` leads to.
 
         Raises:
             RequestError: The API did not make it (403), or it has expired (410).
@@ -125,7 +124,7 @@ class Outputs:
         return StoredFile(key=link.key, content_type=link.content_type, name=link.name)
 
     def presigned(self, file: StoredFile) -> str:
-        """Make a link to S3 itself, which ends after PRESIGNED_S."""
+        """Make a link to S3 that expires after PRESIGNED_S."""
         asked = {"Bucket": self.bucket, "Key": file.key}
         if file.content_type:
             asked["ResponseContentType"] = file.content_type

@@ -1,4 +1,4 @@
-"""What callers can ask of the deployed runtimes: what they have, and when a job may start."""
+"""The deployed runtimes: what they offer, how busy they are, and when a job may start."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -16,19 +16,19 @@ from runtimes.flux.options import ModelCard
 from runtimes.live import LiveCatalogue, Names
 
 MAX_POSITION = 1000
-"""The most waiting jobs that are counted, which costs about 16 read units."""
+"""Maximum number of waiting jobs to count; that costs about 16 read units."""
 _SERVERS_S = 5.0
 """How long a runtime's beacons are cached; they change once a minute."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePlace:
-    """Where a job waits.
+    """A waiting job's place in its runtime's queue.
 
     Attributes:
-        position: How many jobs of the runtime wait that have a higher priority, or its own and were accepted before it;
-            None for more than MAX_POSITION.
-        eta_s: Seconds until it should start; None where that is unknown.
+        position: Number of the runtime's waiting jobs ahead of it: those with a higher priority, and earlier jobs with
+            the same priority. None if more than MAX_POSITION.
+        eta_s: Estimated seconds until it starts; None if unknown.
     """
 
     position: int | None
@@ -40,11 +40,11 @@ class RuntimeLoad:
     """How busy a runtime is.
 
     Attributes:
-        queued: How many jobs wait; None for more than MAX_POSITION.
-        running: How many its agents work on, at the last count of each, which is at most a minute old.
-        ready_servers: How many model servers take jobs; 0 where the runtime is scaled to zero.
-        seconds_a_job: How long a job keeps a GPU; None where none has ended within the last hour.
-        eta_s: Seconds until a job of normal priority that is submitted now should start; None where that is unknown.
+        queued: Number of waiting jobs; None if more than MAX_POSITION.
+        running: Number of running jobs, as its agents last reported.
+        ready_servers: Number of model servers that take jobs; 0 when scaled to zero.
+        seconds_a_job: Average GPU time of a job; None if none has ended in the last hour.
+        eta_s: Estimated seconds until a job of normal priority submitted now would start; None if unknown.
     """
 
     queued: int | None
@@ -56,12 +56,12 @@ class RuntimeLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PictureSizes:
-    """Which sizes a runtime draws, in pixels; None where that is unknown.
+    """Picture sizes that a runtime accepts, in pixels; unknown values are None.
 
     Attributes:
-        default: Width and height unless a request says otherwise.
-        multiple_of: What width and height are multiples of.
-        max_pixels: The most that width times height may be.
+        default: Default width and height.
+        multiple_of: Width and height must be multiples of this.
+        max_pixels: Maximum of width times height.
     """
 
     default: int | None = None
@@ -71,12 +71,12 @@ class PictureSizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeContents:
-    """What a runtime has.
+    """The models, samplers and nodes that a runtime offers.
 
     Attributes:
-        is_live: Whether its servers have said so lately; if not, this is what config.yaml says.
-        node_classes: Names of ComfyUI's node classes; None for types without nodes, and where they are unknown.
-        sizes: None for types whose requests say nothing of sizes.
+        is_live: Whether the lists come from its running servers. If False, they come from config.yaml.
+        node_classes: ComfyUI's node classes; None for other types, or if unknown.
+        sizes: None for types whose requests have no sizes.
     """
 
     is_live: bool
@@ -91,7 +91,7 @@ class RuntimeContents:
 
 
 def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
-    """What a runtime has, by what its servers have said, or else by config.yaml."""
+    """Return what a runtime offers: as its servers report it, or else from config.yaml."""
     live = runtime.live()
     known = live or LiveCatalogue(card=runtime.card)
     models, loras = _names(known.models), _names(known.loras)
@@ -137,7 +137,7 @@ class QueueEstimates:
         self._servers_read: dict[str, tuple[float, Servers]] = {}
 
     def place(self, job: Job) -> QueuePlace | None:
-        """Where a job waits; None for one that does not."""
+        """Return a job's place in the queue; None if it is not waiting."""
         if job.state not in {JobState.ACCEPTED, JobState.QUEUED}:
             return None
         position = self._waiting(job.runtime, self._higher(job.runtime, job.priority), before=job)
@@ -145,7 +145,7 @@ class QueueEstimates:
         return QueuePlace(position=position, eta_s=self._eta_s(job.runtime, position, waited_s))
 
     def load(self, runtime: str) -> RuntimeLoad:
-        """How busy a runtime is."""
+        """Return how busy a runtime is."""
         servers = self._servers(runtime)
         urgent = self._waiting(runtime, (*self._higher(runtime, Priority.NORMAL), Priority.NORMAL))
         others = (Priority.LOW,) if Priority.LOW in self._priorities(runtime) else ()
@@ -166,15 +166,15 @@ class QueueEstimates:
         return (Priority.NORMAL,) if found is None else found.priorities
 
     def _higher(self, runtime: str, priority: Priority) -> list[Priority]:
-        """The priorities above one, where the runtime has any."""
+        """Return the runtime's priorities that are higher than one of them."""
         return list(takewhile(lambda one: one is not priority, self._priorities(runtime)))
 
     def _waiting(
         self, runtime: str, priorities: Sequence[Priority], *, counted: int | None = 0, before: Job | None = None
     ) -> int | None:
-        """Count the jobs that wait in whole queues, on top of some, and those of a job's own queue that are before it.
+        """Count the waiting jobs of these priorities, plus ``counted``, plus those ahead of a job in its own queue.
 
-        None for more than MAX_POSITION.
+        Returns None if there are more than MAX_POSITION.
         """
         queues: list[tuple[Priority, str | None]] = [(priority, None) for priority in priorities]
         if before is not None:
@@ -182,7 +182,7 @@ class QueueEstimates:
         for (priority, job), shard in product(queues, QUEUE_SHARDS):
             if counted is None:
                 break
-            # One more than is reported, to notice that there are more.
+            # Count one more than the maximum, to notice that there are more.
             most = MAX_POSITION + 1 - counted
             counted += self._jobs.run(queries.waiting(runtime, shard, priority=priority, before=job, most=most))
             counted = counted if counted <= MAX_POSITION else None

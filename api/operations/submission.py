@@ -1,4 +1,4 @@
-"""Submitting a task.
+"""Submits tasks.
 
 The steps are: store content that is too large for a message, enter the job in the table, publish the task, mark the job
 as queued. If the API dies between any two, the keeper continues, so that no task is lost and none runs twice.
@@ -37,7 +37,7 @@ _INDEX_LAG_S = 1.0
 """After which an index of the table has a job that was just accepted, nearly always."""
 _INDEX_PAUSE_S = 0.25
 _KEY_PAUSE_S = 0.05
-"""Between two tries while another request's transaction uses the same key."""
+"""Pause between two tries while another request's transaction uses the same key."""
 
 logger = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ class KeyBusyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class IdempotencyKey:
-    """A caller's key, which stands for one request however often the caller sends it."""
+    """A caller's Idempotency-Key, which stands for one request however often the caller sends it."""
 
     value: str
     body_sha256: str
@@ -57,21 +57,21 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskSubmission:
-    """A valid task as its caller sent it, and what the platform knows of it."""
+    """A valid task from a caller, with the platform's own data about it."""
 
     request: Task
     job: str
     accepted_s: float
     """When it was accepted, seconds since 1970."""
     start_s: float
-    """Within how many seconds it must start."""
+    """Seconds within which it must start."""
     caller: Caller
     key: IdempotencyKey | None
     traceparent: str | None
     """The trace in which it was submitted."""
     webhook: Webhook | None = None
     retry_of: str | None = None
-    """The job whose request it repeats."""
+    """The job that this one repeats."""
     sent: Mapping[str, Any] | None = None
     """What its caller sent instead of the content, such as the name of a workflow."""
 
@@ -83,7 +83,7 @@ class TaskSubmission:
         return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
 
     def entered(self) -> Job:
-        """Its job as it was entered, for an answer without another read of the table."""
+        """The job as it was entered, so that the answer needs no further read of the table."""
         metadata = self.task.metadata
         return Job(
             pk=self.job,
@@ -106,15 +106,15 @@ class TaskSubmission:
 
 
 def milliseconds(time_s: float) -> float:
-    """A time cut to whole milliseconds, as the table and job ids have it."""
+    """Cut a time to whole milliseconds, the precision of the table and of job ids."""
     return int(time_s * 1000) / 1000
 
 
 @dataclass(frozen=True, slots=True)
 class _EarlierJob:
-    """The job that a key already stands for, and when it was accepted if nobody recorded that it was published.
+    """The job that a key already stands for, and when it was accepted if it is not recorded as published.
 
-    ``record`` is the job as the table has it; None where it has expired.
+    ``record`` is the job in the table; None if it has expired.
     """
 
     job: str
@@ -135,7 +135,7 @@ class Submissions:
         """Accept a task, once for each key.
 
         Returns:
-            Its job, which is an earlier one if the key already stood for it.
+            The job: an earlier one if the key already stands for it.
 
         Raises:
             IdempotencyConflictError: Its key stands for another request.
@@ -149,13 +149,13 @@ class Submissions:
         is_large = self._keep_requests and request is None
         has_budget = submission.caller.has_budget
         if submission.key is not None and (is_large or has_budget or self._publisher.is_large(submission.task)):
-            # A repeated or rejected request must neither leave a second content behind nor count again.
+            # A repeated or rejected request must not store its content again or count twice.
             earlier = self._find(submission, submission.key)
             if earlier is not None:
                 return self._repeat(submission, earlier, request, sent)
         if has_budget:
             self._check_budget(submission)
-        # Stored before it is entered: the keeper publishes an entered job whose content it finds.
+        # Store before entering: the keeper publishes an entered job if it finds its content.
         task = self._publisher.store(submission.task, submission.job, keep=is_large)
         earlier = self._enter(submission)
         if earlier is not None:
@@ -205,7 +205,7 @@ class Submissions:
         raise KeyBusyError
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
-        """The job that a key stands for; None for nothing, or nothing any more."""
+        """The job that a key stands for; None if there is none, or none any more."""
         use = self._jobs.run(queries.key_use(submission.caller.tenant, key.value, submission.accepted_s))
         if use is None:
             return None
@@ -218,7 +218,7 @@ class Submissions:
     def _repeat(
         self, submission: TaskSubmission, earlier: _EarlierJob, request: bytes | None, sent: bytes | None
     ) -> Job:
-        """Keep and publish an earlier job again, unless somebody recorded that it was published."""
+        """Keep and publish an earlier job again, unless it is recorded as published."""
         if earlier.unpublished_since_s is None:
             return earlier.record or replace(submission, job=earlier.job).entered()
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)

@@ -1,4 +1,4 @@
-"""What a tenant's jobs used, added up from the index of its jobs."""
+"""Adds up what a tenant's jobs used, from the index of its jobs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,12 +12,12 @@ from contract.ids import job_time_s
 from jobs.job import JobState
 
 MAX_JOBS = 20_000
-"""In one answer; DynamoDB reads that many in a few seconds."""
+"""Maximum number of jobs in one answer; DynamoDB reads that many in a few seconds."""
 
 
 @dataclass(slots=True)
 class Used:
-    """What some jobs used; ``gpu_s`` is how long model servers worked."""
+    """What some jobs used; ``gpu_s`` is the seconds that model servers worked."""
 
     jobs: int = 0
     states: dict[JobState, int] = field(default_factory=lambda: dict.fromkeys(JobState, 0))
@@ -35,9 +35,9 @@ class UsageSums:
     def of(
         self, tenant: str, since_s: float, until_s: float, *, by_day: bool, start: str | None = None
     ) -> tuple[dict[tuple[date | None, str], Used], str | None]:
-        """What a tenant's jobs of a time used, by day (in UTC) and runtime, the newest first.
+        """Return what a tenant's jobs in a period used, by day (in UTC) and runtime, newest first.
 
-        ``start`` is the job after which they begin. Also returns the last job that was added, where others follow.
+        Counting starts after the job ``start``. Also returns the last job counted if others follow, else None.
         """
         rows = self._history.rows(tenant, JobFilter(since_s=since_s, until_s=until_s), start=start)
         found: dict[tuple[date | None, str], Used] = {}

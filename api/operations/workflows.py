@@ -1,4 +1,4 @@
-"""Named workflows of ComfyUI: stored once by their tenant, then run by name with other inputs."""
+"""ComfyUI workflows that a tenant stores once and then runs by name with different inputs."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -28,7 +28,7 @@ from runtimes.comfyui.named import (
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 MAX_BYTES = 1024 * 1024
-"""Of a workflow as JSON."""
+"""Maximum size of a workflow as JSON."""
 MAX_LISTED = 1000
 _REMEMBERED = 16
 """Workflows that a process caches; S3 then only confirms that they are unchanged."""
@@ -46,7 +46,7 @@ class WorkflowDefinition(BaseModel):
 
     @property
     def schema_of_inputs(self) -> dict[str, Any]:
-        """The JSON schema of its inputs."""
+        """Return the JSON schema of the workflow's inputs."""
         return schema_of(self.workflow, self.inputs)
 
 
@@ -85,10 +85,10 @@ class Workflows:
         inputs: Mapping[str, WorkflowInput] | None,
         description: str,
     ) -> StoredWorkflow:
-        """Store a workflow, replacing an earlier one; without inputs, those that callers usually set are found in it.
+        """Store a workflow, replacing an earlier one. Default for the inputs: found in the workflow.
 
         Raises:
-            InvalidRequestError: It has errors; all of them are named.
+            InvalidRequestError: The workflow has errors; all of them are named.
         """
         errors = [] if re.fullmatch(NAME, name) else [FieldError("{name}", f"must match {NAME}")]
         errors += islice(workflow_errors(graph, ("workflow",)), MAX_FIELD_ERRORS + 1)
@@ -108,7 +108,7 @@ class Workflows:
         return self.get(tenant, name)
 
     def get(self, tenant: str, name: str) -> StoredWorkflow:
-        """A workflow.
+        """Get a workflow.
 
         Raises:
             RequestError: The tenant has no workflow of that name (404).
@@ -140,12 +140,12 @@ class Workflows:
         return found
 
     def delete(self, tenant: str, name: str) -> None:
-        """Delete a workflow, if the tenant has it."""
+        """Delete a workflow, if it exists."""
         if re.fullmatch(NAME, name):
             self._make_s3().delete_object(**self._place(tenant, name))
 
     def names(self, tenant: str, after: str | None = None) -> tuple[list[WorkflowName], str | None]:
-        """Up to MAX_LISTED of a tenant's workflows, and the name with which to get the next ones."""
+        """List up to MAX_LISTED of a tenant's workflows. Also returns ``after`` for the next page, or None."""
         if after is not None and not re.fullmatch(NAME, after):
             raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
         prefix = self._place(tenant, "")["Key"].removesuffix(".json")
@@ -162,10 +162,10 @@ class Workflows:
         return found, found[-1].name if answer["IsTruncated"] else None
 
     def expand(self, tenant: str, content: Any, at: FieldPath) -> "ExpandedWorkflow":
-        """The workflow that a job names, with the job's inputs filled in.
+        """Return the workflow that a job names, with the job's inputs filled in.
 
         Raises:
-            InvalidRequestError: There is none, or an input is wrong; all errors are named.
+            InvalidRequestError: There is no such workflow, or an input is wrong; all errors are named.
         """
         if not isinstance(content, dict):
             raise InvalidRequestError(
@@ -211,7 +211,7 @@ class ExpandedWorkflow:
     version: str
 
     def sent_errors(self, errors: list[FieldError], at: FieldPath) -> list[FieldError]:
-        """Errors in the content, moved to the fields that its caller sent."""
+        """Move errors in the content to the fields that the caller sent."""
         places = {
             field_path((*at, *way, one.node, "inputs", one.field)): field_path((*at, "inputs", name))
             for name, one in self.inputs.items()
