@@ -80,8 +80,7 @@ def read_request(call: ApiCall, body: Any, errors: list[FieldError] | None = Non
         named = {error.pointer for error in errors}
         errors += [error for error in field_errors_of(exc, JobRequest, body) if error.pointer not in named]
     errors += _priority_errors(call, body)
-    if asked is not None and asked.webhook is not None:
-        errors += call.services.webhook_errors(asked.webhook.url)
+    errors += _webhook_errors(call, body.get("webhook"), errors)
     if errors or task is None or asked is None:
         raise InvalidRequestError(errors)
     runtime = call.services.catalog[task.metadata.runtime]
@@ -116,6 +115,14 @@ def submission_of(
         retry_of=retry_of,
         sent=asked.sent,
     )
+
+
+def _webhook_errors(call: ApiCall, webhook: Any, errors: list[FieldError]) -> list[FieldError]:
+    """Errors of the webhook's URL, unless an error about its form is there already."""
+    url = webhook.get("url") if isinstance(webhook, dict) else None
+    if not isinstance(url, str) or not url or any(error.pointer == "webhook.url" for error in errors):
+        return []
+    return call.services.webhook_errors(url)
 
 
 def kept_request(call: ApiCall, job: Job) -> tuple[KeptRequest, str | None]:

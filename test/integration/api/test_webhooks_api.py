@@ -122,9 +122,9 @@ def test_a_secret_is_rotated_at_most_once_a_day(api):
 
 
 def test_a_link_that_no_webhook_may_have_is_refused_with_the_other_errors(api):
-    body = api.body(webhook={"url": "ftp://example.org"}, runtime="nowhere")
+    body = api.body(webhook={"url": "ftp://example.org", "events": ["all"]}, runtime="nowhere")
     problem = api.call("POST", "/jobs", body).json()
-    assert {one["pointer"] for one in problem["errors"]} == {"#/webhook/url", "#/runtime"}
+    assert {one["pointer"] for one in problem["errors"]} == {"#/webhook/url", "#/webhook/events/0", "#/runtime"}
 
 
 def test_the_python_client_verifies_lists_and_replays_webhooks_and_changes_their_secret(api, receiver):
