@@ -23,7 +23,9 @@ def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[
         for url in items(sqs, "list_queues", "QueueUrls", QueueNamePrefix=f"{stack}-")
     }
     names = {name for name in urls if _RUNTIME_QUEUE.fullmatch(name)}
-    side_queues = {f"{name}{suffix}" for name in names for suffix in _SUFFIXES if suffix} - set(known)
+    # A runtime may be named like another one's queue of a priority; it has a dead queue of its own.
+    runtimes = {name for name in names if f"{name}{DEAD.suffix}" in names} | set(known)
+    side_queues = {f"{name}{suffix}" for name in names for suffix in _SUFFIXES if suffix} - runtimes
 
     def count(url: str) -> int:
         attributes = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=_COUNTS)["Attributes"]
@@ -33,7 +35,7 @@ def backlogs(sqs: Any, stack: str, known: Iterable[str] = ()) -> dict[str, dict[
         runtime: {
             f"{stack}-{queue}": messages
             for queue in (f"{runtime}{suffix}" for suffix in _SUFFIXES)
-            if queue in urls and (messages := count(urls[queue]))
+            if queue in urls and (queue == runtime or queue in side_queues) and (messages := count(urls[queue]))
         }
         for runtime in sorted(names - side_queues)
     }
