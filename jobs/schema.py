@@ -1,4 +1,4 @@
-"""The schema of the jobs table: its key, its indexes, and the attribute by which items expire."""
+"""The schema of the jobs table: its key, its indexes, and the attribute that makes items expire."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from contract.queues import Priority
 
 KEY = "pk"
 DUE_INDEX = "due"
-"""Jobs by shard and due time; a job leaves the index once it has ended and its notice was sent."""
+"""Jobs by shard and due time. A job leaves the index once it has ended and its notice was sent."""
 DUE_SHARDS = ("0", "1", "2", "3")
 QUEUE_INDEX = "queue"
 """The jobs that wait for an agent, oldest first, by runtime, priority and shard; a job leaves the index once an agent
@@ -18,7 +18,7 @@ QUEUE_SHARDS = ("0", "1", "2", "3")
 TENANT_INDEX = "tenant"
 """Each tenant's jobs, oldest first: their ids are in the order of their acceptance."""
 BEACON = ("ready", "devices", "running", "seconds", "seen_at")
-"""What an agent says of itself, which the index of queues has too. No job has such attributes."""
+"""The attributes of an agent's beacon, also in the queue index. Jobs do not have them."""
 LISTED = ("state", "runtime", "task_id", "tasktype", "ended_at", "pictures", "stages_s")
 """What the index of a tenant's jobs has of each. Progress is not in it, or each step would be written twice."""
 TTL_ATTRIBUTE = "expires_at"
@@ -82,7 +82,7 @@ def budget_pk(tenant: str, what: str) -> str:
 
 
 def request_pk(job: str) -> str:
-    """The item of what a job's caller asked for."""
+    """The item of a job's kept request."""
     return f"request/{job}"
 
 

@@ -1,6 +1,6 @@
-"""Writes to the jobs table, every minute, whether this agent takes jobs and how fast it is.
+"""Reports to the jobs table, every minute, whether this agent takes jobs and how fast it is.
 
-The API estimates from it when a job will start. It costs two table writes a minute, one of them in an
+The API uses it to estimate when a job will start. It costs two table writes a minute, one of them in an
 index: some five cents a month for an agent that never stops.
 """
 
@@ -22,10 +22,10 @@ _LOOKS = 12
 
 
 class AgentBeacon:
-    """Writes the agent's beacon while the context lasts, and at its end that the agent takes no more jobs.
+    """Writes the agent's beacon while the context lasts; the last one says that the agent takes no more jobs.
 
-    It is written at the start, every ``interval_s``, and when the model server becomes ready or is lost, which is
-    noticed within a twelfth of that. No job waits for it or fails because of it.
+    It is written at the start, every ``interval_s``, and within a twelfth of ``interval_s`` after the model server
+    becomes ready or is lost. No job waits for it or fails because of it.
 
     Args:
         is_ready: Whether the model server takes jobs.
@@ -79,7 +79,7 @@ class AgentBeacon:
                 logger.warning("the agent's beacon was not written: %s", str(exc) or "no answer in time")
             self._is_failing = True
         except Exception:
-            # A driver's capacity may be wrong in any way: without a beacon, only estimates are missing.
+            # A driver may report any capacity. Without a beacon, only estimates are missing.
             logger.exception("the agent's beacon was not written")
         else:
             self._is_failing = False

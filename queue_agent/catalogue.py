@@ -1,6 +1,6 @@
-"""Publishes every five minutes what the model server has, so that the API can check requests against it.
+"""Publishes the model server's catalogue every five minutes, so that the API can check requests against it.
 
-Each time it asks the server and writes one object to S3: some five cents a month for an agent that never stops.
+Each time it queries the server and writes one object to S3: about five cents a month for an agent that never stops.
 """
 
 import asyncio
@@ -20,8 +20,8 @@ _LOOK_S = 2.0
 class CataloguePublisher:
     """Publishes the server's catalogue while the context lasts: once the server is ready, and every ``interval_s``.
 
-    It is written even if nothing has changed, because the API ignores an old one. No job waits for it or fails because
-    of it.
+    It is written even if nothing has changed, because the API ignores old ones. No job waits for it or fails because of
+    it.
 
     Args:
         publish: Writes a packed catalogue.
@@ -71,7 +71,7 @@ class CataloguePublisher:
                 logger.warning("what the model server has was not published: %s", str(exc) or "no answer in time")
             self._is_failing = True
         except Exception:
-            # A server's answers may be wrong in any way: without a catalogue, the API only checks less.
+            # A server may answer anything. Without a catalogue, the API just checks less.
             if not self._is_failing:
                 logger.exception("what the model server has was not published")
             self._is_failing = True

@@ -1,9 +1,9 @@
 """An agent's hold on a job: the claim that takes it, and the lease that keeps it and hides its message meanwhile.
 
-A job that takes longer than 2 s is looked after once a second: its progress is written if it has changed, and else the
-table is asked whether its caller wants it cancelled. A minute of such a job costs at most 60 write units, for each KiB
-of its item, and where nothing changes 30 read units: 0.004 and 0.0004 cents (us-east-1, on demand, 2026); a minute of a
-GPU costs about a cent.
+A job that takes longer than 2 s is checked once a second: if its progress has changed, it is written, else the agent
+reads whether its caller wants it cancelled. A minute of such a job costs at most 60 write units for each KiB of its
+item, or 30 read units if nothing changes: 0.004 and 0.0004 cents (us-east-1, on demand, 2026). A minute of a GPU costs
+about a cent.
 """
 
 import asyncio
@@ -26,30 +26,30 @@ from queue_agent.uninterrupted import uninterrupted
 logger = logging.getLogger(__name__)
 
 _MARGIN_S = 5.0
-"""A lease ends so long before the message is delivered again."""
+"""A lease ends this long before the message is delivered again."""
 _MARGIN_SHARE = 1 / 6
-"""But no more than this share of a short visibility timeout."""
+"""Upper limit of the margin, as a fraction of a short visibility timeout."""
 _EARLY_BEAT_S = 1.0
-"""An attempt that has lasted so long is written to the table at once, in case the whole node vanishes; a shorter one is
-written when it ends."""
+"""An attempt that has lasted this long is written to the table at once, in case the whole node vanishes. A shorter one
+is written when it ends."""
 _LONG_S = 2.0
 _LOOK_S = 1.0
 _ANSWER_S = 1.0
-"""A model server that does not say within this time how far a job is, is asked the next time."""
+"""A model server has this long to report a job's progress; else the agent asks again at the next check."""
 _LOOK_LIMIT_S = 3.0
-"""A look that takes longer is given up until the next renewal, which it must not delay by more."""
+"""A check that takes longer is stopped, so that it does not delay the next renewal."""
 _FIRST_RETRY_S = 0.5
 _RELEASE_S = 5.0
 _UNDO_S = 2.0
 
 
 def lease_s(visibility_s: float) -> float:
-    """How long a lease lasts, in seconds from the moment its message was received or renewed."""
+    """Return the length of a lease, in seconds after its message was received or renewed."""
     return visibility_s - min(_MARGIN_S, _MARGIN_SHARE * visibility_s)
 
 
 async def claim_job(jobs: DynamoJobs, queue: SqsQueue, job: JobContext) -> ClaimAnswer:
-    """Claim a job, unless the lease would have ended before it is granted; when cancelled, the claim is undone.
+    """Claim a job, unless the lease would end before it is granted. If this call is cancelled, the claim is undone.
 
     Raises:
         PlatformError: The jobs table does not answer, or not in time.
@@ -70,7 +70,7 @@ async def claim_job(jobs: DynamoJobs, queue: SqsQueue, job: JobContext) -> Claim
 
 
 async def _undo(jobs: DynamoJobs, claiming: asyncio.Task[ClaimAnswer], job: JobContext) -> None:
-    """Release a job whose claim is under way: once granted, it would keep other agents waiting."""
+    """Release a job whose claim is still being made: once granted, it would block other agents."""
     try:
         async with asyncio.timeout(_UNDO_S):
             claim = await claiming
@@ -86,7 +86,7 @@ class LeaseState(Enum):
 
     HELD = auto()
     CANCELLING = auto()
-    """The job is to be cancelled: it is interrupted, and its end may be written."""
+    """The job must be cancelled: it is interrupted, and its end may be written."""
     COMPLETING = auto()
     """The job's end is being written, after which there is no lease to renew."""
     LOST = auto()
@@ -96,8 +96,7 @@ class LeaseState(Enum):
 class Lease:
     """Keeps a job for as long as the context lasts.
 
-    It counts from the receipt of the job's message. Time is monotonic: a clock that jumps neither ends a lease nor
-    prolongs it.
+    It starts when the job's message is received. Time is monotonic: a clock that jumps neither ends nor extends it.
 
     Attributes:
         attempt_counts: Whether the claim counts as an attempt: the model server received the job.
@@ -127,7 +126,7 @@ class Lease:
 
     @property
     def attempts(self) -> int:
-        """Attempts at the job so far."""
+        """Number of attempts at the job so far."""
         return self.claim.attempt if self.attempt_counts else self.claim.attempt - 1
 
     def attempt_started(self) -> None:
@@ -138,13 +137,13 @@ class Lease:
             self._early_beat = asyncio.get_running_loop().call_later(_EARLY_BEAT_S, self._woken.set)
 
     def attempt_ended(self) -> None:
-        """Note that the job has left the model server; a short attempt is written with the job's end or release."""
+        """Note that the job has left the model server. A short attempt is written with the job's end or release."""
         if self._early_beat is not None:
             self._early_beat.cancel()
 
     @contextmanager
     def interruptible(self) -> Iterator[None]:
-        """Interrupt the context when the job is to be cancelled or the lease is lost.
+        """Interrupt the context if the job must be cancelled or the lease is lost.
 
         Raises:
             Cancelled: The cancellation was requested.
@@ -168,7 +167,7 @@ class Lease:
             raise LeaseLost
 
     def check(self) -> None:
-        """Make sure that the job is still this agent's, before something is stored.
+        """Check that this agent still has the job, before something is stored.
 
         Raises:
             LeaseLost: Another agent may have it.
@@ -189,10 +188,10 @@ class Lease:
         )
 
     async def release(self, *, delay_s: int = 0, blameless: bool, reason: str | None = None) -> None:
-        """Let the job go back to the queue; another agent gets it after the delay.
+        """Return the job to the queue; another agent gets it after the delay.
 
-        A blameless job is released through no fault of its own: no attempt counts. ``reason`` tells its caller why this
-        attempt has no result.
+        ``blameless`` means that the job did not cause the release, so this attempt does not count. ``reason`` tells its
+        caller why this attempt has no result.
         """
         await self._end_heartbeat()  # or it could hide the message again
         attempts = self.claim.attempt - 1 if blameless else self.attempts
@@ -203,7 +202,7 @@ class Lease:
                     self._job.id, self.claim, attempts=attempts, blameless=blameless, start_s=start_s, reason=reason
                 )
         except (LeaseLost, PlatformError, TimeoutError) as exc:
-            # The message decides: the agent that receives it waits for what is left of the lease.
+            # The message counts: the agent that receives it waits for the rest of the lease.
             logger.warning("the lease was not released: %s", str(exc) or "no answer in time")
         await self._queue.release(self._job.message, delay_s)
 
@@ -212,7 +211,7 @@ class Lease:
         await asyncio.wait({self._heartbeat})
 
     async def _beat(self) -> None:
-        """Renew the lease, and look after a long job in between: one call at a time, so that none overtakes another."""
+        """Renew the lease, and check a long job in between. Calls are made one at a time, so that none overtakes."""
         period_s = self._queue.visibility_s / 3
         due_s, retry_s = self._ends_s - self._lease_s + period_s, _FIRST_RETRY_S
         look_s = time.monotonic() + _LONG_S
@@ -254,9 +253,9 @@ class Lease:
         self._ends_s = start_s + self._lease_s
 
     async def _look(self) -> bool:
-        """Write how far the job is and find out whether it is to be cancelled; returns whether that succeeded.
+        """Write the job's progress and check whether it must be cancelled. Returns whether that succeeded.
 
-        The lease ends when it did: to keep the job, its message must be hidden for longer, too.
+        This does not extend the lease: to keep the job, its message must stay hidden for longer, too.
 
         Raises:
             LeaseLost: Another agent has the job.
@@ -295,7 +294,7 @@ class Lease:
             self._interrupt(LeaseState.CANCELLING, str(Cancelled()))
 
     async def _change(self) -> Progress | None:
-        """How far the job is, in whole percent; None where the table says so."""
+        """The job's progress, in whole percent; None if the table already has it."""
         written = progress = self._written
         if self.attempt_counts:
             with suppress(TimeoutError):

@@ -1,7 +1,7 @@
-"""Previews: pictures of a running job's unfinished result.
+"""Previews of the unfinished picture of a running job.
 
-They go to the output bucket, one object for each job, which its lifecycle removes. At one PutObject in 2 s, a minute of
-a job that keeps them costs 0.015 cents (us-east-1, 2026).
+Each job has one object in the output bucket, which the bucket's lifecycle removes. At one PutObject every 2 s, a minute
+of a job costs 0.015 cents (us-east-1, 2026).
 """
 
 import asyncio
@@ -34,7 +34,7 @@ class Previews:
 
     @asynccontextmanager
     async def kept(self, job: JobContext) -> AsyncIterator[None]:
-        """Store a job's previews while the context lasts, the first after 2 s; a failure never fails the job."""
+        """Store a job's previews while the context lasts, the first after 2 s. A failure never fails the job."""
         if "preview" not in (job.task.metadata.keep or ()):
             yield
             return

@@ -1,7 +1,7 @@
-"""What the model servers of one runtime have, as their agents publish it: models, samplers, node classes.
+"""The catalogue of a runtime's model servers, which their agents publish: models, samplers, node classes.
 
-It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``), which agents rewrite every few
-minutes, so that its age is that of the object.
+It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``). Agents rewrite it every few
+minutes, so the age of the object is the age of the catalogue.
 """
 
 import gzip
@@ -18,7 +18,7 @@ from runtimes.flux.options import ModelCard
 
 MAX_PACKED_BYTES = 1024 * 1024
 MAX_BYTES = 16 * 1024 * 1024
-"""Unpacked; a catalogue is read by the API while a request waits."""
+"""Maximum unpacked size: the API reads a catalogue while a request waits."""
 _MAX_LISTED = 8
 _MAX_LISTED_CHARACTERS = 80
 
@@ -28,10 +28,10 @@ class _CataloguePart(BaseModel):
 
 
 class Named(_CataloguePart):
-    """Something that requests name.
+    """Something that requests refer to by name.
 
     Attributes:
-        aliases: Other names that the server takes for it.
+        aliases: Other names that the server accepts for it.
     """
 
     name: str
@@ -39,12 +39,12 @@ class Named(_CataloguePart):
 
 
 class NodeInput(_CataloguePart):
-    """An input of a class of ComfyUI's nodes.
+    """An input of a ComfyUI node class.
 
     Attributes:
-        type: What it takes, as ComfyUI calls it: INT, STRING, MODEL; COMBO for one of its choices.
-        choices: Number of the list that it chooses from, in the catalogue.
-        takes_file: Whether it may be a file of the caller instead.
+        type: ComfyUI's name of the type: INT, STRING, MODEL; COMBO for a choice from a list.
+        choices: Index of the list to choose from, in the catalogue's ``lists``.
+        takes_file: Whether it also accepts the caller's own file.
     """
 
     type: str
@@ -57,10 +57,10 @@ class NodeInput(_CataloguePart):
 
 
 class NodeClass(_CataloguePart):
-    """A class of ComfyUI's nodes.
+    """A ComfyUI node class.
 
     Attributes:
-        module: Where its code is: nodes, comfy_extras.…, custom_nodes.….
+        module: Module of its code: nodes, comfy_extras.…, custom_nodes.….
         is_output: Whether its nodes end a workflow.
     """
 
@@ -73,12 +73,12 @@ Names = tuple[Named, ...]
 
 
 class LiveCatalogue(_CataloguePart):
-    """What the servers of one runtime have.
+    """The catalogue of a runtime's servers.
 
     Attributes:
-        models: Its checkpoints and, in ComfyUI, its diffusion models.
-        nodes: ComfyUI's node classes by name; None where the server has none, or too many to publish.
-        lists: What inputs of nodes choose from; many share one.
+        models: Checkpoints, and ComfyUI's diffusion models.
+        nodes: ComfyUI's node classes by name; None if the server has none, or too many to publish.
+        lists: Lists that node inputs choose from; many inputs share one.
         card: The model of a flux server.
     """
 
@@ -94,12 +94,12 @@ class LiveCatalogue(_CataloguePart):
     card: ModelCard | None = None
 
     def choices_of(self, declared: NodeInput) -> tuple[Any, ...] | None:
-        """What an input chooses from; None where it is no choice, or where that is unknown."""
+        """Return the choices of an input; None if it is not a choice, or if they are unknown."""
         number = declared.choices
         return None if number is None or not 0 <= number < len(self.lists) else self.lists[number]
 
     def can_choose(self, declared: NodeInput, value: str | float) -> bool:
-        """Whether a value is among an input's choices, which are known."""
+        """Whether a value is among an input's choices, which must be known."""
         return value in self._sets[declared.choices or 0]
 
     @cached_property
@@ -107,7 +107,7 @@ class LiveCatalogue(_CataloguePart):
         return tuple(map(frozenset, self.lists))
 
     def pack(self) -> bytes:
-        """Write it; equal catalogues give equal bytes. The nodes are left out where they are too large to read."""
+        """Serialize it; equal catalogues give equal bytes. Leaves out the nodes if they are too large to read."""
         values = self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
         text = strict_json.utf8({"version": self.version, **values}).encode()
         packed = gzip.compress(text, 6, mtime=0)
@@ -117,7 +117,7 @@ class LiveCatalogue(_CataloguePart):
 
     @classmethod
     def unpack(cls, packed: bytes) -> Self:
-        """Read what ``pack`` wrote; raise ValueError where it is something else, of a later version, or too large."""
+        """Read what ``pack`` wrote. Raises ValueError if it is something else, of a newer version, or too large."""
         reader = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
         try:
             text = reader.decompress(packed, MAX_BYTES)
@@ -129,16 +129,16 @@ class LiveCatalogue(_CataloguePart):
 
 
 def spellings(names: Names) -> Iterator[str]:
-    """Every name and alias."""
+    """Yield every name and alias."""
     for one in names:
         yield one.name
         yield from one.aliases
 
 
 def there_are(names: Sequence[str], wanted: str, others: Iterable[str] = ()) -> str:
-    """What there is instead of an unknown name, with the nearest one: "; there are a, b; did you mean b?".
+    """List the known names after an unknown one, with the nearest: "; there are a, b; did you mean b?".
 
-    The nearest one may be one of ``others``, which are not listed.
+    The nearest name may also be one of ``others``, which are not listed.
     """
     if not names:
         return "; there are none"

@@ -1,4 +1,4 @@
-"""The JSON schema of a workflow, with the node classes and models of its servers where they are known."""
+"""The JSON schema of a workflow, with the servers' node classes and models if they are known."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from runtimes.comfyui.server_checks import is_checked
 from runtimes.live import LiveCatalogue, NodeClass
 
 _LINK = {
-    "description": "Another node's output: its id, and the output's number from 0.",
+    "description": "Another node's output: the node's id, and the output's index, starting at 0.",
     "type": "array",
     "prefixItems": [{"type": "string"}, {"type": "integer", "minimum": 0}],
     "minItems": 2,
@@ -25,7 +25,7 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:  
         "required": ["class_type", "inputs"],
         "properties": {
             "class_type": {"description": "The name of a node class.", "type": "string", "minLength": 1},
-            "inputs": {"description": "Values by the names of the class's inputs, or links.", "type": "object"},
+            "inputs": {"description": "Values or links, by input name.", "type": "object"},
         },
     }
     if live is not None and live.nodes is not None:
@@ -33,20 +33,20 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:  
         if classes := [_inputs_of(name, one, live, lists) for name, one in live.nodes.items() if is_checked(name, one)]:
             node["allOf"] = [one for one in classes if one is not None]
     graph = {
-        "description": "Nodes by their ids, as ComfyUI's menu exports a workflow for the API.",
+        "description": "Nodes by id: a workflow in ComfyUI's API format (menu Workflow → Export (API)).",
         "type": "object",
         "minProperties": 1,
         "additionalProperties": {"$ref": "#/$defs/node"},
     }
     wrapped = {
-        "description": "A workflow, and what ComfyUI's own API takes beside it.",
+        "description": "A workflow, with the other fields of ComfyUI's own API.",
         "type": "object",
         "required": ["prompt"],
         "properties": {
             "prompt": {"$ref": "#/$defs/workflow"},
-            "extra_data": {"description": "Becomes part of the pictures' metadata.", "type": "object"},
+            "extra_data": {"description": "Added to the pictures' metadata.", "type": "object"},
             TARGETS: {
-                "description": "The ids of the output nodes that are to run. Default: all.",
+                "description": "Ids of the output nodes to run. Default: all.",
                 "type": "array",
                 "items": {"type": "string"},
                 "minItems": 1,
@@ -60,7 +60,7 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:  
 
 
 def _inputs_of(name: str, node_class: NodeClass, live: LiveCatalogue, lists: dict[str, Any]) -> dict[str, Any] | None:
-    """What the inputs of one class choose from; None where it has no such input. Lists are kept once, for all."""
+    """The choices of a class's inputs; None if it has no such input. All inputs share the lists."""
     inputs = {}
     for input_name, declared in node_class.inputs.items():
         if (choices := live.choices_of(declared)) is None:

@@ -1,4 +1,4 @@
-"""The JSON schema of requests to a model: the model's own limits, defaults and LoRAs are in it where they are known."""
+"""The JSON schema of requests to a model, with the model's limits, defaults and LoRAs if they are known."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The JSON schema of requests to SD WebUI 1.10.1, with what its servers have where that is known."""
+"""The JSON schema of requests to SD WebUI 1.10.1, with the servers' models and samplers if they are known."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,21 +28,21 @@ _TYPES: Mapping[str, str] = {
         show_extras_results upscaling_crop upscale_first
     """,
 }
-"""What fields are, but for those that are texts."""
+"""Types of the fields; all others are strings."""
 _TYPE_OF = {name: kind for kind, names in _TYPES.items() for name in names.split()}
 _DESCRIPTIONS = {
     "prompt": "What the picture shows. <lora:NAME:WEIGHT> adds a LoRA.",
     "negative_prompt": "What it should not show.",
-    "seed": "Of the first picture; each further one adds 1. -1: drawn by chance.",
+    "seed": "Seed of the first picture; each further picture adds 1. -1 picks a random seed.",
     "steps": "Sampling steps.",
-    "batch_size": "Pictures drawn together.",
-    "n_iter": "Batches, one after the other.",
+    "batch_size": "Number of pictures drawn together.",
+    "n_iter": "Number of batches, drawn one after the other.",
     "init_images": "Links (http, https or s3) or base64.",
-    "mask": "What is redrawn, as a link or base64: white is redrawn, black is kept.",
+    "mask": "Mask, as a link or base64: white is redrawn, black is kept.",
     "image": "A link (http, https or s3) or base64.",
     "imageList": 'Objects {"data": LINK OR BASE64, "name": NAME}.',
-    "alwayson_scripts": "Arguments of extensions by their names.",
-    "override_settings": "Settings of the server for this task alone.",
+    "alwayson_scripts": "Arguments of extensions, by extension name.",
+    "override_settings": "Server settings for this task only.",
     CHECKPOINT_ATTRIBUTE: "The checkpoint. Default: the one that is loaded.",
 }
 _UNLIMITED = NumberRange()
@@ -90,7 +90,7 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:
 
 
 def _choices(runtime: DeployedRuntime, live: LiveCatalogue | None) -> dict[str, list[str]]:
-    """What fields choose from, where that is known; empty where it is not."""
+    """The choices of fields, if they are known; else empty."""
     live = live or LiveCatalogue()
     served = [] if runtime.model_filename is None else [runtime.model_filename]
     checkpoints = _names(live.models) if runtime.dynamic_model else served
