@@ -16,7 +16,7 @@ from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 class RequestError(Exception):
     """The request is rejected with an HTTP status, a word for programs, and a sentence for people.
 
-    ``errors`` lists the errors by field, where they are known. ``headers`` are added to the answer.
+    ``errors`` lists the errors by field, if they are known. ``headers`` are added to the answer.
     """
 
     def __init__(

@@ -23,8 +23,8 @@ class Caller:
     Attributes:
         tenant: The key's id; None without a key.
         is_admin: Whether it may see the jobs of all tenants.
-        jobs_per_day: How many jobs it may submit in a day (UTC); None for no limit.
-        queued_jobs: How many of its jobs may wait at once; None for no limit.
+        jobs_per_day: Maximum number of jobs that it may submit in a day (UTC); None means no limit.
+        queued_jobs: Maximum number of its jobs that may wait at once; None means no limit.
     """
 
     tenant: str | None = None
@@ -105,7 +105,7 @@ class EventSource(Protocol):
     """Turns a job's states into server-sent events."""
 
     def events(self, job: Job, now_s: float) -> Iterator[str]:
-        """What is new since the last call, as text of the event stream."""
+        """Yield what is new since the last call, as text of the event stream."""
 
     def is_due(self, now_s: float) -> bool:
         """Whether something besides the job itself may have changed, such as its place in the queue."""

@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """What was read, when, and when it was written; times are seconds since 1970."""
+    """A catalogue, and when it was read and written, in seconds since 1970."""
 
     read_s: float
     etag: str = ""
@@ -49,7 +49,7 @@ class LiveCatalogues:
         return self._make_s3()
 
     def read(self, runtime: str) -> LiveCatalogue | None:
-        """What a runtime's servers have; None if it was not published lately, or cannot be read."""
+        """Return the catalogue of a runtime's servers; None if there is no recent one, or it cannot be read."""
         copy = self._copies.get(runtime)
         if copy is None or self._clock() - copy.read_s > _KEPT_S:
             copy = self._copies[runtime] = self._fetch(runtime, copy)

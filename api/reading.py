@@ -14,7 +14,7 @@ from contract.task import Metadata, Task
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 CALLERS_KEYS = ("id", "runtime", "tasktype", "prefix", "context", "deadlines")
-"""What a caller may set of a task's metadata; the platform sets the rest."""
+"""The task metadata that a caller may set; the platform sets the rest."""
 
 
 @dataclass(frozen=True, slots=True)

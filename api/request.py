@@ -1,4 +1,4 @@
-"""What the faces read from a request: its JSON body or its form, its idempotency key, its trace."""
+"""Reads the parts of a request for the faces: JSON body or form, idempotency key, trace."""
 
 import hashlib
 import re
@@ -32,7 +32,7 @@ def traceparent(request: Request) -> str | None:
 
 
 def key_errors(request: Request) -> list[FieldError]:
-    """What is wrong with a request's Idempotency-Key."""
+    """Return the errors of a request's Idempotency-Key."""
     value = request.headers.get(IDEMPOTENCY_HEADER.lower())
     if value is None or _KEY.fullmatch(value):
         return []

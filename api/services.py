@@ -1,4 +1,4 @@
-"""What the API works with, made once from the environment: AWS's clients, and the operations on top of them.
+"""The API's AWS clients and the operations that use them, made once from the environment.
 
 Operations that a submission does not need are imported by the first request for them: together they take a tenth of a
 cold start.
@@ -57,11 +57,11 @@ class ApiSettings:
     courier_queue_url: str = ""
     """Of webhooks; without it there are none."""
     allow_private_addresses: str = "false"
-    """Whether webhooks may go anywhere, also by http."""
+    """Whether webhooks may use http and reach any address."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
-        """Read it; raise RuntimeError where a variable is missing."""
+        """Read the environment; raises RuntimeError if a variable is missing."""
         given = {name: environment.get(name.upper(), "") for name in cls.__slots__}
         for name in ("task_topic_arn", "output_bucket", "jobs_table"):
             if not given[name]:
@@ -125,7 +125,7 @@ class Services:
 
     @cached_property
     def signing_secret(self) -> str:
-        """The root secret; raises botocore's errors where Secrets Manager does not give it."""
+        """The root secret; raises botocore's errors if Secrets Manager does not return it."""
         if given := self.settings.signing_secret:
             return given
         if not (arn := self.settings.signing_secret_arn):
@@ -169,7 +169,7 @@ class Services:
 
     @cached_property
     def webhooks(self) -> "WebhookOperations | None":
-        """What tenants can ask of their webhooks; None where there are none."""
+        """Tenants' operations on their webhooks; None if webhooks are switched off."""
         if not (url := self.settings.courier_queue_url):
             return None
         from courier.operations import WebhookOperations
@@ -181,7 +181,7 @@ class Services:
         return WebhookOperations(jobs=self.jobs, secrets=secrets, queue=queue)
 
     def webhook_errors(self, url: str) -> list[FieldError]:
-        """What is wrong with the URL of a job's webhook."""
+        """Return the errors of a job's webhook URL."""
         if not self.settings.courier_queue_url:
             return [FieldError("webhook", "cannot be had: webhooks are switched off here")]
         problems = url_problems(url, allow_private=self.settings.allow_private_addresses == "true")

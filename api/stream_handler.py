@@ -21,7 +21,7 @@ from api.services import Services
 from api.waiting import followed, waited
 
 _MAX_STREAM_S = 14 * 60.0
-"""Lambda ends a function after 15 minutes; the client connects again by itself."""
+"""Lambda ends a function after 15 minutes; clients then reconnect."""
 _DELIMITER = bytes(8)
 """Between the head of an answer and its body."""
 _HEAD_TYPE = "application/vnd.awslambda.http-integration-response"

@@ -11,7 +11,7 @@ from jobs.job import Job
 from jobs.store import JobStore
 
 COMMENT_EVERY_S = 15.0
-"""A stream without events carries a comment, so that nobody on the way takes it for dead."""
+"""A stream without events sends a comment this often, so that no proxy closes it."""
 COMMENT = ": nothing new\n\n"
 _FIRST_PAUSE_S = 0.25
 _MAX_PAUSE_S = 1.0
@@ -34,7 +34,7 @@ def waited(wait: Wait, jobs: JobStore, *, max_s: float) -> Job:
 def followed(
     stream: Stream, jobs: JobStore, *, max_s: float, sleep: Callable[[float], None] = time.sleep
 ) -> Iterator[str]:
-    """The events of a stream until its job has ended, or for some time; a client then connects again by itself."""
+    """Yield a stream's events until its job has ended or the time is over; clients then reconnect."""
     job, began_s = stream.job, time.monotonic()
     spoke_s = began_s
     version = -1
