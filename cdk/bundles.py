@@ -53,7 +53,7 @@ _CARRIED = {
 """Our modules in each bundle, and what they read."""
 _PROGRAMS = frozenset({"api/stream_wrapper"})
 """What of them Lambda starts itself."""
-_NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo")
+_NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo", "urllib3/contrib/emscripten")
 _SERVICES = ("dynamodb", "s3", "secretsmanager", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
 _TASK_FOLDER = "/var/task"

@@ -6,7 +6,7 @@ import logging
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 METADATA = {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"}
@@ -164,6 +164,7 @@ json_values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(
     body=json_values | st.text(max_size=50),
     path=st.sampled_from(["/v1alpha1", "/v1alpha2"]),

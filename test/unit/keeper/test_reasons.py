@@ -6,7 +6,8 @@ from keeper.reaper import lost, not_begun
 
 
 def record(**changes):
-    values = {"runtime": "sdruntime", "claims": 0, "redrives": 0, "created_s": 1000.0, "due_s": 1000.0 + 24 * 3600}
+    values = {"runtime": "sdruntime", "claims": 0, "redrives": 0, "created_s": 1000.0}
+    values |= {"start_by_s": 1000.0 + 24 * 3600}
     return SimpleNamespace(**{**values, **changes})
 
 
@@ -15,7 +16,7 @@ def record(**changes):
     [(24 * 3600, "24 h"), (5, "5 s"), (59.4, "59.4 s"), (90, "1.5 min"), (5400, "1.5 h")],
 )
 def test_a_reason_names_the_time_that_a_job_waited_in_words_and_the_runtime_to_look_at(waited_s, words):
-    message = not_begun(record(due_s=1000 + waited_s), now_s=10**9).message
+    message = not_begun(record(start_by_s=1000 + waited_s), now_s=10**9).message
     assert f"within {words}" in message
     assert "runtime sdruntime has pods" in message
     assert lost(waited_s).message.endswith(f"within {words}.")

@@ -30,7 +30,7 @@ def ended(**changes):
     values = dict.fromkeys(Job.model_fields)
     values |= {"id": JOB, "task_id": "a", "runtime": "r", "prefix": "output", "pictures": ("png",), "context": 7}
     return AlreadyFinished(
-        Job.model_construct(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, **changes})
+        Job.model_construct(**{**values, "state": JobState.SUCCEEDED, "has_manifest": True, "outputs": (), **changes})
     )
 
 
