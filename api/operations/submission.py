@@ -218,8 +218,10 @@ class Submissions:
     def _repeat(
         self, submission: TaskSubmission, earlier: _EarlierJob, request: bytes | None, sent: bytes | None
     ) -> Job:
-        """Keep and publish an earlier job again, unless it is recorded as published."""
+        """Keep the request of an earlier job again, and publish it again unless it is recorded as published."""
         if earlier.unpublished_since_s is None:
+            if earlier.record is not None:  # it may have been published without its request being kept
+                self._keep(earlier.job, submission.accepted_s, request, sent)
             return earlier.record or replace(submission, job=earlier.job).entered()
         submission = replace(submission, job=earlier.job, accepted_s=earlier.unpublished_since_s)
         task = self._publisher.store(submission.task, submission.job)

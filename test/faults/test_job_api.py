@@ -63,8 +63,10 @@ NEW_JOBS = {Submit: 1, Retry: 1, Batch: 2, CancelWaiting: 0, CancelRunning: 0}
         (Batch, True, ("die_after", "cut")),
     ],
 )
-def test_jobs_end_once_wherever_a_door_that_submits_them_fails(platform, kind, keyed, troubles):
+def test_jobs_end_once_wherever_a_door_that_submits_them_fails(platform, monkeypatch, kind, keyed, troubles):
     """The caller of a request that is repeated with its key has exactly the jobs that it wanted."""
+    # Of two transactions at the same moment, moto may do a half of each; and a door that has died does nothing more.
+    monkeypatch.setattr("api.faces.v1.batches._AT_ONCE", 1)
     disturb(platform, kind, troubles, keyed=keyed)
 
 
@@ -103,8 +105,7 @@ def disturb(platform, kind, troubles, *, keyed):
             if keyed and (status != 202 or len(request.jobs(answer)) < NEW_JOBS[kind]):
                 status, answer = platform.ask(*request.ask, key=key)
                 assert status == 202
-                # Of a batch, what one part keeps may be cut while the others are whole.
-                for job in () if kind is Batch else request.jobs(answer):
+                for job in request.jobs(answer):
                     assert platform.ask("GET", f"/jobs/{job}/request")[0] == 200
             accepted += request.jobs(answer) if status == 202 else []
             requests += 1

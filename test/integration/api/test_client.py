@@ -218,7 +218,7 @@ def test_runtimes_tell_what_they_take_and_a_workflow_runs_by_its_name(kit, shell
 def test_what_answers_but_is_not_the_api_is_said(proxy, connect):
     sd = connect(proxy.url)
     proxy.rule("GET *", actions.answer(200, b"<html>", "text/html"))
-    with pytest.raises(UnexpectedAnswer, match="is the URL right"):
+    with pytest.raises(UnexpectedAnswer, match="Check the URL"):
         sd.get("job")
 
 

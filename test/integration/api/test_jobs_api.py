@@ -172,7 +172,7 @@ REFUSED = [
     ({"runtime": "nowhere"}, {"#/runtime"}),
     ({"type": None, "content": None}, {"#/type", "#/content"}),
     ({"content": {"prompt": "a", "steps": 0}, "contxt": 1, "id": "a b"}, {"#/content/steps", "#/contxt", "#/id"}),
-    ({"webhook": {"url": "https://example.org", "events": ["ended"]}}, {"#/webhook/events/0"}),
+    ({"webhook": {"url": "https://example.org", "events": ["ended"]}}, {"#/webhook", "#/webhook/events/0"}),
     ({"deadlines": {"execution_seconds": 1e9}}, {"#/deadlines/execution_seconds"}),
     ({"keep": ["all"]}, {"#/keep/0"}),
     ({"priority": "normal"}, {"#/priority"}),  # the runtime has one queue
