@@ -9,6 +9,7 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.atomic_writes import mend_writes
 from local.aws import provision
 from local.long_poll import mend_long_poll
 from local.streams import mend_streams
@@ -29,6 +30,7 @@ def main() -> None:
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
     mend_long_poll()
     mend_streams()
+    mend_writes()
     mend_subscriptions(f"http://127.0.0.1:{arguments.port}")
     app = serves_links(DomainDispatcherApplication(create_backend_app))
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
