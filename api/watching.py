@@ -12,7 +12,7 @@ from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
 
-_EVERY_S = 0.35
+_EVERY_S = 0.25
 _MIN_PAUSE_S = 0.1
 _FAILED_PAUSE_S = 2.0
 

@@ -16,7 +16,10 @@ from unittest import mock
 
 import aiohttp
 
+from api.door import Door
+from api.lambda_events import request_of
 from api.operations.history import CANCELLED
+from api.services import Services
 from bench.figures import Figure, paired_differences, print_all
 from contract.ids import new_job_id
 from contract.task import Task
@@ -104,29 +107,15 @@ def _status(place: _Place, handler: Handler, calls: int) -> list[Figure]:
 
 
 def _submission(place: _Place, handler: Handler, calls: int) -> list[Figure]:
+    """API v1 by the side of v1alpha2 without kept requests, which is what a submission was before API v1."""
     content = {"prompt": "A dog", "steps": 16, "width": 512, "height": 512}
-    body = {"runtime": "sdruntime", "type": "text-to-image", "content": content}
-    event = _event("POST", "/v1/jobs", body)
-    sns, dynamodb = place.aws.sns, place.aws.dynamodb
-    message = json.dumps({"metadata": {"id": "bench", "runtime": "sdruntime"}, "content": content})
-
-    def without_kept_requests() -> None:
-        """The calls of a submission whose request is not kept."""
-        key = {KEY: {"S": new_job_id()}}
-        item = {**key, "state": {"S": "accepted"}, "due_shard": {"S": "0"}, "due_at": {"N": "1"}}
-        dynamodb.put_item(TableName="jobs", Item=item, ConditionExpression="attribute_not_exists(pk)")
-        sns.publish(TopicArn=place.topic, Message=message)
-        dynamodb.update_item(
-            TableName="jobs",
-            Key=key,
-            UpdateExpression="SET #s = :q, due_at = :d",
-            ConditionExpression="#s = :a",
-            ExpressionAttributeNames={"#s": "state"},
-            ExpressionAttributeValues={":q": {"S": "queued"}, ":a": {"S": "accepted"}, ":d": {"N": "2"}},
-        )
-
-    pairs = _in_turn(calls, lambda: handler(event, None), without_kept_requests)
-    return _ratio("submission", pairs, "its calls, nothing kept", SUBMIT_LIMIT)
+    event = _event("POST", "/v1/jobs", {"runtime": "sdruntime", "type": "text-to-image", "content": content})
+    metadata = {"id": "bench", "runtime": "sdruntime", "tasktype": "text-to-image"}
+    earlier = _event("POST", "/v1alpha2", {"task": {"metadata": metadata, "content": content}})
+    with mock.patch.dict(os.environ, place.environment):
+        door = Door(Services.from_environment({**place.environment, "KEEP_REQUESTS": "false"}))
+    pairs = _in_turn(calls, lambda: handler(event, None), lambda: door.answer(request_of(earlier)))
+    return _ratio("submission", pairs, "v1alpha2, nothing kept", SUBMIT_LIMIT)
 
 
 def _listing(place: _Place, handler: Handler, count: int) -> list[Figure]:

@@ -136,7 +136,7 @@ def following(seconds: float) -> dict[str, float]:
         "`GET /v1/jobs/JOB` every 2 s": seconds / 2 * (calls + 0.05 * memory + reads),
         "`?wait=20`, or `Prefer: wait=20`": seconds / 20 * calls + seconds * (memory + 1.4 * reads),
         "`GET /v1/jobs/JOB/events`": calls + seconds * (0.5 * memory + 2 * reads),
-        "either of the two from `python -m api.asgi`": seconds / 0.35 * 0.5 * reads,
+        "either of the two from `python -m api.asgi`": seconds / 0.25 * 0.5 * reads,
     }
 
 
