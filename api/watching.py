@@ -55,21 +55,38 @@ class Watcher:
         while self._watchers:
             began_s, every_s = time.monotonic(), _EVERY_S
             try:
-                for job in await asyncio.get_running_loop().run_in_executor(self._thread, self._changed):
-                    if job.id not in self._watchers:  # all have gone meanwhile
+                changed = await asyncio.get_running_loop().run_in_executor(self._thread, self._changed)
+                for job_id, version, job in changed:
+                    if job_id not in self._watchers:  # all have gone meanwhile
                         continue
-                    self._versions[job.id] = job.version
-                    for news in self._watchers[job.id]:
+                    self._versions[job_id] = version
+                    if job is None:  # it is read again once it has changed
+                        continue
+                    for news in self._watchers[job_id]:
                         news.put_nowait(job)
             except AWS_ERRORS as exc:
                 logger.warning("the jobs were not read: %s", error_code(exc) or type(exc).__name__)
                 every_s = _FAILED_PAUSE_S
-            except Exception:  # one job that cannot be read must not end the waiting of all
+            except Exception:  # those who wait go on waiting, as after a failure of AWS
                 logger.exception("the jobs were not read")
                 every_s = _FAILED_PAUSE_S
             await asyncio.sleep(max(_MIN_PAUSE_S, began_s + every_s - time.monotonic()))
 
-    def _changed(self) -> list[Job]:
+    def _changed(self) -> list[tuple[str, int, Job | None]]:
+        """Each job that has changed, its version, and its state; None for one that cannot be read."""
         known = dict(self._versions)
         latest = self._jobs.versions(list(known))
-        return list(self._jobs.get_many([job for job, version in latest.items() if version > known[job]]).values())
+        changed = {job: version for job, version in latest.items() if version > known[job]}
+        try:
+            read = self._jobs.get_many(list(changed))
+        except ValueError:
+            read = {job: one for job in changed if (one := self._readable(job)) is not None}
+        return [(job, version, read.get(job)) for job, version in changed.items()]
+
+    def _readable(self, job: str) -> Job | None:
+        """A job's state; None if it cannot be read."""
+        try:
+            return self._jobs.get_many([job]).get(job)
+        except ValueError:
+            logger.exception("job %s cannot be read", job)
+            return None

@@ -62,3 +62,22 @@ async def test_a_job_whose_waiters_go_while_it_is_read_is_not_asked_for_again(mo
         gone.set()
         await staying
     assert asked == [["a"], ["b"]]
+
+
+async def test_a_job_that_can_never_be_read_keeps_no_other_waiting():
+    def get_many(jobs):
+        if "broken" in jobs:
+            raise ValueError("not a job")
+        return {job: SimpleNamespace(id=job, version=2) for job in jobs}
+
+    watcher = Watcher(SimpleNamespace(versions=lambda jobs: dict.fromkeys(jobs, 2), get_many=get_many))
+
+    async def wait(job):
+        async with aclosing(watcher.changes(SimpleNamespace(id=job, version=1))) as changes:
+            return await anext(changes)
+
+    waiting = asyncio.create_task(wait("broken"))
+    async with asyncio.timeout(60):
+        await asyncio.sleep(0)
+        assert (await wait("whole")).version == 2
+    waiting.cancel()
