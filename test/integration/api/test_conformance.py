@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -28,7 +27,6 @@ def test_the_document_and_its_page_need_no_key_and_lead_back_to_where_they_came_
     assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
 
 
-@pytest.mark.skipif(find_spec("schemathesis") is None, reason="schemathesis is not installed")
 @pytest.mark.parametrize("shell", ["api.asgi"])
 def test_answers_to_odd_requests_conform_to_the_document(api, tmp_path):
     ended = api.submit()["job"]
