@@ -1,4 +1,4 @@
-"""Whatever fails between the API, the keeper, the courier and AWS, every accepted job ends and is told truly."""
+"""Whatever fails between API, keeper, courier and AWS, every job ends, and its caller gets its true state."""
 
 import contextlib
 import itertools

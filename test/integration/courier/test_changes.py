@@ -1,4 +1,4 @@
-"""What webhooks are told while a job runs, from the table's stream."""
+"""Webhooks that are sent while a job runs, from the table's stream."""
 
 import uuid
 

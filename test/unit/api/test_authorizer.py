@@ -1,4 +1,4 @@
-"""The authorizer: which headers carry a key, and what API Gateway is told."""
+"""The authorizer: which headers carry a key, and the answer to API Gateway."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What the local platform's parts are told."""
+"""The environment and arguments of the local platform's parts."""
 
 from pathlib import Path
 
