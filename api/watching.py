@@ -59,9 +59,10 @@ class Watcher:
                 for job_id, version, job in changed:
                     if job_id not in self._watchers:  # all have gone meanwhile
                         continue
-                    self._versions[job_id] = version
                     if job is None:  # it is read again once it has changed
+                        self._versions[job_id] = version
                         continue
+                    self._versions[job_id] = job.version  # two reads may see different copies of the table
                     for news in self._watchers[job_id]:
                         news.put_nowait(job)
             except AWS_ERRORS as exc:

@@ -81,3 +81,17 @@ async def test_a_job_that_can_never_be_read_keeps_no_other_waiting():
         await asyncio.sleep(0)
         assert (await wait("whole")).version == 2
     waiting.cancel()
+
+
+async def test_a_change_that_the_second_read_does_not_see_yet_is_read_again(monkeypatch):
+    monkeypatch.setattr(watching, "_EVERY_S", 0.01)
+    monkeypatch.setattr(watching, "_MIN_PAUSE_S", 0.01)
+    copies = [1, 2]
+
+    def get_many(jobs):
+        version = copies.pop(0)
+        return {job: SimpleNamespace(id=job, version=version) for job in jobs}
+
+    store = SimpleNamespace(versions=lambda jobs: dict.fromkeys(jobs, 2), get_many=get_many)
+    async with asyncio.timeout(60), aclosing(Watcher(store).changes(SimpleNamespace(id="a", version=1))) as changes:
+        assert (await anext(changes)).version == 2
