@@ -13,7 +13,7 @@ ARGS ?=
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
-RUN_GROUPS := api agent courier standin local
+RUN_GROUPS := api agent courier icons standin local
 GROUPS := $(RUN_GROUPS) deploy cdk dev flux flux-dev bench docs
 RUN_LOCKS := $(foreach group,$(RUN_GROUPS),requirements/$(group).txt)
 # $(call install,PYTHON,LOCKS): the locks are complete and pinned by hash, there is nothing to resolve. pip's own words are

@@ -100,7 +100,7 @@ def _keys_of_type(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
     if needs_checkpoint and not checkpoint:
         yield FieldError(f"{at}.modelFilename", "is required unless dynamicModel is true")
     if runtime_type.has_model_options and not runtime.get("model"):
-        yield FieldError(f"{at}.model", "is required: the model that it serves, as {profile: flux-schnell}")
+        yield FieldError(f"{at}.model", f"is required: the model that it serves, as {runtime_type.model_example}")
     foreign = f"means nothing to type {runtime_type.name}"
     if runtime_type.has_model_options and checkpoint:
         yield FieldError(f"{at}.modelFilename", f"{foreign}; the model is named in {at}.model")

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
 
 from configuration.api import ApiGateway, Webhooks
 from configuration.chart_values import ChartValues
@@ -13,8 +13,9 @@ from configuration.volume_filling import Filling
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
-from runtimes.flux.options import ModelOptions
-from runtimes.registry import RUNTIME_TYPES, pod_types
+from runtimes.options import ManagedOptions, RuntimeOptions
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Pod
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
@@ -29,6 +30,7 @@ _KEY_WORDS = "a key's ARN, as arn:aws:kms:eu-west-1:123456789012:key/1234abcd"
 _REGISTRY_WORDS = "a registry and a folder there, as registry.example.com/mirror"
 
 Chart = Annotated[str, Form(r"^(oci|https?)://", "a link that begins with oci:// or https://")]
+Namespace = Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", _NAME_WORDS.format(63))]
 BucketArn = Annotated[str, Form(_BUCKET_ARN, "a bucket's ARN, as arn:aws:s3:::my-models")]
 
 
@@ -41,20 +43,20 @@ class ConfigError(ValueError):
 
 
 class ModelsRuntime(Section):
-    """One runtime: a queue, and pods of a model server with an agent beside it."""
+    """One runtime: a queue, and agents that bring its tasks to a model server in their pod, or to a service of AWS."""
 
     name: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,51}[a-z0-9])?$", _NAME_WORDS.format(53))]
     """Name of the runtime in requests; unique. Lower-case letters, digits and hyphens, at most 53."""
-    namespace: Annotated[str, Form(r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", _NAME_WORDS.format(63))]
-    """Kubernetes namespace, best one of its own."""
+    kubernetes_namespace: Annotated[Namespace | None, Field(alias="namespace")] = None
+    """Kubernetes namespace, best one of its own. Default: the runtime's name."""
     type: str
-    """Type of model server: sdwebui, comfyui or flux."""
+    """What runs its jobs; the page lists the types below."""
     model_filename: str | None = None
     """(sdwebui) The checkpoint that a static runtime serves; no two runtimes may serve the same."""
     dynamic_model: bool = False
     """(sdwebui) Whether the runtime loads the checkpoint that each task asks for."""
-    model: ModelOptions | None = None
-    """(flux) The model that it serves, and how."""
+    model: SerializeAsAny[RuntimeOptions] | None = None
+    """(flux, bedrock, sagemaker) The model that it serves, and how; each type has keys of its own."""
     max_pixels: Annotated[int, Field(ge=512 * 512)] = DEFAULT_MAX_PIXELS
     """(sdwebui) The most pixels that a task may have at work at once: width times height times `batch_size`, after
     high-resolution pass or upscaling. A server's memory ends with too many, and the pod with it."""
@@ -86,9 +88,22 @@ class ModelsRuntime(Section):
     @field_validator("type")
     @classmethod
     def _is_known(cls, value: str) -> str:
-        if value not in (known := list(pod_types())):
+        if value not in (known := list(RUNTIME_TYPES)):
             raise ValueError(f"must be {one_of(known)}, not {shown(value)}")
         return value
+
+    @field_validator("model", mode="wrap")
+    @classmethod
+    def _is_of_its_type(cls, value: Any, _: Any, info: ValidationInfo) -> RuntimeOptions | None:
+        runtime_type = RUNTIME_TYPES.get(info.data.get("type", ""))
+        if value is None or runtime_type is None or not runtime_type.has_model_options:
+            return None  # errors of the type; configuration.checks reports a model without meaning
+        return runtime_type.read_options(value)
+
+    @property
+    def namespace(self) -> str:
+        """Where its pods are in Kubernetes."""
+        return self.kubernetes_namespace or self.name
 
     @property
     def static_model(self) -> str | None:
@@ -105,8 +120,20 @@ class ModelsRuntime(Section):
             dynamic_model=self.dynamic_model,
             deadlines=common.with_own(self.deadlines).deadlines,
             has_priorities=self.priorities,
-            card=None if self.model is None else self.model.card,
+            options=self.model,
         )
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether a service of AWS runs its jobs."""
+        return not isinstance(RUNTIME_TYPES[self.type].hosting, Pod)
+
+    @property
+    def managed(self) -> ManagedOptions:
+        """The options of a managed runtime; TypeError for any other."""
+        if not isinstance(self.model, ManagedOptions):
+            raise TypeError(f"Runtime {self.name} is not managed.")
+        return self.model
 
     @property
     def filling(self) -> Filling | None:
@@ -159,6 +186,11 @@ class Config(Section):
     def enabled_runtimes(self) -> list[ModelsRuntime]:
         """The runtimes that take tasks."""
         return [runtime for runtime in self.models_runtime if not runtime.disabled]
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether the platform has a cluster: managed runtimes alone need none, and their agents run in Lambda."""
+        return any(not runtime.is_managed for runtime in self.models_runtime)
 
     @property
     def catalog(self) -> RuntimeCatalog:

@@ -137,6 +137,10 @@ def pod_images(runtime: ModelsRuntime) -> tuple[PodImage, ...]:
         return ()
     values = runtime.extra_values.runtime
     return (
-        PodImage(container="inferenceApi", source=IMAGES[runtime.type], chosen=values.inference_api.image),
+        *(
+            ()
+            if runtime.is_managed
+            else (PodImage(container="inferenceApi", source=IMAGES[runtime.type], chosen=values.inference_api.image),)
+        ),
         PodImage(container="queueAgent", source=IMAGES[AGENT], chosen=values.queue_agent.image),
     )

@@ -102,7 +102,7 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
 
 def _served(runtime: ModelsRuntime) -> dict[str, Any]:
     """What the model server loads at its start."""
-    if runtime.model is not None:
+    if runtime.model is not None and not runtime.is_managed:
         options = runtime.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
         return {"modelOptions": options}
     return {} if runtime.static_model is None else {"modelFilename": runtime.static_model}

@@ -6,6 +6,7 @@ from configuration.config import Config, ModelsRuntime
 from configuration.gpus import gpu_problems
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from contract.field_errors import FieldError
+from runtimes.flux.options import ModelOptions
 
 
 def warnings(config: Config) -> Iterator[FieldError]:
@@ -27,7 +28,7 @@ def warnings(config: Config) -> Iterator[FieldError]:
 def _gpus(runtime: ModelsRuntime) -> Iterator[str]:
     """What a runtime's model lacks on the nodes that it may be given."""
     nodes = runtime.extra_values.karpenter
-    if runtime.model is not None and runtime.chart_repository is None and nodes.enabled:
+    if isinstance(runtime.model, ModelOptions) and runtime.chart_repository is None and nodes.enabled:
         yield from gpu_problems(runtime.model, nodes.provisioner.instance_type)
 
 
@@ -35,7 +36,7 @@ def _scaling(runtime: ModelsRuntime) -> Iterator[str]:
     """What calls for more pods than a runtime's tasks need."""
     pods = runtime.extra_values.runtime
     scaling = pods.scaling
-    if runtime.model is None or runtime.chart_repository is not None:
+    if not isinstance(runtime.model, ModelOptions) or runtime.chart_repository is not None:
         return
     # What all GPUs draw together, and what one of them draws next: queue_agent.ports.Capacity.places.
     held = ((pods.inference_api.resources.gpus or 1) + 1) * runtime.model.max_batch

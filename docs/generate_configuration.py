@@ -13,11 +13,13 @@ from configuration.config import Config
 from docs.keys import Key, Schema, keys_of, prose
 from docs.tables import table, write
 from queue_agent.settings import Settings
-from runtimes.registry import pod_types
+from runtimes.registry import RUNTIME_TYPES, pod_types
+from runtimes.spec import load
 
 PAGE = Path(__file__).with_name("configuration.md")
 
 _EXTRA_VALUES = "modelsRuntime[].extraValues"
+_MODEL = "modelsRuntime[].model"
 _LEFT_OUT = {f"{_EXTRA_VALUES}.{name}" for name in COMPUTED_VALUES} | {f"{_EXTRA_VALUES} of a foreign chart"}
 _FOREIGN_CHART = """\
 Where `chartRepository` is set, the chart is not the project's own: `extraValues` then goes to it unchecked.
@@ -48,8 +50,19 @@ def _section(heading: str, meaning: str, keys: Sequence[Key], *, level: int) -> 
     if heading == f"`{_EXTRA_VALUES}`":
         yield _FOREIGN_CHART + "".join(f"- `{_EXTRA_VALUES}.{name}`\n" for name in sorted(COMPUTED_VALUES))
     for key in keys:
-        if key.section is not None:
+        if key.path == _MODEL:
+            yield from _models(min(level + 1, 6))
+        elif key.section is not None:
             yield from _section(f"`{key.path}`", key.section, key.inner, level=min(level + 1, 6))
+
+
+def _models(level: int) -> Iterator[str]:
+    """What ``model`` holds, for each type that has it."""
+    for row in RUNTIME_TYPES.values():
+        if row.options is not None:
+            options = load(row.options)
+            heading = f"`{_MODEL}` of type `{row.name}`"
+            yield from _section(heading, prose(options.__doc__), keys_of(options), level=level)
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:

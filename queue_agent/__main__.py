@@ -60,7 +60,7 @@ async def run(settings: Settings) -> None:
         owner = settings.pod_name or socket.gethostname()
         executor = load_executor(settings)
         stack.push_async_callback(executor.aclose)
-        server = supervised(executor, settings.runtime_type.hosting)
+        server = supervised(executor, settings)
         monitor = ServerMonitor(
             server.liveness_token,
             stall_s=settings.deadlines.stall_s,

@@ -5,7 +5,8 @@ from typing import cast
 from jobs.job import Progress
 from queue_agent.ports import Capacity, Executor, Supervised
 from queue_agent.settings import Settings
-from runtimes.spec import Managed, Pod, load
+from runtimes.options import ManagedOptions
+from runtimes.spec import load
 
 
 class Unsupervised(Supervised):
@@ -36,8 +37,9 @@ def load_executor(settings: Settings) -> Executor:
     return cast("Executor", load(settings.runtime_type.driver).from_settings(settings))
 
 
-def supervised(executor: Executor, hosting: Pod | Managed) -> Supervised:
+def supervised(executor: Executor, settings: Settings) -> Supervised:
     """The server beside the agent: the driver itself, or what stands for it where a managed service runs the jobs."""
     if isinstance(executor, Supervised):
         return executor
-    return Unsupervised(hosting.concurrency if isinstance(hosting, Managed) else 1)
+    options = settings.options if settings.runtime_type.has_model_options else None
+    return Unsupervised(options.concurrency if isinstance(options, ManagedOptions) else 1)

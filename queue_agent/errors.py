@@ -6,6 +6,7 @@ AgentError
 │   ├── InputError
 │   ├── Rejected
 │   ├── ExecutionFailed
+│   ├── ContentFiltered  a managed service refuses what it was asked to draw, or what it drew
 │   ├── DeadlineExceeded
 │   ├── StartedTooLate
 │   ├── NoOutput
@@ -19,6 +20,7 @@ AgentError
 │   │   ├── HostLookupError
 │   │   └── AnnotationForbidden   (kubernetes.py)
 │   ├── Throttled        a managed service takes no more now: costs no attempt
+│   ├── ServiceRefused   a managed service does not know the model, or denies the agent access
 │   ├── InternalError
 │   └── AttemptsExhausted
 └── LeaseLost            another agent may have the job: it is dropped without a trace
@@ -69,6 +71,12 @@ class ExecutionFailed(TaskError):
     """The model server accepted the task and failed to run it."""
 
     code = "execution_failed"
+
+
+class ContentFiltered(TaskError):
+    """The service's filter rejected the request, or the picture that it led to."""
+
+    code = "content_filtered"
 
 
 class DeadlineExceeded(TaskError):
@@ -146,6 +154,12 @@ class Throttled(RetryableError):
     counts = False
 
 
+class ServiceRefused(RetryableError):
+    """The service denies access, or has no such model or endpoint: an operator must act."""
+
+    code = "service_refused"
+
+
 class InternalError(RetryableError):
     """The agent itself failed."""
 
@@ -160,7 +174,8 @@ class AttemptsExhausted(RetryableError):
 
 
 RETRYABLE_CODES = frozenset(
-    error.code for error in (RetryableError, ServerError, PlatformError, InternalError, AttemptsExhausted)
+    error.code
+    for error in (RetryableError, ServerError, PlatformError, ServiceRefused, InternalError, AttemptsExhausted)
 )
 """Codes of jobs that failed through no fault of their own: their messages go to the dead queue, from which an operator
 can redrive them."""

@@ -1,13 +1,16 @@
 """The agent's settings, read once from the environment that ``__main__`` hands in."""
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, InstanceOf, ValidationError
 
+from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.field_errors import field_errors_of, one_of
 from runtimes.catalog import DEFAULT_MAX_PIXELS
+from runtimes.options import RuntimeOptions
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.spec import Pod, RuntimeSpec
 
@@ -29,6 +32,13 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(filter(None, map(str.strip, text.split(","))))
 
 
+def _json(text: str) -> Any:
+    try:
+        return strict_json.loads(text)
+    except ValueError as exc:
+        raise ValueError(f"is no JSON: {exc}") from None
+
+
 _Seconds = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -44,9 +54,11 @@ class Settings(BaseModel):
     bucket: Annotated[str, Field(alias="S3_BUCKET")]
     """Where pictures go."""
     runtime_type: Annotated[InstanceOf[RuntimeSpec], BeforeValidator(_runtime_type), Field(alias="RUNTIME_TYPE")]
-    """The type of model server: sdwebui, comfyui or flux."""
+    """The runtime's type, as in config.yaml."""
     runtime_name: Annotated[str, Field(alias="RUNTIME_NAME")]
     """The runtime in config.yaml."""
+    model_options: Annotated[dict[str, Any] | None, BeforeValidator(_json), Field(alias="MODEL_OPTIONS")] = None
+    """`model` of the runtime in config.yaml, as JSON: what a managed type's service runs."""
     api_base_url: Annotated[str, Field(alias="API_BASE_URL")] = ""
     """Where the model server's API is, with or without scheme. Default: by type."""
     dynamic_model: Annotated[bool, Field(alias="DYNAMIC_SD_MODEL")] = False
@@ -111,6 +123,15 @@ class Settings(BaseModel):
         except ValidationError as exc:
             errors = field_errors_of(exc, cls, given)
             raise SettingsError("; ".join(_words(one.pointer, one.detail, given) for one in errors)) from exc
+
+    @cached_property
+    def options(self) -> RuntimeOptions:
+        """``model_options`` as its type reads them; SettingsError names what is wrong in them."""
+        try:
+            return self.runtime_type.read_options(self.model_options)
+        except ValidationError as exc:
+            words = "; ".join(f"{'.'.join(map(str, one['loc']))} {one['msg']}" for one in exc.errors())
+            raise SettingsError(f"MODEL_OPTIONS: {words}") from exc
 
     @property
     def deadlines(self) -> Deadlines:

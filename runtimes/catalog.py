@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, TypeAdapter
 
 from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.queues import Priority
-from runtimes.flux.options import ModelCard
+from runtimes.flux.options import ModelCard, ModelOptions
 from runtimes.live import LiveCatalogue
+from runtimes.options import RuntimeOptions
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import same_checkpoint
 from runtimes.spec import RuntimeSpec
@@ -32,7 +33,7 @@ class DeployedRuntime:
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
         has_priorities: Whether each priority has a queue of its own.
-        card: What its model takes; None for types without model options, and where only the model's files say it.
+        options: ``model`` of config.yaml; None for types without one. It may be given as JSON.
         live: Reads what its servers have; None if that is unknown or too old.
     """
 
@@ -43,10 +44,20 @@ class DeployedRuntime:
     max_pixels: int = DEFAULT_MAX_PIXELS
     deadlines: Deadlines = DEFAULT_DEADLINES
     has_priorities: bool = False
-    card: ModelCard | None = None
+    options: Any = None
     live: Annotated[Callable[[], LiveCatalogue | None], Field(exclude=True)] = field(
         default=_unknown, compare=False, repr=False
     )
+
+    def __post_init__(self) -> None:
+        """Read the options."""
+        if self.options is not None and not isinstance(self.options, RuntimeOptions):
+            object.__setattr__(self, "options", self.runtime_type.read_options(self.options))
+
+    @property
+    def card(self) -> ModelCard | None:
+        """What its model takes, for type flux; None where only the model's files say it."""
+        return self.options.card if isinstance(self.options, ModelOptions) else None
 
     @property
     def runtime_type(self) -> RuntimeSpec:
@@ -61,7 +72,8 @@ class DeployedRuntime:
     @property
     def task_types(self) -> tuple[str, ...]:
         """What API v1alpha2 accepts for it: what its model does, where that is known."""
-        return self.runtime_type.task_types if self.card is None else self.card.row.task_types
+        own = None if self.options is None else self.options.task_types
+        return own or self.runtime_type.task_types
 
 
 _ENTRIES = TypeAdapter(tuple[DeployedRuntime, ...])

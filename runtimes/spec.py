@@ -4,7 +4,9 @@ import importlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
+
+from runtimes.options import RuntimeOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,15 +28,15 @@ class Pod:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Managed:
-    """A service that runs the jobs elsewhere: no port, no image and no GPU of ours.
+    """A service of AWS that runs the jobs elsewhere: no port, no image and no GPU of ours.
 
     Attributes:
-        actions: The IAM actions that the agent needs.
-        concurrency: How many jobs an agent gives it at once.
+        service: Its name in botocore, as bedrock-runtime.
+        actions: The IAM actions that the agent needs, on the resources that ``ManagedOptions`` names.
     """
 
+    service: str
     actions: tuple[str, ...]
-    concurrency: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +60,11 @@ class RuntimeSpec:
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
         takes_workflows: Whether its content is a workflow of ComfyUI, so that the API also takes the name of one.
-        has_model_options: Whether ``model`` in config.yaml says what a runtime of this type serves.
+        options: The class of ``model`` in config.yaml, a ``RuntimeOptions``; a managed type's is a ``ManagedOptions``.
+            None for types whose runtimes have no ``model``.
+        model_example: Such a ``model``, for messages.
+        content: Turns a ``runtimes.pictures.PictureRequest`` into a task of this type: (request, DeployedRuntime) →
+            (task type, content). None where nothing but the content itself says what to draw.
     """
 
     name: str
@@ -72,7 +78,18 @@ class RuntimeSpec:
     schema: str | None = None
     loads_checkpoint: bool = False
     takes_workflows: bool = False
-    has_model_options: bool = False
+    options: str | None = None
+    model_example: str = ""
+    content: str | None = None
+
+    @property
+    def has_model_options(self) -> bool:
+        """Whether its runtimes have a ``model`` in config.yaml."""
+        return self.options is not None
+
+    def read_options(self, model: Any) -> RuntimeOptions:
+        """Read ``model`` of a runtime; pydantic's ValidationError names its errors. The type must have options."""
+        return cast("RuntimeOptions", load(cast("str", self.options)).model_validate(model))
 
     @property
     def pod(self) -> Pod:

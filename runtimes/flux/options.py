@@ -8,6 +8,7 @@ from contract.field_errors import one_of, shown
 from contract.models import Form, Section
 from runtimes.flux.families import FAMILIES, Family
 from runtimes.flux.profiles import PROFILES, RUNNABLE, Dtype, Offload, Profile, Quantization
+from runtimes.options import RuntimeOptions
 
 _SOURCE = r"^[A-Za-z0-9_][A-Za-z0-9._/-]*$"
 _REVISION = r"^[A-Za-z0-9][A-Za-z0-9._/-]{0,199}$"
@@ -36,7 +37,7 @@ Loras = Annotated[tuple[Lora, ...], Field(strict=False)]
 """YAML and JSON have lists and no tuples."""
 
 
-class ModelOptions(Section):
+class ModelOptions(RuntimeOptions):
     """Which model a runtime of type flux serves, and how."""
 
     profile: Annotated[str, Field(json_schema_extra={"enum": list(RUNNABLE)})] | None = None
@@ -111,6 +112,11 @@ class ModelOptions(Section):
     def card(self) -> "ModelCard | None":
         """What requests may hold; None where only the model's files say it."""
         return card_of(self, self.known.family) if self.known and self.known.family else None
+
+    @property
+    def task_types(self) -> tuple[str, ...] | None:
+        """What its model does, where that is known."""
+        return None if self.card is None else self.card.row.task_types
 
 
 class ModelCard(Section):

@@ -18,5 +18,6 @@ SPEC = RuntimeSpec(
     driver="runtimes.flux.driver.executor:Flux",
     checks="runtimes.flux.checks:check",
     schema="runtimes.flux.schema:content_schema",
-    has_model_options=True,
+    options="runtimes.flux.options:ModelOptions",
+    model_example="{profile: flux-schnell}",
 )

@@ -61,7 +61,7 @@ def test_what_the_toy_server_rejects_is_told_in_its_words(toy):
 
 def test_a_throttled_task_of_a_managed_toy_runs_later_and_has_cost_no_attempt(kit):
     with kit.rig("toy-managed") as rig:
-        start_agent(rig)
+        start_agent(rig, MODEL_OPTIONS="{}")
         job = new_job_id()
         task_id = rig.submit({"word": "dog"}, "draw", job=job)
         assert rig.notice(task_id)["result"]

@@ -8,15 +8,28 @@ from contract.task import Task
 from queue_agent.errors import Throttled
 from queue_agent.ports import Executor, Inputs, Output, Result, RunSignals, Work
 from queue_agent.settings import Settings
+from runtimes.options import ManagedOptions, Place
 from runtimes.spec import Managed, RuntimeSpec
 from test.toy.standin import PNG
+
+
+class ToyOptions(ManagedOptions):
+    """How many drawings it makes at once."""
+
+    concurrency: int = 2
+
+    def resources(self, place: Place) -> list[str]:
+        return ["*"]
+
 
 SPEC = RuntimeSpec(
     name="toy-managed",
     folder=Path(__file__).parent,
-    hosting=Managed(actions=("toy:Draw",), concurrency=2),
+    hosting=Managed(service="toy", actions=("toy:Draw",)),
     task_types=("draw",),
     driver="test.toy.managed:ManagedToy",
+    options="test.toy.managed:ToyOptions",
+    model_example="{concurrency: 2}",
 )
 
 

@@ -43,7 +43,7 @@ def models(context: RolloutContext) -> StepWork:
     origins = [
         _origin(context, library, runtime, runtime.model)
         for runtime in context.config.enabled_runtimes
-        if runtime.model is not None
+        if isinstance(runtime.model, ModelOptions)
     ]
     downloads = [f"download {', '.join(absent)}"] if absent else []
     yield "; ".join([*downloads, *origins]) or "all are there"

@@ -19,7 +19,7 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="sdruntime", type="sdwebui", model_filename="v1-5-pruned-emaonly.safetensors"),
         DeployedRuntime(name="dynamic", type="sdwebui", dynamic_model=True),
         DeployedRuntime(name="comfy", type="comfyui"),
-        DeployedRuntime(name="kontext", type="flux", card=ModelOptions(profile="flux-kontext").card),
+        DeployedRuntime(name="kontext", type="flux", options=ModelOptions(profile="flux-kontext")),
     ]
 )
 

@@ -3,6 +3,7 @@
 import json
 import time
 import tracemalloc
+from math import inf
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_a_hostile_body_takes_hardly_longer_than_reading_it_and_fills_no_memory(
     body = BODIES[name]()
     assert len(body.encode()) <= MAX_BYTES
     times_s = []
-    for _ in range(2):  # a busy machine disturbs the one or the other
+    while len(times_s) < 8 and min(times_s, default=inf) >= 8 * parsing_s:  # a busy machine disturbs some of them
         started = time.process_time()
         response = door.respond(body)
         times_s.append(time.process_time() - started)

@@ -36,8 +36,8 @@ from runtimes.flux.options import ModelOptions
 from sd_on_eks import Client
 
 CARDS = {
-    "flux-edit": ModelOptions(profile="flux-kontext").card,
-    "flux-inpainting": ModelOptions(profile="flux-fill").card,
+    "flux-edit": ModelOptions(profile="flux-kontext"),
+    "flux-inpainting": ModelOptions(profile="flux-fill"),
 }
 CASE = Case(id="one", instructions="Make it ${prompt}.", prompt="a dog", input="in.png", mask="mask.png")
 TEMPLATE = EditBody(tasktype="edit", content={"prompt": "${prompt}"})
@@ -109,7 +109,7 @@ def test_the_error_for_an_unfilled_placeholder_names_it(folder, text, problem):
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_the_door_accepts_the_requests_of_each_template(folder, name):
     runtime = DeployedRuntime(
-        name="r", type=name.partition("-")[0], dynamic_model=name == "sdwebui", card=CARDS.get(name)
+        name="r", type=name.partition("-")[0], dynamic_model=name == "sdwebui", options=CARDS.get(name)
     )
     body = fill(CASE, folder, read_template(name), lambda path: f"s3://bucket/{path.name}")
     assert body.tasktype in runtime.task_types

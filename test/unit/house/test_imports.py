@@ -13,7 +13,7 @@ PACKAGES = (
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 TYPES = ("sdwebui", "comfyui", "flux")
-REGISTRY = ("runtimes.registry", "runtimes.catalog", "runtimes.spec", "runtimes.live")
+REGISTRY = tuple(f"runtimes.{name}" for name in ("registry", "catalog", "spec", "options", "live", "pictures"))
 """The table of runtime types, the deployed runtimes, and what their servers have."""
 TYPE_FOLDERS = ("driver", "standin", "server", "image")
 DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings", "queue_agent.media")
@@ -41,7 +41,7 @@ ALLOWED = {
     ),
     # A program that deploy starts in an environment with CDK.
     "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions", "sd_on_eks"),
-    "runtimes/flux/server": ("contract", "runtimes.flux"),
+    "runtimes/flux/server": ("contract", "runtimes.flux", "runtimes.options"),
     **{
         f"runtimes/{name}/driver": ("contract", "jobs", f"runtimes.{name}", *REGISTRY, *COMMON, *DRIVER_SEES)
         for name in TYPES

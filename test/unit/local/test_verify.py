@@ -45,7 +45,7 @@ CATALOG = RuntimeCatalog(
     [
         DeployedRuntime(name="base", type="sdwebui", model_filename="base.safetensors"),
         DeployedRuntime(name="any", type="sdwebui", dynamic_model=True),
-        DeployedRuntime(name="fills", type="flux", card=ModelOptions(profile="flux-fill").card),
+        DeployedRuntime(name="fills", type="flux", options=ModelOptions(profile="flux-fill")),
         DeployedRuntime(name="flows", type="comfyui"),
     ]
 )

@@ -12,7 +12,7 @@ CHECKPOINT = "v1-5-pruned-emaonly.safetensors"
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename=CHECKPOINT)
 DYNAMIC = DeployedRuntime(name="dynamic", type="sdwebui", dynamic_model=True)
 COMFYUI = DeployedRuntime(name="comfy", type="comfyui")
-FILL = DeployedRuntime(name="fill", type="flux", card=ModelOptions(profile="flux-fill").card)
+FILL = DeployedRuntime(name="fill", type="flux", options=ModelOptions(profile="flux-fill"))
 NODE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
 EDITORS = {"nodes": [{"id": 1, "type": "SaveImage"}], "links": [], "version": 0.4}
 INFOTEXT = "a\nSteps: 20, Seed: 1, Size: 512x512, {}"

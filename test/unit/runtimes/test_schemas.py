@@ -17,8 +17,9 @@ from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.fields import FIELDS
 
 LORAS = [{"name": "ink", "source": "ink.safetensors", "weight": 0.5}]
-CARD = ModelOptions.model_validate({"profile": "flux-dev", "loras": LORAS}).card
-FLUX = DeployedRuntime(name="flux", type="flux", card=CARD)
+OPTIONS = ModelOptions.model_validate({"profile": "flux-dev", "loras": LORAS})
+CARD = OPTIONS.card
+FLUX = DeployedRuntime(name="flux", type="flux", options=OPTIONS)
 STATIC = DeployedRuntime(name="static", type="sdwebui", model_filename="a.safetensors")
 UNKNOWN = [DeployedRuntime(name=name, type=name) for name in RUNTIME_TYPES]
 SAMPLES = sorted(Path("runtimes").glob("*/samples/v1alpha2/*.json"))

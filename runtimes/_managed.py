@@ -1,0 +1,79 @@
+"""A client of a managed service of AWS, and what its errors mean for a job."""
+
+from contextlib import AsyncExitStack
+from http import HTTPStatus
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import ConnectionError as AwsConnectionError
+
+from queue_agent.errors import AgentError, PlatformError, Rejected, ServerAway, ServerError, ServiceRefused, Throttled
+
+_CONNECT_TIMEOUT_S = 10
+_CONNECTIONS = 1000
+"""No limit of its own: the runtime's concurrency is the limit."""
+_THROTTLED = frozenset({"ThrottlingException", "ModelNotReadyException", "ServiceQuotaExceededException"})
+"""By code: a quota that is used up has status 400 (botocore's model of bedrock-runtime)."""
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
+_REFUSED = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+
+
+class ManagedService:
+    """A service's client, opened by the first call. It never repeats a call by itself, because each is paid for.
+
+    Attributes:
+        name: The service in botocore, as bedrock-runtime.
+        region: Where to call it; None for the environment's.
+    """
+
+    def __init__(self, name: str, *, region: str | None, read_timeout_s: float) -> None:
+        self.name = name
+        self.region = region
+        self._config = AioConfig(
+            connect_timeout=_CONNECT_TIMEOUT_S,
+            read_timeout=read_timeout_s,
+            max_pool_connections=_CONNECTIONS,
+            retries={"total_max_attempts": 1},
+        )
+        self._stack = AsyncExitStack()
+        self._client: Any = None
+
+    async def call(self, operation: str, **arguments: Any) -> Any:
+        """Call an operation by its name in Python.
+
+        Raises:
+            ClientError: The service rejects the call; ``error_of`` says what that means.
+            ServerAway: It cannot be reached.
+            ServerError: It does not answer in time.
+        """
+        if self._client is None:
+            client = get_session().create_client(self.name, region_name=self.region, config=self._config)
+            self._client = await self._stack.enter_async_context(client)
+        try:
+            return await getattr(self._client, operation)(**arguments)
+        except (AwsConnectionError, NoCredentialsError) as exc:
+            raise ServerAway(f"{self.name} cannot be reached ({type(exc).__name__}).") from exc
+        except BotoCoreError as exc:
+            raise ServerError(f"{self.name} did not answer ({type(exc).__name__}).") from exc
+
+    async def aclose(self) -> None:
+        """Close the client, if there is one."""
+        await self._stack.aclose()
+
+
+def error_of(exc: ClientError) -> AgentError:
+    """What a service's error means for the job: whose fault it is, and whether another attempt may succeed."""
+    code = str(exc.response.get("Error", {}).get("Code", ""))
+    words = str(exc.response.get("Error", {}).get("Message", "")) or code
+    status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    if code in _EXPIRED:
+        return PlatformError(f"The agent's credentials have expired ({code}).")
+    if code in _THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
+        return Throttled(f"The service takes no more calls now ({code}).")
+    if status in _REFUSED:
+        return ServiceRefused(f"{code}: {words}")
+    if status == HTTPStatus.BAD_REQUEST:
+        return Rejected(words)
+    return ServerError(f"{code}: {words}")

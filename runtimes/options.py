@@ -1,0 +1,34 @@
+"""What ``model`` in config.yaml holds, for runtime types that have it: the bases of their own classes."""
+
+from dataclasses import dataclass
+
+from contract.models import Section
+
+
+class RuntimeOptions(Section):
+    """``model`` in config.yaml: what a runtime serves, and how. Types that have it have a class of their own."""
+
+    @property
+    def task_types(self) -> tuple[str, ...] | None:
+        """What API v1alpha2 accepts for the runtime; None for all of its type."""
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a deployment is in AWS; strings, or tokens that become strings."""
+
+    partition: str
+    region: str
+    account: str
+
+
+class ManagedOptions(RuntimeOptions):
+    """The same of a managed type."""
+
+    concurrency: int
+    """How many jobs the service runs for this runtime at once."""
+
+    def resources(self, place: Place) -> list[str]:
+        """The ARNs on which the agent needs its type's actions."""
+        raise NotImplementedError

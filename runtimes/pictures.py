@@ -1,0 +1,56 @@
+"""A picture asked for in the words that all runtime types share; each type turns it into a task of its own."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from runtimes.catalog import DeployedRuntime
+from runtimes.spec import load
+
+MAX_PROMPT_CHARS = 10_000
+MAX_SEED = 2**32 - 1
+
+
+class PictureRequest(BaseModel):
+    """A picture as a caller describes it, whatever draws it. What is None is left to the runtime.
+
+    Attributes:
+        width: Pixels; with ``height`` or not at all.
+        n: How many pictures.
+        guidance: How closely the picture follows the prompt, on the model's own scale.
+        image: A picture to start from, as a link or in base64.
+        mask: White where ``image`` is to be drawn anew.
+        strength: How far the result may depart from ``image``: 0 keeps it, 1 ignores it.
+        format: Of the file.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARS)]
+    negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] | None = None
+    width: Annotated[int, Field(ge=16, le=8192)] | None = None
+    height: Annotated[int, Field(ge=16, le=8192)] | None = None
+    n: Annotated[int, Field(ge=1, le=16)] = 1
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    steps: Annotated[int, Field(ge=1, le=500)] | None = None
+    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    image: str | None = None
+    mask: str | None = None
+    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    format: Literal["png", "jpeg", "webp"] | None = None
+
+
+class NotDrawableError(ValueError):
+    """A runtime cannot draw what is asked for; the message says what it lacks."""
+
+
+def task_of(picture: PictureRequest, runtime: DeployedRuntime) -> tuple[str, dict[str, Any]]:
+    """The task of a runtime that draws a picture: its type and its content.
+
+    Raises:
+        NotDrawableError: The runtime has nothing that does it.
+    """
+    if (dotted_path := runtime.runtime_type.content) is None:
+        raise NotDrawableError(f"Runtime {runtime.name} of type {runtime.type} draws only what a task of its own says.")
+    task_type, content = load(dotted_path)(picture, runtime)
+    return task_type, content
