@@ -47,7 +47,7 @@ def report(*, short: bool) -> list[Figure]:
     calls, listed, waiters = (100, 1_000, 200) if short else (400, 10_000, 1_000)
     print(f"API v1: {calls} calls of each kind in turn, {listed} jobs listed, {waiters} callers waiting")
     with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
-        place = _Place(aws, Path(folder))
+        place = _BenchedApi(aws, Path(folder))
         with place.handler() as handler:
             figures = [
                 *_status(place, handler, calls),
@@ -57,7 +57,7 @@ def report(*, short: bool) -> list[Figure]:
         return print_all([*figures, *asyncio.run(_waiting(place, waiters))])
 
 
-class _Place:
+class _BenchedApi:
     """A table, a topic and a bucket, and the API's environment over them."""
 
     def __init__(self, aws: FakeAws, folder: Path) -> None:
@@ -97,7 +97,7 @@ class _Place:
         return job
 
 
-def _status(place: _Place, handler: Handler, calls: int) -> list[Figure]:
+def _status(place: _BenchedApi, handler: Handler, calls: int) -> list[Figure]:
     job = place.queued()
     place.store.run(commands.cancel_waiting(job, CANCELLED, now_s=time.time()))
     event = _event("GET", f"/v1/jobs/{job}")
@@ -106,7 +106,7 @@ def _status(place: _Place, handler: Handler, calls: int) -> list[Figure]:
     return _ratio("status", pairs, "a bare GetItem", STATUS_LIMIT)
 
 
-def _submission(place: _Place, handler: Handler, calls: int) -> list[Figure]:
+def _submission(place: _BenchedApi, handler: Handler, calls: int) -> list[Figure]:
     """API v1 by the side of v1alpha2 without kept requests, which is what a submission was before API v1."""
     content = {"prompt": "A dog", "steps": 16, "width": 512, "height": 512}
     event = _event("POST", "/v1/jobs", {"runtime": "sdruntime", "type": "text-to-image", "content": content})
@@ -118,7 +118,7 @@ def _submission(place: _Place, handler: Handler, calls: int) -> list[Figure]:
     return _ratio("submission", pairs, "v1alpha2, nothing kept", SUBMIT_LIMIT)
 
 
-def _listing(place: _Place, handler: Handler, count: int) -> list[Figure]:
+def _listing(place: _BenchedApi, handler: Handler, count: int) -> list[Figure]:
     items = []
     for number in range(count):
         task = {"id": f"t-{number}", "runtime": "sdruntime", "tasktype": "text-to-image", "job": new_job_id()}
@@ -162,7 +162,7 @@ def _listing(place: _Place, handler: Handler, count: int) -> list[Figure]:
     ]
 
 
-async def _waiting(place: _Place, waiters: int) -> list[Figure]:
+async def _waiting(place: _BenchedApi, waiters: int) -> list[Figure]:
     """Callers who wait for jobs of their own, which then end one after the other."""
     port = free_port()
     keys = place.folder / "keys.json"
