@@ -19,7 +19,7 @@ class PictureRequest(BaseModel):
         n: How many pictures.
         guidance: How closely the picture follows the prompt, on the model's own scale.
         image: A picture to start from, as a link or in base64.
-        mask: White where ``image`` is to be drawn anew.
+        mask: White where ``image`` is to be drawn again.
         strength: How far the result may depart from ``image``: 0 keeps it, 1 ignores it.
         format: Of the file.
     """
