@@ -1,0 +1,1 @@
+"""Where the icons' vectors are: files, or S3 Vectors."""

@@ -1,0 +1,130 @@
+"""BM25: how well the words of a query and those of an icon's descriptions agree.
+
+Chinese has no spaces: its terms are single characters and pairs of them. The terms of other scripts are words.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import add
+
+import numpy as np
+import numpy.typing as npt
+
+from icons.text import normalize
+
+Ints = npt.NDArray[np.int32]
+
+_K1 = 1.2
+_B = 0.5
+_HAN_RUN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_RUNS = re.compile(f"[{_HAN_RUN}]+|[^\\s{_HAN_RUN}]+")
+_IS_HAN = re.compile(f"[{_HAN_RUN}]")
+_ENGLISH_STOP_WORDS = """
+a an the of for to in on at and or with is are be it its this that i me my we our you your please want need give get
+show some any which as by from icon icons symbol symbols sign logo pictogram glyph picture image graphic
+"""
+_STOP_WORDS = frozenset(_ENGLISH_STOP_WORDS.split())
+"""Say nothing of what an icon shows."""
+_CHINESE_STOP_WORDS = """
+图标 图案 标志 符号 图形 图片 按钮 一个 一张 一枚
+请给我 给我 我要 我想要 我需要 需要 想要 帮我 用于 用来
+表示 代表 的 个 了 和 与 或 类
+"""
+_HAN_STOP = re.compile("|".join(_CHINESE_STOP_WORDS.split()))
+_MIN_STEM = 4
+
+
+def terms_of(text: str) -> list[str]:
+    """The terms of a text, with repetitions."""
+    terms: list[str] = []
+    for run in _RUNS.findall(normalize(text)):
+        if _IS_HAN.match(run):
+            for part in _HAN_STOP.split(run):
+                terms += part
+                terms += map(add, part, part[1:])
+        elif run not in _STOP_WORDS:
+            terms.append(_stem(run))
+    return terms
+
+
+def _stem(word: str) -> str:
+    """A plural as its singular, roughly; both sides are treated alike."""
+    for ending in ("ies", "es", "s"):
+        if len(word) >= _MIN_STEM + len(ending) - 1 and word.endswith(ending) and not word.endswith("ss"):
+            return word[: -len(ending)] + ("y" if ending == "ies" else "")
+    return word
+
+
+class Vocabulary:
+    """Numbers of terms; it only grows."""
+
+    def __init__(self) -> None:
+        self._ids: dict[str, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def document(self, text: str) -> Ints:
+        """The terms of a document as numbers; new ones are added."""
+        ids = self._ids
+        return np.asarray([ids.setdefault(term, len(ids)) for term in terms_of(text)], np.int32)
+
+    def query(self, text: str) -> list[int | None]:
+        """The different terms of a query as numbers; None for those of no document."""
+        return [self._ids.get(term) for term in dict.fromkeys(terms_of(text))]
+
+
+@dataclass(frozen=True, slots=True)
+class LexicalScores:
+    """How the documents answer a query.
+
+    Attributes:
+        bm25: One figure a document; 0 where no term agrees.
+        coverage: The share of the query's terms, weighted by how rare they are, that a document contains; 0 to 1.
+    """
+
+    bm25: npt.NDArray[np.float32]
+    coverage: npt.NDArray[np.float32]
+
+
+class Bm25:
+    """An index of documents.
+
+    Args:
+        documents: The terms of each, by one vocabulary.
+        vocabulary: That one.
+    """
+
+    def __init__(self, documents: Sequence[Ints], vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._size = len(documents)
+        terms = np.concatenate(documents) if documents else np.empty(0, np.int32)
+        lengths = np.asarray([len(one) for one in documents], np.int64)
+        pairs = terms.astype(np.int64) * max(self._size, 1) + np.repeat(np.arange(self._size), lengths)
+        found, counts = np.unique(pairs, return_counts=True)
+        self._documents = (found % max(self._size, 1)).astype(np.int32)
+        frequencies = np.bincount(found // max(self._size, 1), minlength=len(vocabulary))
+        self._starts = np.concatenate([[0], np.cumsum(frequencies)])
+        self._idf = np.log1p((self._size - frequencies + 0.5) / (frequencies + 0.5)).astype(np.float32)
+        self._absent_idf = float(np.log1p((self._size + 0.5) / 0.5))
+        mean = max(float(lengths.mean()) if self._size else 1.0, 1.0)
+        norms = _K1 * (1 - _B + _B * lengths[self._documents] / mean)
+        self._weights = (counts * (_K1 + 1) / (counts + norms)).astype(np.float32)
+
+    def scores(self, query: str) -> LexicalScores:
+        """Score all documents."""
+        bm25 = np.zeros(self._size, np.float32)
+        coverage = np.zeros(self._size, np.float32)
+        total = 0.0
+        for term in self._vocabulary.query(query):
+            if term is None or term >= len(self._idf):
+                total += self._absent_idf
+                continue
+            postings = slice(self._starts[term], self._starts[term + 1])
+            weight = self._idf[term]
+            documents = self._documents[postings]
+            bm25[documents] += weight * self._weights[postings]
+            coverage[documents] += weight
+            total += float(weight)
+        return LexicalScores(bm25, coverage / np.float32(total) if total else coverage)

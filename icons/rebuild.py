@@ -1,0 +1,112 @@
+"""Keeps the index at the library: single changes at once, a rebuild beside the current index."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from uuid import uuid4
+
+from icons.embeddings import Embedder
+from icons.icon import Icon
+from icons.index.metadata import metadata_of
+from icons.index.protocol import IconVector, VectorIndex, VectorIndexes
+from icons.library import IconLibrary
+from icons.store import CurrentIndex, LibraryChanges, LibraryStore
+
+_AT_ONCE = 500
+"""Icons that are embedded together."""
+
+
+class Indexer:
+    """Changes the library and its index.
+
+    Args:
+        store: The library.
+        indexes: Where its vectors are.
+        embedder: Makes the vectors.
+        now: The time; for tests.
+    """
+
+    def __init__(
+        self,
+        store: LibraryStore,
+        indexes: VectorIndexes,
+        embedder: Embedder,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store = store
+        self._indexes = indexes
+        self._embedder = embedder
+        self._now = now
+
+    def put(self, icons: Sequence[Icon]) -> None:
+        """Add icons, or replace those with the same keys."""
+        index = self._current()
+        library = self._store.library()
+        # Vectors first: an icon of the library always has its own, while vectors without an icon are passed over.
+        index.put(list(self._vectors(icons)))
+        self._store.change(lambda changes: changes.with_put(icons))
+        replaced = [library.icons[icon.key] for icon in icons if icon.key in library.icons]
+        kept = {key for icon in icons for key in icon.vector_keys}
+        if gone := [key for icon in replaced for key in icon.vector_keys if key not in kept]:
+            index.delete(gone)
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove icons; keys that are not there are passed over."""
+        library = self._store.library()
+        gone = [library.icons[key] for key in keys if key in library.icons]
+        if not gone:
+            return
+        self._store.change(lambda changes: changes.with_deleted(icon.key for icon in gone))
+        self._current().delete([key for icon in gone for key in icon.vector_keys])
+
+    def rebuild(self, library: IconLibrary | None = None) -> CurrentIndex:
+        """Make a new index beside the current one, and switch to it.
+
+        Args:
+            library: Replaces the whole library; None to fold the changes since the last rebuild into it.
+        """
+        before = self._store.current()
+        folded = self._store.changes()
+        merged = folded.apply(self._store.imported()) if library is None else library
+        started = self._now()
+        embedder = self._embedder
+        name = f"icons-{embedder.name}-{embedder.dimension}-{started:%Y%m%d%H%M%S}-{uuid4().hex[:8]}"
+        index = self._indexes.create(name, embedder.dimension, self._vectors(merged.icons.values()))
+        self._store.write_imported(merged)
+        made = CurrentIndex(name, embedder.name, embedder.dimension, started.isoformat(timespec="seconds"))
+        self._store.switch(made)
+        remaining = self._store.change(lambda changes: changes.without(folded))
+        self._follow(index, remaining)
+        # Not the one before, which other processes may still query, nor a later one, which another rebuild makes.
+        oldest = _made_at(before.name) if before else ""
+        for other in self._indexes.names():
+            if _made_at(other) < oldest:
+                self._indexes.drop(other)
+        return made
+
+    def _follow(self, index: VectorIndex, changes: LibraryChanges) -> None:
+        """Bring into the new index what was changed while it was made."""
+        if changes.put:
+            index.put(list(self._vectors(changes.put.values())))
+        if gone := sorted(changes.deleted - changes.put.keys()):
+            index.delete(gone)
+
+    def _current(self) -> VectorIndex:
+        current = self._store.current() or self.rebuild()
+        return self._indexes.open(current.name)
+
+    def _vectors(self, icons: Iterable[Icon]) -> Iterator[IconVector]:
+        remaining = iter(icons)
+        while batch := list(islice(remaining, _AT_ONCE)):
+            texts = [
+                (icon, key, text) for icon in batch for key, text in zip(icon.vector_keys, icon.texts, strict=True)
+            ]
+            rows = self._embedder.embed([text for _, _, text in texts])
+            for (icon, key, text), row in zip(texts, rows, strict=True):
+                yield IconVector(key, row, metadata_of(icon, text))
+
+
+def _made_at(index: str) -> str:
+    """The time in the name of an index, to the second."""
+    return index.split("-")[-2]
