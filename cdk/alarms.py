@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from aws_cdk import ArnFormat, Aws, Duration, RemovalPolicy, Stack
@@ -9,6 +10,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as actions
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from constructs import Construct
@@ -25,19 +27,37 @@ _PERIOD = Duration.minutes(5)
 _FAILURES_PERIOD = Duration.minutes(15)
 _NODE_BOOT_S = 300
 """What a GPU node takes until its pods start, with some time to spare."""
+_FUNCTION_START_S = 600
+"""What Lambda may take until it calls a function, even where the account's functions were all busy."""
 _FAILED_SHARE, _MIN_JOBS = 0.25, 10
 _SERVER_ERROR_SHARE, _MIN_SERVER_ERRORS = 0.01, 3
 
 
 class Alarms(Construct):
-    """One alarm for each condition. Without addresses in config.yaml they show in the console and notify nobody."""
+    """One alarm for each condition. Without addresses in config.yaml they show in the console and notify nobody.
 
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
+    ``agents`` are the queue agents that are functions, by their runtimes.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        context: Context,
+        flow: TaskFlow,
+        agents: Mapping[str, lambda_.IFunction],
+    ) -> None:
         super().__init__(scope, construct_id)
         self._context = context
         self._alarms: list[cloudwatch.Alarm] = []
         for runtime in context.config.models_runtime:
-            self._watch_runtime(runtime, flow.messaging.queues[runtime.name])
+            queues, function = flow.messaging.queues[runtime.name], agents.get(runtime.name)
+            self._watch_queues(runtime, queues)
+            if function is None:
+                self._watch_pods(runtime, queues)
+            else:
+                self._watch_function(runtime, queues, function)
         self._watch_platform(flow)
         if emails := context.config.monitoring.alarm_emails:
             action = actions.SnsAction(_topic(Construct(self, "Mail"), emails, context.key))
@@ -73,17 +93,9 @@ class Alarms(Construct):
         )
         self._alarms.append(alarm)
 
-    def _watch_runtime(self, runtime: ModelsRuntime, queues: RuntimeQueues) -> None:
-        name, agents = runtime.name, AgentMetrics(self._context.name, runtime.name)
+    def _watch_queues(self, runtime: ModelsRuntime, queues: RuntimeQueues) -> None:
+        name = runtime.name
         deadlines = self._context.config.deadlines.with_own(runtime.deadlines)
-        start_s = _NODE_BOOT_S + runtime.extra_values.runtime.inference_api.startup_seconds
-        self._alarm(
-            f"{name}-unread-queue",
-            "Queue cannot be read",
-            f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
-            agents.scaling_errors(runtime.namespace, period=_PERIOD),
-            periods=2,  # KEDA reads the queue again a second after a failure; only failures that last matter
-        )
         for priority, queue in queues.by_priority.items():
             self._alarm(
                 f"{name}{priority.suffix}-oldest-task",
@@ -92,37 +104,6 @@ class Alarms(Construct):
                 oldest_s(queue, period=_PERIOD),
                 above=deadlines.start_seconds / 2 + deadlines.execution_seconds,  # the age counts the job's run too
             )
-        wait: dict[str, Any] = {}
-        work: dict[str, Any] = {}
-        for priority, queue in queues.by_priority.items():
-            ending = priority.suffix.replace("-", "_")
-            wait[f"waiting{ending}"] = waiting(queue, "Minimum", period=_PERIOD)
-            work[f"taken{ending}"] = in_flight(queue, "Maximum", period=_PERIOD)
-        # Seen from the queue alone, so that it needs neither agents nor the collector; both its metrics always come.
-        self._alarm(
-            f"{name}-no-replicas",
-            "No replicas while tasks wait",
-            f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
-            _formula(
-                f"IF({' + '.join(wait)} > 0 AND {' + '.join(work)} == 0, 1, 0)",
-                **wait,
-                **work,
-            ),
-            periods=math.ceil(start_s / _PERIOD.to_seconds()),
-        )
-        # Where none has failed, "failed" has no data, and so has the share: no trouble.
-        self._alarm(
-            f"{name}-failing-jobs",
-            "Failing jobs",
-            f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
-            _formula(
-                f"IF(ended >= {_MIN_JOBS}, failed / ended, 0)",
-                period=_FAILURES_PERIOD,
-                ended=agents.jobs(_FAILURES_PERIOD),
-                failed=agents.jobs(_FAILURES_PERIOD, "failed"),
-            ),
-            above=_FAILED_SHARE,
-        )
         # The keeper empties this queue at once; a message it cannot handle is hidden between its attempts.
         self._alarm(
             f"{name}-returned",
@@ -141,6 +122,76 @@ class Alarms(Construct):
             "Dead queue not empty",
             f"Jobs of runtime {name} have failed for good and wait in its dead queue.",
             waiting(queues.dead, "Maximum", period=_PERIOD),
+        )
+
+    def _watch_pods(self, runtime: ModelsRuntime, queues: RuntimeQueues) -> None:
+        name, agents = runtime.name, AgentMetrics(self._context.name, runtime.name)
+        self._alarm(
+            f"{name}-unread-queue",
+            "Queue cannot be read",
+            f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
+            agents.scaling_errors(runtime.namespace, period=_PERIOD),
+            periods=2,  # KEDA reads the queue again a second after a failure; only failures that last matter
+        )
+        self._watch_start(
+            name,
+            queues,
+            f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
+            start_s=_NODE_BOOT_S + runtime.extra_values.runtime.inference_api.startup_seconds,
+        )
+        # Where none has failed, "failed" has no data, and so has the share: no trouble.
+        self._alarm(
+            f"{name}-failing-jobs",
+            "Failing jobs",
+            f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
+            _formula(
+                f"IF(ended >= {_MIN_JOBS}, failed / ended, 0)",
+                period=_FAILURES_PERIOD,
+                ended=agents.jobs(_FAILURES_PERIOD),
+                failed=agents.jobs(_FAILURES_PERIOD, "failed"),
+            ),
+            above=_FAILED_SHARE,
+        )
+
+    def _watch_function(self, runtime: ModelsRuntime, queues: RuntimeQueues, function: lambda_.IFunction) -> None:
+        name = runtime.name
+        sums: dict[str, Any] = {"statistic": "Sum", "period": _PERIOD}
+        self._watch_start(
+            name,
+            queues,
+            f"Tasks of runtime {name} wait, and its function has not taken one for ten minutes.",
+            start_s=_FUNCTION_START_S,
+        )
+        # A job that fails is no error of the function: these are crashes and time-outs, after which the job runs again.
+        self._alarm(
+            f"{name}-function-errors",
+            "Agent errors",
+            f"The function that runs the tasks of runtime {name} crashes or times out.",
+            function.metric_errors(**sums),
+            periods=3,
+        )
+        self._alarm(
+            f"{name}-function-throttles",
+            "Agent throttles",
+            f"Lambda has no room for the function that runs the tasks of runtime {name}.",
+            function.metric_throttles(**sums),
+            periods=3,
+        )
+
+    def _watch_start(self, name: str, queues: RuntimeQueues, says: str, *, start_s: float) -> None:
+        """Tell from the queues alone that nobody takes tasks: neither agents nor the collector need work for that."""
+        wait: dict[str, Any] = {}
+        work: dict[str, Any] = {}
+        for priority, queue in queues.by_priority.items():
+            ending = priority.suffix.replace("-", "_")
+            wait[f"waiting{ending}"] = waiting(queue, "Minimum", period=_PERIOD)
+            work[f"taken{ending}"] = in_flight(queue, "Maximum", period=_PERIOD)
+        self._alarm(
+            f"{name}-no-replicas",
+            "No replicas while tasks wait",
+            says,
+            _formula(f"IF({' + '.join(wait)} > 0 AND {' + '.join(work)} == 0, 1, 0)", **wait, **work),
+            periods=math.ceil(start_s / _PERIOD.to_seconds()),
         )
 
     def _watch_platform(self, flow: TaskFlow) -> None:

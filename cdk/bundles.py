@@ -19,22 +19,38 @@ from aws_cdk import AssetHashType
 from aws_cdk import aws_lambda as lambda_
 
 from runtimes.catalog import RuntimeCatalog
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Managed
 
 PYTHON = "3.14"
 """Lambda's Python version, which ``cdk.python_function`` sets."""
-PLATFORM = ("--platform", "manylinux2014_aarch64", "--implementation", "cp", "--python-version", PYTHON)
+_WHEELS = ("manylinux2014_aarch64", "manylinux_2_27_aarch64", "manylinux_2_28_aarch64")
+"""Lambda's system has glibc 2.34 (Amazon Linux 2023)."""
+PLATFORM = (
+    *(word for name in _WHEELS for word in ("--platform", name)),
+    *("--implementation", "cp", "--python-version", PYTHON),
+)
 """pip's options for Lambda's processor and Python."""
 
-Package = Literal["api", "courier", "keeper"]
+Package = Literal["agent", "api", "courier", "keeper"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LOCKS = {
     name: _ROOT / "requirements" / f"{lock}.txt"
-    for name, lock in {"api": "api", "courier": "courier", "keeper": "api"}.items()
+    for name, lock in {"agent": "agent", "api": "api", "courier": "courier", "keeper": "api"}.items()
 }
 """The libraries of each bundle."""
 _CACHE = _ROOT / ".local" / "lambda"
 _CARRIED = {
+    "agent": (
+        "contract/*.py",
+        "egress/*.py",
+        "jobs/*.py",
+        "queue_agent/**/*.py",
+        "runtimes/*.py",
+        "runtimes/*/*.py",
+        "runtimes/*/driver/*.py",
+    ),
     "api": (
         "contract/*.py",
         "jobs/*.py",
@@ -56,6 +72,10 @@ _PROGRAMS = frozenset({"api/stream_wrapper"})
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo", "urllib3/contrib/emscripten")
 _SERVICES = ("dynamodb", "s3", "secretsmanager", "sns", "sqs")
 """The services that handlers call; botocore describes hundreds, three quarters of a bundle."""
+_MANAGED_SERVICES = tuple(
+    sorted({one.hosting.service for one in RUNTIME_TYPES.values() if isinstance(one.hosting, Managed)})
+)
+"""Those that run the jobs of managed types, which agents call too."""
 _TASK_FOLDER = "/var/task"
 """Where Lambda puts a bundle; tracebacks name it."""
 
@@ -95,7 +115,8 @@ def stage(
     }
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    libraries = _libraries(_LOCKS[package], cache, platform)
+    services = (*_SERVICES, *_MANAGED_SERVICES) if package == "agent" else _SERVICES
+    libraries = _libraries(_LOCKS[package], cache, platform, services)
 
     def fill(folder: Path) -> None:
         shutil.copytree(libraries, folder, copy_function=os.link, dirs_exist_ok=True)
@@ -111,8 +132,8 @@ def stage(
     return _made_once(cache / f"{package}-{_digest(own, libraries.name, 'compiled' if compiler else '')}", fill)
 
 
-def _libraries(lock: Path, cache: Path, platform: tuple[str, ...]) -> Path:
-    """A folder with the libraries of a lock, for all bundles that need them."""
+def _libraries(lock: Path, cache: Path, platform: tuple[str, ...], services: tuple[str, ...]) -> Path:
+    """A folder with the libraries of a lock, of botocore's services these alone, for all bundles that need them."""
 
     def fill(folder: Path) -> None:
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile"]
@@ -120,11 +141,11 @@ def _libraries(lock: Path, cache: Path, platform: tuple[str, ...]) -> Path:
         run = _run([*pip, *locked, *platform, "--target", str(folder)])
         if run.returncode:
             raise BundleError(f"pip could not install {lock.name} for Lambda:\n{run.stderr.strip()}")
-        services = [path for path in folder.glob("botocore/data/*") if path.is_dir() and path.name not in _SERVICES]
-        for path in (*services, *(path for pattern in _NEEDLESS for path in folder.glob(pattern))):
+        needless = [path for path in folder.glob("botocore/data/*") if path.is_dir() and path.name not in services]
+        for path in (*needless, *(path for pattern in _NEEDLESS for path in folder.glob(pattern))):
             shutil.rmtree(path)
 
-    settings = (*platform, *_NEEDLESS, *_SERVICES)
+    settings = (*platform, *_NEEDLESS, *services)
     return _made_once(cache / f"libraries-{_digest({'lock': lock.read_bytes()}, *settings)}", fill)
 
 

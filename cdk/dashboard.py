@@ -1,10 +1,11 @@
 """The dashboard: one row for each question that an operator asks."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from aws_cdk import Duration
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
@@ -28,29 +29,39 @@ _Metrics = Sequence[cloudwatch.IMetric]
 
 
 class Dashboard(Construct):
-    """A dashboard named like the stack."""
+    """A dashboard named like the stack; ``agents`` are the queue agents that are functions, by their runtimes."""
 
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context, flow: TaskFlow) -> None:
+    def __init__(
+        self,
+        scope: Construct,
+        construct_id: str,
+        *,
+        context: Context,
+        flow: TaskFlow,
+        agents: Mapping[str, lambda_.IFunction],
+    ) -> None:
         super().__init__(scope, construct_id)
         dashboard = cloudwatch.Dashboard(
             self, "Dashboard", dashboard_name=context.name, default_interval=Duration.hours(3)
         )
+        silent = "" if agents else " No line where agents report means that no replica runs."
         header = cloudwatch.TextWidget(
-            markdown=f"# {context.name}\nWhat each alarm means, and what to do: `{RUNBOOK}`. "
-            "No line where agents report means that no replica runs.",
+            markdown=f"# {context.name}\nWhat each alarm means, and what to do: `{RUNBOOK}`.{silent}",
             width=_WIDTH,
             height=2,
         )
-        runtimes = context.config.models_runtime
-        agents = {one.name: AgentMetrics(context.name, one.name) for one in runtimes}
         dashboard.add_widgets(header)
         dashboard.add_widgets(*_tasks(flow))
-        dashboard.add_widgets(*_replicas(context.name, runtimes, agents))
-        for name, of_runtime in agents.items():
-            dashboard.add_widgets(*_jobs(name, of_runtime))
+        if agents:
+            dashboard.add_widgets(*_agents(agents))
+        else:
+            for row in _pods(context):
+                dashboard.add_widgets(*row)
         dashboard.add_widgets(*_door(flow))
         dashboard.add_widgets(*_functions(flow))
-        dashboard.add_widgets(*_costs(runtimes, agents))
+        on_gpus = [one for one in context.config.models_runtime if not one.is_managed]
+        if on_gpus:
+            dashboard.add_widgets(*_costs(context.name, on_gpus))
 
 
 def _tasks(flow: TaskFlow) -> list[cloudwatch.IWidget]:
@@ -67,6 +78,42 @@ def _tasks(flow: TaskFlow) -> list[cloudwatch.IWidget]:
         ("Age of the oldest task, s", [oldest_s(one, period=_PERIOD, label=name) for name, one in tasks.items()]),
         ("Tasks that wait, and tasks in work", [*depth(tasks, "wait"), *depth(tasks, "in work", in_flight)]),
         ("Messages returned, and dead", [*depth(returned, "returned"), *depth(dead, "dead")]),
+    )
+
+
+def _pods(context: Context) -> Iterator[list[cloudwatch.IWidget]]:
+    """What the agents in pods measure, and what is measured of their nodes."""
+    runtimes = context.config.models_runtime
+    agents = {one.name: AgentMetrics(context.name, one.name) for one in runtimes}
+    yield _replicas(context.name, runtimes, agents)
+    for name, of_runtime in agents.items():
+        yield _jobs(name, of_runtime)
+
+
+def _agents(agents: Mapping[str, lambda_.IFunction]) -> list[cloudwatch.IWidget]:
+    """What Lambda measures of the agents that are functions."""
+    return _graphs(
+        (
+            "Agents: tasks taken, and functions side by side",
+            [one.metric_invocations(**_SUMS, label=f"{name} taken") for name, one in agents.items()],
+            [
+                one.metric("ConcurrentExecutions", statistic="Maximum", period=_PERIOD, label=f"{name} side by side")
+                for name, one in agents.items()
+            ],
+        ),
+        (
+            "Agents: time a task takes, ms",
+            [
+                one.metric_duration(statistic=statistic, period=_LATENCY_PERIOD, label=f"{name} {statistic}")
+                for name, one in agents.items()
+                for statistic in ("p50", "p95")
+            ],
+        ),
+        (
+            "Agents: errors and throttles",
+            [one.metric_errors(**_SUMS, label=f"{name} errors") for name, one in agents.items()]
+            + [one.metric_throttles(**_SUMS, label=f"{name} throttled") for name, one in agents.items()],
+        ),
     )
 
 
@@ -211,9 +258,10 @@ def _functions(flow: TaskFlow) -> list[cloudwatch.IWidget]:
     )
 
 
-def _costs(runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]) -> list[cloudwatch.IWidget]:
+def _costs(stack_name: str, runtimes: list[ModelsRuntime]) -> list[cloudwatch.IWidget]:
     prices = {one.name: _dearest(one) for one in runtimes}
-    costs = [_cost_per_job(agents[name], price) for name, (_, price) in prices.items() if price is not None]
+    agents = {name: (AgentMetrics(stack_name, name), price) for name, (_, price) in prices.items()}
+    costs = [_cost_per_job(one, price) for one, price in agents.values() if price is not None]
     return [
         cloudwatch.TextWidget(markdown=_pricing(prices), width=_TEXT_WIDTH, height=_HEIGHT),
         *_graphs(("USD of GPU time per finished job", costs), width=_WIDTH - _TEXT_WIDTH),

@@ -14,7 +14,7 @@ from constructs import Construct
 from cdk.context import Context
 from cdk.escape_hatches import fix_logical_id
 from configuration.routing import subscription_filter
-from contract.queues import DEAD, RETURNED, TASKS, Priority, QueueSettings
+from contract.queues import DEAD, FUNCTION_TASKS, RETURNED, TASKS, Priority, QueueSettings
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
 
@@ -56,6 +56,7 @@ class Messaging(Construct):
         super().__init__(scope, construct_id)
         config = context.config
         self._key = context.key
+        self._settings = TASKS if config.has_cluster else FUNCTION_TASKS
         self.tasks = self._topic("Tasks")
         self.notices = self._topic("Notices")
         self._trace(context.name)
@@ -92,7 +93,11 @@ class Messaging(Construct):
         returned = self._queue("Returned", runtime.name, name, RETURNED, dead)
         by_priority = {
             priority: self._queue(
-                priority.suffix.removeprefix("-").title(), runtime.name, f"{name}{priority.suffix}", TASKS, returned
+                priority.suffix.removeprefix("-").title(),
+                runtime.name,
+                f"{name}{priority.suffix}",
+                self._settings,
+                returned,
             )
             for priority in runtime.priorities
         }

@@ -31,7 +31,7 @@ def acknowledge_managed_policy(construct: IConstruct, name: str, reason: str) ->
 
 def acknowledge_wildcards(construct: IConstruct, statements: Iterable[iam.PolicyStatement], reason: str) -> None:
     """Accept that some of the statements grant on a kind of resources and not on named ones; say what narrows them."""
-    for resource in sorted({one for statement in statements for one in statement.resources if one.endswith("*")}):
+    for resource in sorted({one for statement in statements for one in statement.resources if "*" in one}):
         found = resource
         for token, name in _PSEUDO_PARAMETERS.items():
             found = found.replace(token, name)

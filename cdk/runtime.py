@@ -5,16 +5,14 @@ from typing import Any
 
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_eks_v2 as eks
-from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3_assets as assets
 from constructs import Construct
 
 from cdk.addon import PodIdentity
+from cdk.agent import acknowledge_agent, agent_statements
 from cdk.collector import ENDPOINT
-from cdk.context import Context, allow, owned_by
+from cdk.context import Context
 from cdk.karpenter import KarpenterController
-from cdk.nag import acknowledge
-from cdk.storage import BUCKET_ID
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
 from configuration.images import account_registry, pod_images
@@ -45,14 +43,9 @@ class RuntimeRelease(Construct):
             cluster=cluster,
             service_account=f"{runtime.namespace}/{runtime.name}",
             description=f"Queue agents of runtime {runtime.name}",
-            statements=agent_statements(context, flow, runtime.name),
+            statements=agent_statements(context, flow, runtime),
         )
-        for bucket in (f"<{BUCKET_ID}.Arn>", *context.config.input_bucket_arns):
-            acknowledge(
-                identity.role,
-                f"AwsSolutions-IAM5[Resource::{bucket}/*]",
-                "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
-            )
+        acknowledge_agent(context, identity.role, runtime)
         # Under these tags ``python -m deploy.images build`` makes the images of this checkout.
         tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}
         stack, queues = Stack.of(self), flow.messaging.queues[runtime.name]
@@ -85,19 +78,3 @@ class RuntimeRelease(Construct):
             **chart,
         )
         self.release.node.add_dependency(identity)
-
-
-def agent_statements(context: Context, flow: TaskFlow, runtime: str) -> list[iam.PolicyStatement]:
-    """What a runtime's queue agents may do: use its own queues, and what all runtimes share."""
-    config, bucket, queues = context.config, flow.bucket, flow.messaging.queues[runtime]
-    inputs = [bucket.arn_for_objects("*"), *(f"{arn}/*" for arn in config.input_bucket_arns)]
-    taking = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
-    return [
-        allow(taking, [queue.queue_arn for queue in queues.by_priority.values()]),
-        allow(["sqs:SendMessage"], [queues.dead.queue_arn]),
-        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects("*")], owned_by([])),
-        allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),
-        allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
-        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [flow.table.table_arn]),
-        *context.key_statements("dynamodb", "s3", "sns", "sqs"),
-    ]

@@ -1,9 +1,12 @@
 """The platform: it composes capabilities, lets them reach each other, and says where they are."""
 
+from collections.abc import Mapping
+
 from aws_cdk import App, CfnOutput, Fn, Stack, Validations
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from cdk_nag import AwsSolutionsChecks
-from constructs import Construct, IConstruct
+from constructs import Construct
 
 from cdk.addons import Insights, ModelFiles
 from cdk.alarms import Alarms
@@ -13,6 +16,7 @@ from cdk.context import Context
 from cdk.dashboard import Dashboard
 from cdk.karpenter import KarpenterController
 from cdk.keda import Keda
+from cdk.managed_runtime import ManagedRuntime
 from cdk.network import Network
 from cdk.node_drain import NodeDrain
 from cdk.runtime import RuntimeRelease
@@ -22,7 +26,10 @@ from configuration.platform import ZONES
 
 
 class PlatformStack(Stack):
-    """Everything between an application's request and the picture in the bucket; the cluster has the stack's name."""
+    """Everything between an application's request and the picture in the bucket; the cluster has the stack's name.
+
+    Managed runtimes alone have no cluster, and so no network: their agents are functions.
+    """
 
     def __init__(self, scope: Construct, construct_id: str, *, config: Config) -> None:
         self._zones = config.vpc.availability_zones or [Fn.select(index, Fn.get_azs()) for index in range(ZONES)]
@@ -30,23 +37,19 @@ class PlatformStack(Stack):
         key = kms.Key.from_key_arn(self, "Key", config.kms_key_arn) if config.kms_key_arn else None
         context = Context(config=config, key=key)
         self._flow = TaskFlow(self, "Tasks", context=context)
-        self._add_cluster(context)
-        for runtime in config.models_runtime:
-            for queue in self._flow.messaging.queues[runtime.name].by_priority.values():
-                self._keda.watch(queue)
-            deployed = RuntimeRelease(
-                self,
-                f"Runtime-{runtime.name}",
-                context=context,
-                runtime=runtime,
-                flow=self._flow,
-                karpenter=self._karpenter,
-            )
-            # Removed in the opposite order: first the runtimes, then their nodes, then what made them.
-            deployed.release.node.add_dependency(*self._before_runtimes)
-        Dashboard(self, "Dashboard", context=context, flow=self._flow)
-        Alarms(self, "Alarms", context=context, flow=self._flow)
-        self._add_outputs(context)
+        agents: Mapping[str, lambda_.IFunction] = {}
+        if config.has_cluster:
+            self._add_cluster(context)
+        else:
+            agents = {
+                runtime.name: ManagedRuntime(
+                    self, f"Runtime-{runtime.name}", context=context, runtime=runtime, flow=self._flow
+                ).function
+                for runtime in config.models_runtime
+            }
+        Dashboard(self, "Dashboard", context=context, flow=self._flow, agents=agents)
+        Alarms(self, "Alarms", context=context, flow=self._flow, agents=agents)
+        self._add_outputs()
 
     @property
     def availability_zones(self) -> list[str]:
@@ -57,26 +60,38 @@ class PlatformStack(Stack):
         return self._zones
 
     def _add_cluster(self, context: Context) -> None:
-        """The cluster with what it offers to runtimes: models, scaling, nodes, and somewhere to send measurements."""
+        """The cluster, what it offers (models, scaling, nodes, somewhere to send measurements), and its runtimes."""
         network = Network(self, "Network", context=context)
-        self._cluster = EksCluster(self, "Cluster", context=context, vpc=network.vpc)
-        models = ModelFiles(self, "ModelFiles", context=context, cluster=self._cluster)
-        insights = Insights(self, "Insights", context=context, cluster=self._cluster)
-        collector = TelemetryCollector(self, "Collector", context=context, cluster=self._cluster)
-        collector.node.add_dependency(self._cluster.ready)
-        self._keda = Keda(self, "Keda", context=context, cluster=self._cluster)
-        self._karpenter = KarpenterController(self, "Karpenter", context=context, cluster=self._cluster)
-        drain = NodeDrain(self, "NodeDrain", context=context, karpenter=self._karpenter)
+        cluster = EksCluster(self, "Cluster", context=context, vpc=network.vpc)
+        models = ModelFiles(self, "ModelFiles", context=context, cluster=cluster)
+        insights = Insights(self, "Insights", context=context, cluster=cluster)
+        collector = TelemetryCollector(self, "Collector", context=context, cluster=cluster)
+        collector.node.add_dependency(cluster.ready)
+        keda = Keda(self, "Keda", context=context, cluster=cluster)
+        karpenter = KarpenterController(self, "Karpenter", context=context, cluster=cluster)
+        drain = NodeDrain(self, "NodeDrain", context=context, karpenter=karpenter)
         drain.resource.node.add_dependency(models, insights)  # pods that end unmount their models, and still log
-        self._before_runtimes: list[IConstruct] = [collector.manifest, self._keda, drain]
+        for runtime in context.config.models_runtime:
+            for queue in self._flow.messaging.queues[runtime.name].by_priority.values():
+                keda.watch(queue)
+            deployed = RuntimeRelease(
+                self,
+                f"Runtime-{runtime.name}",
+                context=context,
+                runtime=runtime,
+                flow=self._flow,
+                karpenter=karpenter,
+            )
+            # Removed in the opposite order: first the runtimes, then their nodes, then what made them.
+            deployed.release.node.add_dependency(collector.manifest, keda, drain)
+        CfnOutput(self, "ConfigCommand", value=cluster.config_command)
+        CfnOutput(self, "ClusterName", value=context.name)
 
-    def _add_outputs(self, context: Context) -> None:
+    def _add_outputs(self) -> None:
         outputs = {
             "FrontApiEndpoint": self._flow.door.url,
             "GetAPIKeyCommand": self._flow.door.get_api_key_command,
             "APIKeys": " ".join(f"{name}={key_id}" for name, key_id in self._flow.door.key_ids.items()),
-            "ConfigCommand": self._cluster.config_command,
-            "ClusterName": context.name,
             "OutputS3Bucket": self._flow.bucket.bucket_name,
             "sdNotificationOutputArn": self._flow.messaging.notices.topic_arn,
             "JobsTable": self._flow.table.table_name,

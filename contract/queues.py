@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
@@ -16,6 +16,8 @@ _MAX_REASON_CHARS = 256
 
 KEEPER_TIMEOUT_S = 60
 """How long the keeper may take for a batch of returned messages."""
+FUNCTION_TIMEOUT_S = 900
+"""How long an agent that is a function of Lambda's may take for a task: the longest that there is."""
 
 
 class Priority(StrEnum):
@@ -49,6 +51,9 @@ class QueueSettings:
 
 TASKS = QueueSettings(suffix="", visibility_s=90, retention_s=4 * _DAY_S, max_receives=100)
 """The runtime's own queue; the jobs table counts attempts, and the limit on deliveries is only a backstop."""
+FUNCTION_TASKS = replace(TASKS, visibility_s=FUNCTION_TIMEOUT_S)
+"""The same where a function takes the tasks. Lambda demands that a message is hidden for as long as the function may
+run; the agent shortens that to the lease of ``TASKS`` when it begins."""
 # AWS asks for six times the function's timeout (Lambda's guide, "Using Lambda with Amazon SQS").
 RETURNED = QueueSettings(
     suffix="-returned", visibility_s=6 * KEEPER_TIMEOUT_S, retention_s=14 * _DAY_S, max_receives=20

@@ -22,7 +22,7 @@ def of_configuration(name):
     return synthesized
 
 
-stack, configured, watched = map(of_configuration, ("stack", "configured", "watched"))
+stack, configured, watched, managed = map(of_configuration, ("stack", "configured", "watched", "managed"))
 
 
 @pytest.fixture(scope="session")

@@ -10,14 +10,27 @@ from infrakit.stacks import NAME, example
 OPERATE = Path("docs/operate.md").read_text(encoding="utf-8")
 CASES = yaml.safe_load(Path(__file__).with_name("alarms.yaml").read_text(encoding="utf-8"))
 OF_A_RUNTIME = {name.removeprefix("fast-") for name in CASES if name.startswith("fast-")} | {"unread-queue"}
-OF_THE_PLATFORM = {name for name in CASES if not name.startswith(("fast-", "slow-1-"))}
+OF_THE_PLATFORM = {name for name in CASES if not name.startswith(("fast-", "slow-1-", "single-"))}
+OF_EACH = {"oldest-task", "no-replicas", "returned", "dead"}
+"""What is watched of every runtime."""
+
+
+def alarms_of(stack):
+    """Properties of each alarm, by its name within the stack."""
+    found = stack.properties("AWS::CloudWatch::Alarm").values()
+    return {one["AlarmName"].removeprefix(f"{NAME}-"): one for one in found}
 
 
 @pytest.fixture(scope="module")
 def alarms(watched):
-    """Properties of each alarm, by its name within the stack."""
-    found = watched.properties("AWS::CloudWatch::Alarm").values()
-    return {one["AlarmName"].removeprefix(f"{NAME}-"): one for one in found}
+    """The alarms of a stack with runtimes in pods."""
+    return alarms_of(watched)
+
+
+@pytest.fixture(scope="module")
+def of_functions(managed):
+    """The alarms of a stack whose agents are functions."""
+    return alarms_of(managed)
 
 
 def value_of(expression, values):
@@ -54,8 +67,8 @@ def metrics_of(alarm):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_an_alarm_is_raised_by_trouble_that_lasts_and_by_nothing_else(alarms, name):
-    alarm, case = alarms[name], CASES[name]
+def test_an_alarm_is_raised_by_trouble_that_lasts_and_by_nothing_else(alarms, of_functions, name):
+    alarm, case = (of_functions | alarms)[name], CASES[name]
     if "measures" in case:
         period_s = case.get("period_s", 300)
         assert metrics_of(alarm) == {of: [*measure, period_s] for of, measure in case["measures"].items()}
@@ -74,16 +87,25 @@ def test_each_runtime_has_its_alarms_a_disabled_one_too_and_the_platform_its_own
     assert len(without_addresses) == len(stack.config.models_runtime) * len(OF_A_RUNTIME) + len(OF_THE_PLATFORM)
 
 
-def test_each_alarm_says_what_is_wrong_and_leads_to_its_entry_in_the_runbook_which_has_no_other(alarms):
+def test_where_agents_are_functions_their_crashes_and_throttles_are_watched_in_place_of_pods(of_functions):
+    of_single = {name.removeprefix("single-") for name in of_functions if name.startswith("single-")}
+    assert of_single == OF_EACH | {"function-errors", "function-throttles"}
+    assert {name for name in of_functions if not name.startswith(("single-", "cloud-1-"))} == OF_THE_PLATFORM
+    queues = {f"cloud-1{priority}-oldest-task" for priority in ("", "-high", "-low")}
+    assert queues <= of_functions.keys()
+
+
+def test_each_alarm_says_what_is_wrong_and_leads_to_its_entry_in_the_runbook_which_has_no_other(alarms, of_functions):
     headings = re.findall(r"^### (.+)$", OPERATE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    alarms = alarms | {name: one for name, one in of_functions.items() if name.startswith("single-")}
     for name, alarm in alarms.items():
         sentence, _, link = alarm["AlarmDescription"].partition(" What to do: docs/operate.md#")
         assert sentence.endswith("."), name
         assert link in anchors, name
     table = OPERATE.partition("\n## Alarms\n")[2].partition("\n### ")[0]
     listed = set(re.findall(r"`((?:…-)?[a-z-]+)`", "".join(re.findall(r"^\| `.*?\|", table, re.MULTILINE))))
-    assert {re.sub(r"^(fast|slow-1)(?=-)", "…", name) for name in alarms} == listed
+    assert {re.sub(r"^(fast|slow-1|single)(?=-)", "…", name) for name in alarms} == listed
 
 
 def test_the_cost_page_counts_as_many_metrics_as_the_alarms_look_at(alarms):

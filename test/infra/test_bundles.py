@@ -15,11 +15,15 @@ from cdk import bundles
 from cdk.bundles import BundleError, compiler_of
 from local.sandbox import sandbox_environment
 from runtimes.catalog import RuntimeCatalog
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Managed
 
 CATALOG = config_of().catalog
 HERE = ()
 """pip's arguments for this machine's own platform."""
 MAX_ZIP_BYTES = 6 * 1024**2
+MAX_AGENT_BYTES = 60 * 1024**2
+"""Unpacked; a cold start reads a part of it."""
 ENVIRONMENT = {
     "TASK_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:tasks",
     "NOTICE_TOPIC_ARN": "arn:aws:sns:us-east-1:123456789012:notices",
@@ -91,6 +95,7 @@ def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):
         ("api", "from api.authorizer import handler; from api.stream_handler import main"),
         ("courier", "from courier.handlers import queue_handler, stream_handler"),
         ("keeper", "from keeper.handlers import exhausted_handler, reaper_handler"),
+        ("agent", "import queue_agent.processing; from runtimes.registry import RUNTIME_TYPES"),
     ],
 )
 def test_a_bundle_is_all_that_its_handlers_need(package, handlers):
@@ -114,10 +119,26 @@ def test_a_bundle_holds_our_modules_and_binaries_for_its_handlers_and_platform_a
     assert all(f".cpython-{bundles.PYTHON.replace('.', '')}-aarch64-" in path for path in binaries)
 
 
+def test_the_agents_bundle_has_every_driver_and_binaries_for_lambdas_platform(tmp_path):
+    folder = bundle("agent", platform=bundles.PLATFORM)
+    held = files(folder)
+    for runtime_type in RUNTIME_TYPES.values():
+        if (module := runtime_type.driver.partition(":")[0]).startswith("runtimes."):
+            assert {f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"} & held, module
+        if isinstance(runtime_type.hosting, Managed) and runtime_type.hosting.service != "toy":
+            assert [path for path in held if path.startswith(f"botocore/data/{runtime_type.hosting.service}/")]
+    assert not {"api", "keeper", "courier", "local", "test", "cdk", "configuration"} & {
+        path.partition("/")[0] for path in held
+    }
+    assert not [path for path in held if path.endswith(".so") and "x86" in path]
+    unpacked = sum((folder / path).stat().st_size for path in held)
+    assert unpacked < MAX_AGENT_BYTES
+
+
 def test_a_bundle_is_used_again_until_its_content_changes_wherever_it_is_made(tmp_path, monkeypatch):
     libraries = tmp_path / "libraries"
     libraries.mkdir()
-    monkeypatch.setattr(bundles, "_libraries", lambda lock, cache, platform: libraries)
+    monkeypatch.setattr(bundles, "_libraries", lambda *_: libraries)
     first, second = (bundle(cache=tmp_path / name) for name in ("one", "other"))
     assert first.name == second.name
     assert files(first) == files(second)

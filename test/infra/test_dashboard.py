@@ -69,6 +69,18 @@ def test_a_jobs_cost_is_that_of_the_dearest_type_and_where_a_price_is_not_known_
     assert not [row for row in shown if isinstance(row, str) and "succeeded_slow" in row]
 
 
+def test_where_agents_are_functions_lambdas_own_measures_are_shown_and_nothing_of_pods_or_gpus(managed):
+    (dashboard,) = managed.properties("AWS::CloudWatch::Dashboard").values()
+    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
+    rows = [row for widget in widgets for row in widget["properties"].get("metrics", ())]
+    lines = Counter(" ".join(names[:2]) for names in rows)
+    assert lines["AWS/Lambda Errors"] == lines["AWS/Lambda Throttles"] == 7 + 2
+    for name, number in (("Invocations", 2), ("ConcurrentExecutions", 2), ("Duration", 4)):
+        assert lines[f"AWS/Lambda {name}"] == number
+    assert not [line for line in lines if line.startswith(("ContainerInsights", NAME))]
+    assert "GPU" not in dashboard["DashboardBody"]
+
+
 def test_every_widget_is_of_the_stacks_region(widgets):
     regions = {one["properties"].get("region") for one in widgets if one["type"] == "metric"}
     assert regions == {"${AWS::Region}"}

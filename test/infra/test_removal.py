@@ -1,7 +1,9 @@
 """CloudFormation removes first what nothing depends on: it must be the runtimes, and nothing that they still need."""
 
 import pytest
-from infrakit.stacks import HELM_CHART, NAMES, example
+from infrakit.stacks import CONFIGS, HELM_CHART, NAMES, example
+
+from configuration.file import load_config
 
 RULES = ("AWS::EC2::SecurityGroupIngress", "AWS::EC2::SecurityGroupEgress")
 POLICIES = ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy")
@@ -13,7 +15,7 @@ WAYS = (
 ON_THE_CLUSTER = (HELM_CHART, "Custom::AWSCDK-EKS-KubernetesResource")
 
 
-@pytest.fixture(params=NAMES)
+@pytest.fixture(params=[name for name in NAMES if load_config(CONFIGS / f"{name}.yaml").has_cluster])
 def stack(request):
     return example(request.param)
 

@@ -16,7 +16,12 @@ RIGHTS = yaml.safe_load(Path(__file__).with_name("rights.yaml").read_text(encodi
 
 @pytest.mark.parametrize(
     ("name", "owner", "action"),
-    [(name, owner, action) for name in ("stack", "configured") for owner, of in RIGHTS[name].items() for action in of],
+    [
+        (name, owner, action)
+        for name in ("stack", "configured", "managed")
+        for owner, of in RIGHTS[name].items()
+        for action in of
+    ],
 )
 def test_a_role_grants_what_is_its_own_and_no_more(request, name, owner, action):
     stack, requests = request.getfixturevalue(name), RIGHTS[name][owner][action]

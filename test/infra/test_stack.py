@@ -29,6 +29,13 @@ REPLACED_WITH_LOSS = (
     *("Custom::AWSCDK-EKS-KubernetesResource", "Custom::KarpenterNodeDrain"),
 )
 """Types whose resources hold something, have an address or interrupt work when they are replaced."""
+GATEWAY = (
+    *("Account", "ApiKey", "Authorizer", "Deployment", "GatewayResponse", "Method", "Resource", "RestApi", "Stage"),
+    *("UsagePlan", "UsagePlanKey"),
+)
+OUTPUTS = {
+    *("FrontApiEndpoint", "GetAPIKeyCommand", "APIKeys", "OutputS3Bucket", "sdNotificationOutputArn", "JobsTable"),
+}
 REDUNDANT = ["W3005", "W2001"]
 """A DependsOn beside a Ref, and a parameter that is not used: CDK writes both."""
 
@@ -67,11 +74,28 @@ def test_no_role_grants_all_of_a_service(name):
     assert "FullAccess" not in json.dumps(stack.properties("AWS::IAM::Role"))
 
 
-def test_the_outputs_are_those_that_the_scripts_and_the_documentation_name():
-    assert set(example("minimal").template["Outputs"]) == {
-        *("FrontApiEndpoint", "GetAPIKeyCommand", "APIKeys", "ConfigCommand", "ClusterName", "OutputS3Bucket"),
-        *("sdNotificationOutputArn", "JobsTable"),
+def test_managed_runtimes_alone_have_no_cluster_network_nat_or_volume(managed):
+    assert {one["Type"] for one in managed.resources.values()} == {
+        *(f"AWS::ApiGateway::{kind}" for kind in GATEWAY),
+        *("AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard", "AWS::DynamoDB::Table", "AWS::Events::Rule"),
+        *("AWS::IAM::Policy", "AWS::IAM::Role", "AWS::Lambda::EventInvokeConfig", "AWS::Lambda::EventSourceMapping"),
+        *("AWS::Lambda::Function", "AWS::Lambda::Permission", "AWS::Logs::LogGroup", "AWS::S3::Bucket"),
+        *("AWS::S3::BucketPolicy", "AWS::SNS::Subscription", "AWS::SNS::Topic", "AWS::SNS::TopicPolicy"),
+        *("AWS::SQS::Queue", "AWS::SQS::QueuePolicy", "AWS::SecretsManager::Secret", "AWS::XRay::ResourcePolicy"),
     }
+    assert set(managed.outputs) == OUTPUTS
+
+
+def test_what_a_runtime_keeps_and_its_callers_use_stays_when_the_first_or_the_last_pod_comes_or_goes(stack, managed):
+    """Else a change between both forms would replace what holds jobs and pictures, or has an address."""
+    kept = ("AWS::ApiGateway::ApiKey", "AWS::ApiGateway::RestApi", "AWS::DynamoDB::Table", "AWS::S3::Bucket")
+    kept = (*kept, "AWS::SNS::Topic", "AWS::SecretsManager::Secret")
+    assert set(stack.of_type(*kept)) == set(managed.of_type(*kept))
+    assert {"Queuesingle", "ReturnedQueuesingle", "DeadQueuesingle"} <= set(managed.of_type("AWS::SQS::Queue"))
+
+
+def test_the_outputs_are_those_that_the_scripts_and_the_documentation_name():
+    assert set(example("minimal").template["Outputs"]) == OUTPUTS | {"ConfigCommand", "ClusterName"}
 
 
 @pytest.mark.parametrize("name", ["minimal", "everything"])

@@ -11,6 +11,8 @@ import yaml
 from cdk.stack import build
 from configuration.config import parse_config
 from configuration.file import load_config
+from runtimes.registry import RUNTIME_TYPES
+from test.toy import managed
 
 CONFIGS = Path(__file__).parents[3] / "examples" / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -18,6 +20,7 @@ INPUTS = "pictures-of-others"
 NAME = "testStack"
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
 REFERENCE = "${{{}}}".format
+RUNTIME_TYPES[managed.SPEC.name] = managed.SPEC
 _REFERENCED = re.compile(r"\$\{(\w+)")
 
 
@@ -64,10 +67,16 @@ class Synthesized:
         ]
 
     def role(self, owner):
-        """Logical id of a role: that of a function, by its handler, or that of pods, by their service account."""
+        """Logical id of a role: that of a function, by its handler, or of a runtime's agents, by its name.
+
+        Pods of the cluster's components go by their service account, as runtimes' pods do.
+        """
         kind, properties, attribute = "AWS::EKS::PodIdentityAssociation", {"ServiceAccount": owner}, "RoleArn"
         if "." in owner:
             kind, properties, attribute = "AWS::Lambda::Function", {"Handler": owner}, "Role"
+        elif not self.config.has_cluster:
+            properties = {"Description": f"Queue agents of runtime {owner}"}
+            kind, attribute = "AWS::Lambda::Function", "Role"
         return self.only(kind, **properties)[1][attribute].removeprefix("${").removesuffix(".Arn}")
 
     @cached_property

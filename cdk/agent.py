@@ -1,0 +1,49 @@
+"""What a runtime's queue agents may do in AWS, and what they are told, be they in pods or in a function."""
+
+from aws_cdk import Aws
+from aws_cdk import aws_iam as iam
+
+from cdk.context import Context, allow, owned_by
+from cdk.nag import acknowledge, acknowledge_wildcards
+from cdk.storage import BUCKET_ID
+from cdk.task_flow import TaskFlow
+from configuration.config import ModelsRuntime
+from runtimes.options import Place
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Managed
+
+
+def agent_statements(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -> list[iam.PolicyStatement]:
+    """What a runtime's queue agents may do: use its own queues, what all runtimes share, and its managed service."""
+    config, bucket, queues = context.config, flow.bucket, flow.messaging.queues[runtime.name]
+    inputs = [bucket.arn_for_objects("*"), *(f"{arn}/*" for arn in config.input_bucket_arns)]
+    taking = ["sqs:ReceiveMessage", "sqs:ChangeMessageVisibility", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    return [
+        allow(taking, [queue.queue_arn for queue in queues.by_priority.values()]),
+        allow(["sqs:SendMessage"], [queues.dead.queue_arn]),
+        allow(["s3:PutObject", "s3:AbortMultipartUpload"], [bucket.arn_for_objects("*")], owned_by([])),
+        allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),
+        allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
+        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [flow.table.table_arn]),
+        *_service_statements(runtime),
+        *context.key_statements("dynamodb", "s3", "sns", "sqs"),
+    ]
+
+
+def acknowledge_agent(context: Context, role: iam.IRole, runtime: ModelsRuntime) -> None:
+    """Tell cdk-nag what makes the agents' statements with wildcards acceptable."""
+    for bucket in (f"<{BUCKET_ID}.Arn>", *context.config.input_bucket_arns):
+        acknowledge(
+            role,
+            f"AwsSolutions-IAM5[Resource::{bucket}/*]",
+            "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
+        )
+    acknowledge_wildcards(role, _service_statements(runtime), "What the type's own options name, and no more.")
+
+
+def _service_statements(runtime: ModelsRuntime) -> list[iam.PolicyStatement]:
+    hosting = RUNTIME_TYPES[runtime.type].hosting
+    if not isinstance(hosting, Managed):
+        return []
+    here = Place(partition=Aws.PARTITION, region=Aws.REGION, account=Aws.ACCOUNT_ID)
+    return [allow(hosting.actions, runtime.managed.resources(here))]
