@@ -20,7 +20,7 @@ except ModuleNotFoundError as exc:
     sys.exit(f"{exc.name} is missing: in the checkout run pip install ./clients/python")
 
 HERE = Path(__file__).resolve().parent
-TASK_TYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image"}
+TASK_TYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image", "bedrock": "text-to-image"}
 
 
 def main() -> None:
@@ -62,6 +62,8 @@ def make_request(
         given = json.loads(content.replace('"PROMPT"', json.dumps(prompt)))
     elif runtime_type == "flux":
         given = {"prompt": prompt, "width": 512, "height": 512, "seed": 7}
+    elif runtime_type == "bedrock":
+        given = {"prompt": prompt, "seed": 7}
     else:
         given = {"prompt": prompt, "steps": 20, "width": 512, "height": 512, "seed": 7}
     return {"runtime": runtime, "type": TASK_TYPES[runtime_type], "content": given}

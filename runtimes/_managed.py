@@ -4,6 +4,7 @@ from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
 
+import aiohttp
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
@@ -57,6 +58,15 @@ class ManagedService:
             raise ServerAway(f"{self.name} cannot be reached ({type(exc).__name__}).") from exc
         except BotoCoreError as exc:
             raise ServerError(f"{self.name} did not answer ({type(exc).__name__}).") from exc
+
+    async def read(self, body: Any) -> bytes:
+        """Read an answer's body; ServerError where it does not arrive whole."""
+        try:
+            async with body as stream:
+                content: bytes = await stream.read()
+        except (BotoCoreError, aiohttp.ClientError, TimeoutError) as exc:
+            raise ServerError(f"{self.name} did not answer to the end ({type(exc).__name__}).") from exc
+        return content
 
     async def aclose(self) -> None:
         """Close the client, if there is one."""

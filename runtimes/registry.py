@@ -6,6 +6,7 @@ _SPECS = (
     "runtimes.sdwebui.spec:SPEC",
     "runtimes.comfyui.spec:SPEC",
     "runtimes.flux.spec:SPEC",
+    "runtimes.bedrock.spec:SPEC",
 )
 
 RUNTIME_TYPES: dict[str, RuntimeSpec] = {spec.name: spec for spec in map(load, _SPECS)}

@@ -93,7 +93,7 @@ def samples_of(
                 one
                 for one in sorted(found, key=lambda one: spec.task_types.index(one.task_type))
                 if api_version in (None, version)
-                and (runtime.card is None or one.task_type in runtime.task_types)
+                and one.task_type in runtime.task_types
                 and (task_types is None or one.task_type in task_types)
             ]
     if not samples:

@@ -1,4 +1,4 @@
-"""Runs a stand-in: python -m runtimes.standin --type sdwebui|comfyui|flux.
+"""Runs a stand-in: python -m runtimes.standin --type sdwebui|comfyui|flux|bedrock.
 
 For flux, it is the flux server itself with a painting pipeline; its settings and faults are environment variables.
 """

@@ -72,12 +72,12 @@ class Control:
             InjectedError: The job fails, or hung until the process stopped.
             NoMemoryError: It runs out of memory.
         """
-        if self._take("hang_jobs"):
+        if self.take("hang_jobs"):
             await self._stopped.wait()
             raise InjectedError("the stand-in is stopped")
-        if self._take("oom_jobs"):
+        if self.take("oom_jobs"):
             raise NoMemoryError(OUT_OF_MEMORY_WORDS)
-        if self._take("fail_jobs"):
+        if self.take("fail_jobs"):
             raise InjectedError("a fault in force fails this job")
 
     def holds(self, step: int) -> bool:
@@ -89,7 +89,8 @@ class Control:
         self.jobs.append(RanJob(id=job_id, kind=kind))
         return self.jobs[-1]
 
-    def _take(self, counter: str) -> bool:
+    def take(self, counter: str) -> bool:
+        """Count a fault down; returns whether it was due."""
         left: int = getattr(self.faults, counter)
         if left > 0:
             self.change({counter: left - 1})

@@ -34,6 +34,12 @@ class Faults(BaseModel):
     """ComfyUI: types of events never to send ('binary' for pictures)"""
     previews: bool = False
     """ComfyUI: send a picture at each sampling step"""
+    throttle_jobs: int = 0
+    """managed services: how many of the next calls are throttled"""
+    deny_jobs: int = 0
+    """managed services: how many of the next calls are denied"""
+    calls_per_minute: int = 0
+    """managed services: further calls in a minute are throttled; 0: none"""
     load_s: float = 0.0
     """answer everything with 503 for this many seconds from now"""
 

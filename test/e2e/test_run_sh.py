@@ -46,7 +46,7 @@ def test_it_sends_the_samples_of_a_type_from_any_folder_and_finds_their_pictures
             {"RUNTIME_NAME": "elsewhere"},
             ["The platform has no runtime elsewhere.", "sdruntime (sdwebui), comfyruntime (comfyui)"],
         ),
-        ({"RUNTIME_TYPE": "teapot"}, ["There is no runtime type teapot.", "There are sdwebui, comfyui, flux."]),
+        ({"RUNTIME_TYPE": "teapot"}, ["There is no runtime type teapot.", "There are sdwebui, comfyui, flux"]),
         ({"RUNTIME_NAME": "comfyruntime", "MODEL_FILENAME": "absent.safetensors"}, ["absent.safetensors"]),
         ({"STACK_FILE": "nowhere.json"}, ["Start one with `make up`"]),
     ],

@@ -13,7 +13,7 @@ import pytest
 
 from configuration.images import IMAGES, context_files
 from local.ports import free_port
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import RUNTIME_TYPES, pod_types
 
 ROOT = Path(__file__).parents[2]
 
@@ -64,7 +64,7 @@ def test_the_agents_image_holds_every_driver(installed):
     subprocess.run([agent.python, "-c", imports], cwd=agent.app, env={}, check=True)
 
 
-@pytest.mark.parametrize("name", RUNTIME_TYPES)
+@pytest.mark.parametrize("name", pod_types())
 def test_the_standin_answers_its_health_path_from_its_image_alone(installed, name):
     port = free_port()
     process = installed["standin"].start("runtimes.standin", "--type", name, "--port", str(port))

@@ -5,6 +5,8 @@ import re
 import pytest
 
 from configuration.file import ConfigFileError, load_config
+from contract.field_errors import one_of
+from runtimes.registry import RUNTIME_TYPES
 
 MINIMAL = """
 stackName: sdoneks
@@ -54,7 +56,7 @@ modelsRuntime:
         "  line 4: APIGW.stageNam is not a known key; did you mean stageName?",
         "  line 6: modelsRuntime[0].modelFilename is required unless dynamicModel is true",
         "  line 9: modelsRuntime[1].name is already the name of modelsRuntime[0]",
-        '  line 11: modelsRuntime[1].type must be sdwebui, comfyui or flux, not "forge"',
+        f'  line 11: modelsRuntime[1].type must be {one_of(list(RUNTIME_TYPES))}, not "forge"',
         "  line 12: modelsRuntime[1].modelFilename must end in .safetensors or .ckpt",
     ]
 

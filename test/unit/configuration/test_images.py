@@ -6,7 +6,7 @@ import pytest
 
 from configuration.config import parse_config
 from configuration.images import AGENT, DEPLOYED, IMAGES, content_tag, context_files, pod_images
-from runtimes.registry import RUNTIME_TYPES
+from runtimes.registry import pod_types
 
 DIGEST = "sha256:" + "a" * 64
 REGISTRY = "123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn"
@@ -22,7 +22,7 @@ def images_of(image=None, **runtime):
 
 
 def test_a_deployment_builds_the_agent_and_a_server_of_each_type():
-    assert set(DEPLOYED) == {AGENT, *RUNTIME_TYPES} == set(IMAGES) - {"standin"}
+    assert set(DEPLOYED) == {AGENT, *pod_types()} == set(IMAGES) - {"standin"}
 
 
 def test_pods_are_made_of_a_server_of_their_type_and_the_agent_unless_a_foreign_chart_names_its_images():

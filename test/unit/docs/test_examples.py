@@ -128,7 +128,11 @@ def test_without_the_client_the_python_program_says_how_to_install_it(tmp_path):
 @pytest.mark.parametrize("runtime_type", RUNTIME_TYPES)
 def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
     prompt = 'a "quoted" dog'
-    needed = {"flux": {"model": {"profile": "flux-schnell"}}, "sdwebui": {"dynamicModel": True}}
+    needed = {
+        "flux": {"model": {"profile": "flux-schnell"}},
+        "sdwebui": {"dynamicModel": True},
+        "bedrock": {"model": {"id": "stability.sd3-5-large-v1:0", "region": "us-west-2"}},
+    }
     row = {"name": "mine", "namespace": "a", "type": runtime_type, **needed.get(runtime_type, {})}
     (runtime,) = parse_config({**MINIMAL, "modelsRuntime": [row]}).catalog
     task = load("submit_and_wait").make_request("mine", prompt, runtime_type)

@@ -12,7 +12,8 @@ PACKAGES = (
     *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
-TYPES = ("sdwebui", "comfyui", "flux")
+TYPES = ("sdwebui", "comfyui", "flux", "bedrock")
+POD_TYPES = TYPES[:3]
 REGISTRY = tuple(f"runtimes.{name}" for name in ("registry", "catalog", "spec", "options", "live", "pictures"))
 """The table of runtime types, the deployed runtimes, and what their servers have."""
 TYPE_FOLDERS = ("driver", "standin", "server", "image")
@@ -71,7 +72,8 @@ CLIENT_LIBRARIES = {
     "queue_agent/aws": {"aiobotocore", "botocore", "aiohttp"},  # aiohttp is what aiobotocore speaks through
     "queue_agent/inputs": {"httpx"},
     "queue_agent/telemetry": {"opentelemetry", "prometheus_client"},
-    **{f"runtimes/{name}/driver": {"aiohttp", "websockets", "tenacity"} for name in TYPES},
+    **{f"runtimes/{name}/driver": {"aiohttp", "websockets", "tenacity"} for name in POD_TYPES},
+    "runtimes/bedrock/driver": {"botocore"},  # for its errors; runtimes._managed makes the calls
 }
 ALL_CLIENT_LIBRARIES = set().union(*CLIENT_LIBRARIES.values()) | {"boto3", "aiohttp"}
 NAMES = re.compile(rf"(?:{'|'.join((*PACKAGES, 'test'))})(?:\.\w+)+(?=$|:\w+$)")
@@ -215,4 +217,4 @@ def test_every_runtime_type_has_its_driver_and_image():
         module, _, driver = runtime_type.driver.partition(":")
         assert within(module, f"runtimes.{name}.driver")
         assert f"class {driver}" in Path(*module.split(".")).with_suffix(".py").read_text(encoding="utf-8")
-        assert Path("runtimes", name, "image", "Dockerfile").is_file()
+        assert Path("runtimes", name, "image", "Dockerfile").is_file() == (name in POD_TYPES)

@@ -1,0 +1,1 @@
+"""Runtime type bedrock: image models of Amazon Bedrock, by InvokeModel."""

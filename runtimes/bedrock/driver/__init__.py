@@ -1,0 +1,1 @@
+"""The driver for runtime type bedrock: image models of Amazon Bedrock, by InvokeModel."""

@@ -1,0 +1,1 @@
+"""Stands in for Amazon Bedrock: InvokeModel over HTTP, as boto3 calls it."""
