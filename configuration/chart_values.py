@@ -242,7 +242,8 @@ class QueueAgent(Container):
     """MiB that the tasks an agent holds may take together; a larger task runs alone. The container requests 256 MiB
     more; its limit is twice as much and 512 MiB."""
     resources: Resources | None = None
-    """Kubernetes resources of the container. Default: 500m of CPU, and memory by memoryBudgetMib."""
+    """Kubernetes resources of the container. Default: 500m of CPU, without a model server 100m, and memory by
+    memoryBudgetMib."""
     x_ray: Annotated[XRay, Field(alias="XRay")] = XRay()
     dynamic_model: Annotated[bool, _COMPUTED] = False
     """(sdwebui) Whether tasks may switch the checkpoint."""
@@ -268,6 +269,9 @@ class QueueAgent(Container):
     """Endpoint of S3, SNS, SQS and DynamoDB, if it is not AWS."""
     credentials_secret: Annotated[str | None, _COMPUTED] = None
     """Secret with AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, for agent and KEDA. Default: both have an identity."""
+    model_options: Annotated[dict[str, Any] | None, _COMPUTED] = None
+    """(Managed types) What the service runs, and how many jobs of it a pod has at once: `model` of the runtime in
+    config.yaml; required."""
     otlp_endpoint: Annotated[str | None, _COMPUTED] = None
     """Where traces and metrics are sent, for example http://collector:4318. Default: nowhere."""
     deadlines: Annotated[CommonDeadlines, _COMPUTED] = CommonDeadlines()
@@ -366,7 +370,8 @@ class RuntimeValues(Section):
     name: Annotated[str | None, _COMPUTED] = None
     """The runtime's name in requests. Default: the release's."""
     type: Annotated[str, _COMPUTED] = "sdwebui"
-    """Type of model server."""
+    """Type of model server, or of the service of AWS that runs the jobs: then the pod is the agent alone, without nodes
+    of its own, GPU and models."""
     service_account_name: Annotated[str | None, _COMPUTED] = None
     """Service account of the pods, made by the chart. Default: named like the release."""
 

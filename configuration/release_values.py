@@ -1,5 +1,6 @@
 """From config.yaml to the values of a runtime's Helm release; a pure function."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,16 @@ from configuration.config import Config, ModelsRuntime
 from configuration.images import pod_images
 from configuration.volume_filling import open_rate
 from contract.queues import Priority
+from runtimes.options import RuntimeOptions
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
 RUNTIME_TAG = "sd-on-eks/runtime"
 """Tag of a runtime's instances and volumes, by which costs can be divided."""
+_MIN_PODS, _MAX_JOBS_EACH = 2, 32
+"""Of a managed runtime: a second pod goes on while a node is replaced; one agent is quick enough for so many jobs."""
+_MANAGED_BUDGET_MIB = 512
+"""A system node has 8 GiB for all pods on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,24 +70,40 @@ def _chosen(
         chosen["subnetSelector"] = discovery
     if runtime.filling is not None:
         chosen["dataVolume"] = {"volumeInitializationRate": open_rate(config.fillings.values())}
-    images = {}
+    images: dict[str, dict[str, Any]] = {}
     for one in pod_images(runtime):
         image = one.asked(resources.registry, image_tags[one.source.name])
         images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
-    return {"karpenter": {"nodeTemplate": chosen}, "runtime": images}
+    if not runtime.is_managed:
+        return {"karpenter": {"nodeTemplate": chosen}, "runtime": images}
+    pods, jobs_each = managed_pods(runtime)
+    images["queueAgent"]["memoryBudgetMib"] = _MANAGED_BUDGET_MIB
+    return {"runtime": {**images, "scaling": {"maxReplicaCount": pods, "queueLength": jobs_each}}}
+
+
+def managed_pods(runtime: ModelsRuntime) -> tuple[int, int]:
+    """How many pods a managed runtime has at most, and how many jobs each then has: as many as its concurrency in all.
+
+    The operator may set how many pods there are; with more pods than jobs, each has one.
+    """
+    values, concurrency = runtime.extra_values.runtime, runtime.managed.concurrency
+    is_set = not values.scaling.enabled or "max_replica_count" in values.scaling.model_fields_set
+    pods = values.max_pods if is_set else min(concurrency, max(_MIN_PODS, math.ceil(concurrency / _MAX_JOBS_EACH)))
+    return pods, max(1, concurrency // max(1, pods))
 
 
 def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
+    model = _managed if runtime.is_managed else _served
+    return _merged(_of_every_runtime(config, runtime, resources), model(config, runtime, resources))
+
+
+def _of_every_runtime(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
     deadlines = config.deadlines.with_own(runtime.deadlines)
-    persistence = {"bucketName": config.model_bucket_arn.rpartition(":")[2], "region": resources.region}
-    prefix, key = config.models_prefix, config.kms_key_arn
     return {
-        "karpenter": {"nodeTemplate": {"iamRole": resources.node_role, **({} if key is None else {"kmsKeyArn": key})}},
         "runtime": {
             "name": runtime.name,
             "type": runtime.type,
             "serviceAccountName": resources.service_account,
-            "inferenceApi": _served(runtime),
             "queueAgent": {
                 "dynamicModel": runtime.dynamic_model,
                 "s3Bucket": resources.output_bucket,
@@ -95,17 +117,38 @@ def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResource
                 "deadlines": deadlines.model_dump(by_alias=True),
                 "maxPixels": runtime.max_pixels,
             },
+        },
+    }
+
+
+def _managed(_: Config, runtime: ModelsRuntime, __: ReleaseResources) -> dict[str, Any]:
+    """What the service runs; such a pod has neither nodes of its own nor models."""
+    options = _options_of(runtime.managed.model_copy(update={"concurrency": managed_pods(runtime)[1]}))
+    return {
+        "karpenter": {"enabled": False},
+        "runtime": {"queueAgent": {"modelOptions": options}, "persistence": {"enabled": False}},
+    }
+
+
+def _served(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
+    """What the model server loads at its start, from where, and its nodes."""
+    persistence = {"bucketName": config.model_bucket_arn.rpartition(":")[2], "region": resources.region}
+    prefix, key = config.models_prefix, config.kms_key_arn
+    if runtime.model is not None:
+        loaded: dict[str, Any] = {"modelOptions": _options_of(runtime.model)}
+    else:
+        loaded = {} if runtime.static_model is None else {"modelFilename": runtime.static_model}
+    return {
+        "karpenter": {"nodeTemplate": {"iamRole": resources.node_role, **({} if key is None else {"kmsKeyArn": key})}},
+        "runtime": {
+            "inferenceApi": loaded,
             "persistence": {**persistence, **({} if prefix is None else {"prefix": prefix})},
         },
     }
 
 
-def _served(runtime: ModelsRuntime) -> dict[str, Any]:
-    """What the model server loads at its start."""
-    if runtime.model is not None and not runtime.is_managed:
-        options = runtime.model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-        return {"modelOptions": options}
-    return {} if runtime.static_model is None else {"modelFilename": runtime.static_model}
+def _options_of(model: RuntimeOptions) -> dict[str, Any]:
+    return model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

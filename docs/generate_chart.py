@@ -11,7 +11,8 @@ import yaml
 from configuration.chart_values import ChartValues
 from docs.keys import Key, keys_of
 from docs.tables import line
-from runtimes.registry import pod_types
+from runtimes.registry import RUNTIME_TYPES, pod_types
+from runtimes.spec import RuntimeSpec
 
 CHART = Path(__file__).parent.parent / "charts" / "sd-on-eks"
 
@@ -64,16 +65,19 @@ def _rows(keys: Iterator[Key]) -> Iterator[str]:
         yield line((f"`{key.path}`", default, key.meaning))
 
 
+def _server(row: RuntimeSpec) -> dict[str, Any]:
+    return {"port": row.pod.port, "healthPath": row.pod.health_path} if row.name in pod_types() else {"isManaged": True}
+
+
 def _runtime_types() -> dict[str, Any]:
     """What the templates must know of each runtime type."""
     return {
         row.name: {
-            "port": row.pod.port,
-            "healthPath": row.pod.health_path,
+            **_server(row),
             "loadsCheckpoint": row.loads_checkpoint,
             "hasModelOptions": row.has_model_options,
         }
-        for row in pod_types().values()
+        for row in RUNTIME_TYPES.values()
     }
 
 

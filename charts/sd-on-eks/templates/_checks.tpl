@@ -14,13 +14,15 @@
 {{- $errors = append $errors (printf "runtime.type: %q is none of %s" $runtime.type (keys $types | sortAlpha | join ", ")) -}}
 {{- else if and (get $types $runtime.type).loadsCheckpoint (not $agent.dynamicModel) (not $runtime.inferenceApi.modelFilename) -}}
 {{- $errors = append $errors "runtime.inferenceApi.modelFilename: set it to the checkpoint to load, or runtime.queueAgent.dynamicModel to true" -}}
-{{- else if and (get $types $runtime.type).hasModelOptions (not $runtime.inferenceApi.modelOptions) -}}
+{{- else if and (get $types $runtime.type).isManaged (not $agent.modelOptions) -}}
+{{- $errors = append $errors "runtime.queueAgent.modelOptions: set it to what the service runs, as `model` of config.yaml" -}}
+{{- else if and (get $types $runtime.type).hasModelOptions (not (get $types $runtime.type).isManaged) (not $runtime.inferenceApi.modelOptions) -}}
 {{- $errors = append $errors "runtime.inferenceApi.modelOptions: set it to the model to serve, as {profile: flux-schnell}" -}}
 {{- end -}}
 {{- if and $agent.snsTopicArn (not $agent.awsRegion) (lt (len (splitList ":" $agent.snsTopicArn)) 6) -}}
 {{- $errors = append $errors "runtime.queueAgent.awsRegion: set it, for runtime.queueAgent.snsTopicArn is no ARN with a region in it" -}}
 {{- end -}}
-{{- if and $runtime.persistence.enabled (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
+{{- if and (include "sd-on-eks.mountsModels" .) (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
 {{- $errors = append $errors "runtime.persistence.bucketName: set it to the model bucket, or runtime.persistence.existingClaim to a claim of your own, or runtime.persistence.enabled to false" -}}
 {{- end -}}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicaCount) (int $scaling.maxReplicaCount)) -}}
@@ -30,7 +32,7 @@
 {{- if and $scaling.enabled (lt (int $window) (min (int $scaling.cooldownPeriod) 3600)) -}}
 {{- $errors = append $errors "runtime.scaling.extraHPAConfig: behavior.scaleDown.stabilizationWindowSeconds must not be less than cooldownPeriod, or pods go that are about to work" -}}
 {{- end -}}
-{{- if .Values.karpenter.enabled -}}
+{{- if include "sd-on-eks.hasOwnNodes" . -}}
 {{- $nodes := .Values.karpenter.nodeTemplate -}}
 {{- $advice := "or karpenter.enabled to false where other nodes serve" -}}
 {{- if not $nodes.iamRole -}}

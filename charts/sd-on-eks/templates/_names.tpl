@@ -81,6 +81,20 @@ sd-on-eks/runtime: {{ include "sd-on-eks.runtimeName" . }}
 {{ get (.Files.Get "files/runtime-types.yaml" | fromYaml) .Values.runtime.type | toYaml }}
 {{- end }}
 
+{{/* Whether a service of AWS runs the jobs: then the pod has no model server, and needs neither a GPU nor models. */}}
+{{- define "sd-on-eks.isManaged" -}}
+{{- if (include "sd-on-eks.type" . | fromYaml).isManaged -}}
+true
+{{- end -}}
+{{- end }}
+
+{{/* Whether the pod mounts the model bucket. */}}
+{{- define "sd-on-eks.mountsModels" -}}
+{{- if and .Values.runtime.persistence.enabled (not (include "sd-on-eks.isManaged" .)) -}}
+true
+{{- end -}}
+{{- end }}
+
 {{/* The checkpoint that is loaded at start; empty where tasks choose it, and for types without checkpoints. */}}
 {{- define "sd-on-eks.modelFilename" -}}
 {{- if and (include "sd-on-eks.type" . | fromYaml).loadsCheckpoint (not .Values.runtime.queueAgent.dynamicModel) -}}

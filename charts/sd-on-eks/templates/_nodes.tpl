@@ -1,3 +1,10 @@
+{{/* Whether the runtime has nodes of its own. */}}
+{{- define "sd-on-eks.hasOwnNodes" -}}
+{{- if and .Values.karpenter.enabled (not (include "sd-on-eks.isManaged" .)) -}}
+true
+{{- end -}}
+{{- end }}
+
 {{/* Taints of the runtime's own nodes. */}}
 {{- define "sd-on-eks.taints" -}}
 - key: nvidia.com/gpu
@@ -13,7 +20,7 @@
 
 {{/* What the pods bear: the taints of the runtime's own nodes, and what the operator adds. */}}
 {{- define "sd-on-eks.tolerations" -}}
-{{- if .Values.karpenter.enabled }}
+{{- if include "sd-on-eks.hasOwnNodes" . }}
 {{- range include "sd-on-eks.taints" . | fromYamlArray }}
 - key: {{ .key }}
   {{- if .value }}

@@ -33,6 +33,9 @@
   "AWS_ENDPOINT_URL" $agent.awsEndpointUrl
   "OTEL_EXPORTER_OTLP_ENDPOINT" $agent.otlpEndpoint
 -}}
+{{- if include "sd-on-eks.isManaged" . -}}
+{{- $_ := set $names "MODEL_OPTIONS" ($agent.modelOptions | toJson) -}}
+{{- end -}}
 {{- if not $agent.XRay.enabled -}}
 {{- $_ := set $names "OTEL_TRACES_EXPORTER" "none" -}}
 {{- end -}}
@@ -76,7 +79,7 @@ back, pictures of one just ended are stored, and telemetry is flushed (2 of them
 {{ toYaml $agent.resources }}
 {{- else -}}
 requests:
-  cpu: 500m
+  cpu: {{ include "sd-on-eks.isManaged" . | eq "true" | ternary "100m" "500m" }}
   memory: {{ add $budget 256 }}Mi
 limits:
   memory: {{ add (mul $budget 2) 512 }}Mi

@@ -8,6 +8,8 @@ from configuration.config import parse_config
 from configuration.release_values import ReleaseResources, release_values
 from contract.queues import Priority
 from runtimes.flux.options import ModelOptions
+from runtimes.registry import RUNTIME_TYPES
+from test.toy.managed import SPEC
 from test.unit.configuration.configs import MINIMAL, RUNTIME
 
 RESOURCES = ReleaseResources(
@@ -51,12 +53,53 @@ def test_a_flux_runtime_gets_its_model_as_the_server_reads_it_and_no_checkpoint(
     assert server["image"] == {"repository": "registry/sd-on-eks/flux", "tag": "1.2.3-flux"}
 
 
+@pytest.fixture
+def managed(monkeypatch):
+    """Gives the values of a managed runtime beside one with a pod."""
+    monkeypatch.setitem(RUNTIME_TYPES, SPEC.name, SPEC)
+
+    def values(concurrency, scaling=None):
+        runtime = {"name": "cloud", "type": SPEC.name, "model": {"concurrency": concurrency}}
+        if scaling is not None:
+            runtime["extraValues"] = {"runtime": {"scaling": scaling}}
+        config = parse_config({**MINIMAL, "modelsRuntime": [RUNTIME, runtime]})
+        return release_values(config, config.models_runtime[1], RESOURCES, image_tags=TAGS)
+
+    return values
+
+
+def test_a_managed_runtime_is_an_agent_without_nodes_gpu_and_models(managed):
+    values = managed(8)
+    assert values["karpenter"]["enabled"] is values["runtime"]["persistence"]["enabled"] is False
+    agent = values["runtime"]["queueAgent"]
+    assert agent["image"] == {"repository": "registry/sd-on-eks/queue-agent", "tag": "1.2.3-agent"}
+    assert (agent["modelOptions"], agent["memoryBudgetMib"]) == ({"concurrency": 4}, 512)
+    assert "iamRole" not in values["karpenter"]["nodeTemplate"]
+
+
+@pytest.mark.parametrize(
+    ("concurrency", "scaling", "pods", "each"),
+    [
+        (1, None, 1, 1),
+        (8, None, 2, 4),
+        (100, None, 4, 25),
+        (8, {"maxReplicaCount": 3}, 3, 2),
+        (4, {"maxReplicaCount": 8}, 8, 1),
+        (8, {"minReplicaCount": 1}, 2, 4),
+    ],
+)
+def test_the_pods_of_a_managed_runtime_share_its_concurrency(managed, concurrency, scaling, pods, each):
+    runtime = managed(concurrency, scaling)["runtime"]
+    assert (runtime["scaling"]["maxReplicaCount"], runtime["scaling"]["queueLength"]) == (pods, each)
+    assert runtime["queueAgent"]["modelOptions"] == {"concurrency": each}
+
+
 def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
     values = values_of(
         {"modelsPrefix": "v2/", "inputBucketArns": ["arn:aws:s3:::inputs"], "kmsKeyArn": KEY_ARN}.items()
     )
     unset = {path for path in COMPUTED_VALUES if leaf(values, path) is None}
-    of_other_types = {"runtime.inferenceApi.modelOptions"}
+    of_other_types = {"runtime.inferenceApi.modelOptions", "runtime.queueAgent.modelOptions"}
     of_priorities = {"runtime.queueAgent.sqsHighQueueUrl", "runtime.queueAgent.sqsLowQueueUrl"}
     elsewhere = {"runtime.queueAgent.awsEndpointUrl", "runtime.queueAgent.credentialsSecret"}
     assert unset == elsewhere | of_other_types | of_priorities
