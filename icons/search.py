@@ -57,12 +57,14 @@ class SearchResult:
         language: Of the query.
         matches: Best first.
         accepted: The one that may be used without a look at it; None if there is none.
+        duplicate: The same if it is so near that another picture of it is of no use; else None.
         version: Of the library that was searched.
     """
 
     language: Language
     matches: tuple[Match, ...]
     accepted: Match | None
+    duplicate: Match | None
     version: str
 
 
@@ -140,10 +142,11 @@ class IconSearch:
             matches = self._matches(view, query, max(top_k, _LOOKED_AT), category)
         language = language_of(query)
         accepted = self._accepted(matches, language)
+        duplicate = self._accepted(matches, language, stricter=0.5)
         shown = (
             one for one in matches if threshold is None or (one.similarity is not None and one.similarity >= threshold)
         )
-        return SearchResult(language, tuple(shown)[:top_k], accepted, view.version)
+        return SearchResult(language, tuple(shown)[:top_k], accepted, duplicate, view.version)
 
     def refresh(self) -> None:
         """Read again what has changed in the store."""
@@ -236,10 +239,12 @@ class IconSearch:
                 found.setdefault(row, similarity)
         return found
 
-    def _accepted(self, matches: Sequence[Match], language: Language) -> Match | None:
+    def _accepted(self, matches: Sequence[Match], language: Language, *, stricter: float = 0) -> Match | None:
+        """The best match if it is good enough. ``stricter`` is how far the thresholds move to 1."""
         if not matches:
             return None
         best = matches[0]
         needs = self._calibration.thresholds(self._embedder, language)
-        similar = best.similarity is not None and best.similarity >= needs.similarity
-        return best if similar and best.coverage >= needs.coverage else None
+        similarity, coverage = (one + stricter * (1 - one) for one in (needs.similarity, needs.coverage))
+        similar = best.similarity is not None and best.similarity >= similarity
+        return best if similar and best.coverage >= coverage else None

@@ -1,0 +1,131 @@
+"""A library over a jobs table of moto's, and an artist whose jobs a test ends."""
+
+import io
+import uuid
+
+import pytest
+from PIL import Image, ImageDraw
+
+from contract.notice import JobError
+from icons.counters import Counters
+from icons.embeddings import NgramEmbedder
+from icons.icon import Icon
+from icons.index.files import FileIndexes
+from icons.intake import Intake
+from icons.needs import Need
+from icons.rebuild import Indexer
+from icons.resolve import Resolver
+from icons.search import IconSearch
+from icons.storage import FolderStorage
+from icons.store import LibraryStore
+from jobs.commands import complete
+from jobs.job import JobState
+from test.kit.jobs import JobsTable
+
+CART = Icon(
+    key="cart", description="购物车图标,shopping cart icon", s3_url="https://icons.example/cart.svg", category="shop"
+)
+
+
+def picture(ground="white", fill=(200, 30, 60)):
+    image = Image.new("RGB", (64, 64), ground)
+    ImageDraw.Draw(image).ellipse((16, 16, 48, 48), fill=fill)
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()
+
+
+class Artist:
+    """Enters jobs in the table as the door does; ``pictures`` are those of jobs that have succeeded."""
+
+    def __init__(self, table):
+        self._table = table
+        self.submitted_jobs = []
+        self.pictures = {}
+        self.failure = None
+
+    def submit(self, need, job):
+        if self.failure is not None:
+            raise self.failure
+        self.submitted_jobs.append(job)
+        if self._table.record(job) is None:
+            self._table.queued(job=job, id=need.id)
+        return self._table.record(job)
+
+    def submitted(self, need, job):
+        task = self._table.task(job=job, id=need.id)
+        return self._table.record(job) or self._as_entered(task)
+
+    def picture(self, job):
+        return self.pictures[job.id]
+
+    def _as_entered(self, task):
+        return Assumed(task.metadata.job)
+
+
+class Assumed:
+    """A job that another request is submitting."""
+
+    def __init__(self, job):
+        self.id = job
+
+
+class Gallery:
+    """One process of the API with a library; several share a table and a folder."""
+
+    def __init__(self, table, folder):
+        self.table = table
+        self.folder = folder
+        self.storage = FolderStorage(folder)
+        store, indexes, embedder = LibraryStore(self.storage), FileIndexes(self.storage), NgramEmbedder()
+        self.search = IconSearch(store, indexes, embedder)
+        self.indexer = Indexer(store, indexes, embedder)
+        self.counters = Counters(table.store)
+        self.intake = Intake(search=self.search, indexer=self.indexer, storage=self.storage, bucket="out")
+        self.artist = Artist(table)
+        self.now_s = table.now_s
+        self.resolver = Resolver(
+            search=self.search,
+            jobs=table.store,
+            intake=self.intake,
+            counters=self.counters,
+            clock=lambda: self.now_s,
+        )
+
+    def another(self):
+        """A second process of the same library."""
+        other = Gallery(self.table, self.folder)
+        other.artist = self.artist
+        return other
+
+    def need(self, query="a red balloon", **changes):
+        return Need(**{"tenant": "me", "query": query, "style": "flat", "side": 64, **changes})
+
+    def resolve(self, query="a red balloon", **changes):
+        return self.resolver.resolve(self.need(query, **changes), self.artist)
+
+    def end(self, job, **failure):
+        """An agent ends a job, with a picture or an error."""
+        task = self.table.task(job=job)
+        self.table.claim(task)
+        state = JobState.FAILED if failure else JobState.SUCCEEDED
+        error = JobError(**failure) if failure else None
+        pictures = [] if failure else ["png"]
+        self.table.update(
+            complete(job, "token", state, now_s=self.table.now_s, attempts=1, pictures=pictures, error=error)
+        )
+        self.artist.pictures.setdefault(job, picture())
+        return self.table.record(job)
+
+
+@pytest.fixture(scope="module")
+def table(aws):
+    return JobsTable(aws.dynamodb, f"icons-{uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def gallery(table, tmp_path):
+    table.delete_all()
+    made = Gallery(table, tmp_path / "library")
+    made.indexer.put([CART])
+    return made
