@@ -54,18 +54,19 @@ class AgentBeacon:
     async def __aexit__(self, *_: object) -> None:
         self._task.cancel()
         await asyncio.wait({self._task})
-        await self._write(ready=False, timeout_s=_CLOSE_S)
+        await self.write(ready=False, timeout_s=_CLOSE_S)
 
     async def _repeat(self) -> None:
         while True:
             ready = self._is_ready()
-            await self._write(ready=ready, timeout_s=_WRITE_TIMEOUT_S)
+            await self.write(ready=ready)
             for _ in range(_LOOKS):
                 await asyncio.sleep(self._interval_s / _LOOKS)
                 if self._is_ready() != ready:
                     break
 
-    async def _write(self, *, ready: bool, timeout_s: float) -> None:
+    async def write(self, *, ready: bool, timeout_s: float = _WRITE_TIMEOUT_S) -> None:
+        """Write the beacon once."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._jobs.announce(

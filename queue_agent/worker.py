@@ -12,14 +12,13 @@ from queue_agent.errors import PlatformError, ServerError
 from queue_agent.kubernetes import BusyAnnotator
 from queue_agent.ports import Supervised
 from queue_agent.processing import Processor
-from queue_agent.scheduler.slots import Scheduler, Slot, SlotState
+from queue_agent.scheduler.slots import Scheduler, SlotState
 from queue_agent.server_monitor import ServerMonitor
+from queue_agent.shutdown import Jobs, finish, interruptible
 
 logger = logging.getLogger(__name__)
 
 _PAUSE_AFTER_ERROR_S = 2
-_STORING_S = 10.0
-"""Results that exist when the grace ends may still be stored for so long; the chart leaves 25 s after the grace."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -42,7 +41,7 @@ class Worker:
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     """Set once the model server has been ready."""
     _receiving: asyncio.Task[list[QueueMessage]] | None = None
-    _jobs: dict[asyncio.Task[None], Slot] = field(default_factory=dict)
+    _jobs: Jobs = field(default_factory=dict)
 
     @property
     def takes_jobs(self) -> bool:
@@ -135,7 +134,7 @@ class Worker:
         """Whenever the model server is lost, release the jobs that it has or was to get."""
         while True:
             await self.monitor.lost.wait()
-            jobs = _interruptible(self._jobs)
+            jobs = interruptible(self._jobs)
             reason = self.monitor.health().reason
             logger.error("the model server is lost: %s", reason, extra={"tasks_given_back": len(jobs)})
             if self._receiving is not None:
@@ -154,18 +153,7 @@ class Worker:
             too_long = slot.state is SlotState.RUNNING and (slot.remaining_s or 0) > self.grace_s
             if too_long or not slot.has_started:
                 job.cancel()
-        await asyncio.wait(jobs, timeout=self.grace_s)
-        for job in _interruptible(jobs):
-            job.cancel()
-        await asyncio.wait(jobs, timeout=_STORING_S)
-        for job in jobs:
-            job.cancel()
-        await asyncio.wait(jobs)
-
-
-def _interruptible(jobs: dict[asyncio.Task[None], Slot]) -> list[asyncio.Task[None]]:
-    """Jobs that the model server is not done with; one that is being released already is left to that."""
-    return [job for job, slot in jobs.items() if slot.state is not SlotState.DONE and not job.cancelling()]
+        await finish(jobs, within_s=self.grace_s)
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -20,7 +20,7 @@ _ATTRIBUTES = ["ApproximateReceiveCount", "SentTimestamp", "ApproximateFirstRece
 _MAX_AT_ONCE = 10  # SQS gives no more
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class QueueMessage:
     """A message as SQS delivers it; times are milliseconds since 1970 by SQS's clock."""
 
@@ -37,6 +37,8 @@ class QueueMessage:
     first_received_ms: int
     trace_header: str | None = None
     """In X-Ray's format."""
+    is_deleted: bool = False
+    """Whether the agent is done with it."""
 
 
 class SqsQueue:
@@ -53,12 +55,13 @@ class SqsQueue:
         self.visibility_s = visibility_s
 
     @classmethod
-    async def open(cls, sqs: Any, url: str, dead_queue_url: str | None) -> Self:
-        """Look up the queue's visibility timeout and, unless given, the dead queue at the end of its redrive chain."""
-        attributes = await _attributes(sqs, url, "VisibilityTimeout", "RedrivePolicy")
-        if dead_queue_url is None:
-            dead_queue_url = await _last_redrive_target(sqs, attributes)
-        return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=int(attributes["VisibilityTimeout"]))
+    async def open(cls, sqs: Any, url: str, dead_queue_url: str | None, *, visibility_s: int | None = None) -> Self:
+        """Look up the queue's visibility timeout, and the dead queue at the end of its redrive chain, unless given."""
+        if dead_queue_url is None or visibility_s is None:
+            attributes = await _attributes(sqs, url, "VisibilityTimeout", "RedrivePolicy")
+            dead_queue_url = dead_queue_url or await _last_redrive_target(sqs, attributes)
+            visibility_s = visibility_s or int(attributes["VisibilityTimeout"])
+        return cls(sqs, url=url, dead_queue_url=dead_queue_url, visibility_s=visibility_s)
 
     def beside(self, url: str) -> Self:
         """Another queue of the same runtime, with the same timeouts and dead queue."""
@@ -101,6 +104,7 @@ class SqsQueue:
         """Delete a message that is done."""
         with translated("sqs:DeleteMessage"):
             await self._sqs.delete_message(QueueUrl=message.queue_url, ReceiptHandle=message.receipt)
+        message.is_deleted = True
 
     async def dead_letter(self, message: QueueMessage, code: str, reason: str) -> None:
         """Move a message to the dead queue, with the reason as attributes; without one, release it."""
@@ -117,6 +121,14 @@ class SqsQueue:
             await self._sqs.change_message_visibility(
                 QueueUrl=message.queue_url, ReceiptHandle=message.receipt, VisibilityTimeout=seconds
             )
+
+
+def read_record(record: Mapping[str, Any], queue_urls: Mapping[str, str]) -> QueueMessage:
+    """Read a message as Lambda passes it on, given the URLs of the queues by name; KeyError for another queue."""
+    # Lambda writes SQS's own names with a small letter (its guide, "Using Lambda with Amazon SQS").
+    names = {"MessageId": "messageId", "ReceiptHandle": "receiptHandle", "Body": "body", "Attributes": "attributes"}
+    name = record["eventSourceARN"].rpartition(":")[2]
+    return _read(queue_urls[name], {ours: record[theirs] for ours, theirs in names.items()})
 
 
 def _read(queue_url: str, message: Mapping[str, Any]) -> QueueMessage:

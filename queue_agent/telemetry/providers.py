@@ -15,7 +15,8 @@ from opentelemetry.trace import NoOpTracer
 from prometheus_client import CollectorRegistry
 
 from queue_agent.settings import Settings, SettingsError
-from queue_agent.telemetry.recorder import Recorder
+from queue_agent.telemetry.otel import OpenTelemetryRecorder
+from runtimes.spec import Pod
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -26,7 +27,7 @@ _FLUSH_S = 2.0
 
 
 @asynccontextmanager
-async def open_recorder(settings: Settings, signals: set[str]) -> AsyncIterator[Recorder]:
+async def open_recorder(settings: Settings, signals: set[str]) -> AsyncIterator[OpenTelemetryRecorder]:
     """Export the signals, and show metrics where there is a port; at the end the rest is sent, for 2 s at most."""
     registry = CollectorRegistry()
     resource = resource_of(settings)
@@ -41,7 +42,8 @@ async def open_recorder(settings: Settings, signals: set[str]) -> AsyncIterator[
         raise SettingsError(f"OpenTelemetry: {exc}") from exc
     tracer = tracers.get_tracer("queue_agent") if tracers else NoOpTracer()
     try:
-        yield Recorder(tracer, meters, registry, settings.runtime_name)
+        has_gpu = isinstance(settings.runtime_type.hosting, Pod)
+        yield OpenTelemetryRecorder(tracer, meters, registry, settings.runtime_name, has_gpu=has_gpu)
     finally:
         await asyncio.to_thread(_shut_down, *([meters, tracers] if tracers else [meters]))
 

@@ -42,13 +42,13 @@ def measured():
     from opentelemetry.sdk.metrics.export import InMemoryMetricReader
     from opentelemetry.trace import NoOpTracer
 
+    from queue_agent.telemetry.otel import OpenTelemetryRecorder
     from queue_agent.telemetry.providers import resource_of
-    from queue_agent.telemetry.recorder import Recorder
 
     runtime_type = SimpleNamespace(name="sdwebui")
     settings = SimpleNamespace(runtime_name="sdruntime", runtime_type=runtime_type, pod_name="pod")
     reader = InMemoryMetricReader()
-    recorder = Recorder(NoOpTracer(), MeterProvider([reader], resource_of(settings)), None, "sdruntime")
+    recorder = OpenTelemetryRecorder(NoOpTracer(), MeterProvider([reader], resource_of(settings)), None, "sdruntime")
     recorder.job_ended("failed", "execution_failed")
     recorder.retried("server_away")
     recorder.queue_age(1)

@@ -5,20 +5,13 @@ import pytest
 from contract.ids import new_job_id
 from deploy.verify.samples import InputLinks, make_request, samples_of
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
-from runtimes.registry import RUNTIME_TYPES, pod_types
+from runtimes.registry import pod_types
 from test.kit.door import Door
 from test.kit.processes import free_port
-from test.toy import managed, spec
+from test.toy import managed
 from test.toy.standin import PNG
 
-
-@pytest.fixture(autouse=True, scope="module")
-def _registered():
-    toys = {one.name: one for one in (spec.SPEC, managed.SPEC)}
-    RUNTIME_TYPES.update(toys)
-    yield
-    for name in toys:
-        del RUNTIME_TYPES[name]
+pytestmark = pytest.mark.usefixtures("toys")
 
 
 def start_agent(rig, **environment):
@@ -63,7 +56,7 @@ def test_a_throttled_task_of_a_managed_toy_runs_later_and_has_cost_no_attempt(ki
     with kit.rig("toy-managed") as rig:
         start_agent(rig, MODEL_OPTIONS="{}")
         job = new_job_id()
-        task_id = rig.submit({"word": "dog"}, "draw", job=job)
+        task_id = rig.submit({"word": "dog", "early": True}, "draw", job=job)
         assert rig.notice(task_id)["result"]
         record = rig.record(job)
         assert (record.attempts, record.claims) == (1, 2)

@@ -1,11 +1,12 @@
-"""Runtime type toy-managed: an external service, without port, image or GPU. It throttles the first call."""
+"""Runtime type toy-managed: an external service, without port, image or GPU."""
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
 from contract.task import Task
-from queue_agent.errors import Throttled
+from queue_agent.errors import Rejected, Throttled
 from queue_agent.ports import Executor, Inputs, Output, Result, RunSignals, Work
 from queue_agent.settings import Settings
 from runtimes.options import ManagedOptions, Place
@@ -42,10 +43,13 @@ class ManagedDrawing:
 
 
 class ManagedToy(Executor):
-    """The driver of runtime type toy-managed."""
+    """The driver of runtime type toy-managed.
+
+    The service throttles a task that is ``early`` once, takes as many ``seconds`` as it says, and no empty word.
+    """
 
     def __init__(self) -> None:
-        self._calls = 0
+        self._throttled: set[str] = set()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -56,9 +60,12 @@ class ManagedToy(Executor):
 
     async def run(self, prepared: ManagedDrawing, job: str, claim: int, signals: RunSignals) -> Result:
         signals.started()
-        self._calls += 1
-        if self._calls == 1:
+        if prepared.content.get("early") and job not in self._throttled:
+            self._throttled.add(job)
             raise Throttled
+        if not prepared.content["word"]:
+            raise Rejected("The word is empty.")
+        await asyncio.sleep(prepared.content.get("seconds", 0))
         signals.freed()
         return Result(outputs=[Output(PNG)], parameters=prepared.content)
 

@@ -39,7 +39,12 @@ ALLOWED = {
     # The handlers' names, which Lambda is given.
     "cdk": (
         *("contract", "jobs", "configuration", "runtimes", "cdk"),
-        *(*(f"{part}.handlers" for part in LAMBDAS), "api.authorizer", "api.stream_handler"),
+        *(
+            *(f"{part}.handlers" for part in LAMBDAS),
+            "api.authorizer",
+            "api.stream_handler",
+            "queue_agent.lambda_handler",
+        ),
     ),
     # A program that deploy starts in an environment with CDK.
     "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions", "sd_on_eks"),
@@ -202,7 +207,8 @@ def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
 
 def test_only_the_composition_roots_read_the_environment():
     lambdas = {f"{part}/handlers.py" for part in LAMBDAS}
-    roots = {*lambdas, "api/stream_handler.py", "api/asgi.py", "courier/__main__.py", "queue_agent/__main__.py"}
+    roots = {*lambdas, "api/stream_handler.py", "api/asgi.py", "courier/__main__.py"}
+    roots |= {"queue_agent/__main__.py", "queue_agent/lambda_handler.py"}
     for package in ("api", "queue_agent", "contract", "egress", "jobs", "courier", "keeper", "configuration"):
         for path in in_package(package):
             text = path.read_text(encoding="utf-8")

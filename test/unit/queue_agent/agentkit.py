@@ -18,7 +18,7 @@ from queue_agent.processing import Processor
 from queue_agent.results import Results
 from queue_agent.scheduler.slots import Scheduler
 from queue_agent.server_monitor import ServerMonitor
-from queue_agent.telemetry.setup import silent_recorder
+from queue_agent.telemetry.recorder import Recorder
 from queue_agent.worker import Worker
 
 PNG = bytes.fromhex(
@@ -207,7 +207,7 @@ class Agent:
         self.scheduler = Scheduler()
         self.marks = []
         self._grace_s = grace_s
-        telemetry = silent_recorder()
+        telemetry = Recorder()
         limits = {"start_s": 1e9, "execution_s": 60, "stall_s": 60, "max_start_s": 1e9, "max_execution_s": 3600}
         self.processor = Processor(
             queue=self.queue,

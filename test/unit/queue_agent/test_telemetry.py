@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from queue_agent.errors import InputError
 from queue_agent.settings import Settings, SettingsError
-from queue_agent.telemetry.recorder import GpuClock, Recorder
+from queue_agent.telemetry.otel import OpenTelemetryRecorder
+from queue_agent.telemetry.recorder import GpuClock
 from queue_agent.telemetry.setup import SdkWarnings, exported_signals, open_telemetry
 
 TRACE, W3C_TRACE = 0x5759E988BD862E3FE1BE46A994272793, 0x0AF7651916CD43DD8448EB211C80319C
@@ -41,7 +42,7 @@ def recorder_and_spans():
     """A recorder, and the spans that have ended, by name."""
     provider, exporter = TracerProvider(shutdown_on_exit=False), InMemorySpanExporter()
     provider.add_span_processor(SimpleSpanProcessor(exporter))
-    recorder = Recorder(provider.get_tracer("test"), NoOpMeterProvider(), CollectorRegistry(), "sdruntime")
+    recorder = OpenTelemetryRecorder(provider.get_tracer("test"), NoOpMeterProvider(), CollectorRegistry(), "sdruntime")
     return recorder, lambda: {span.name: span for span in exporter.get_finished_spans()}
 
 

@@ -10,7 +10,7 @@ from queue_agent.errors import PlatformError, ServerError
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch):
     monkeypatch.setattr("queue_agent.worker._PAUSE_AFTER_ERROR_S", 0)
-    monkeypatch.setattr("queue_agent.worker._STORING_S", 0.2)
+    monkeypatch.setattr("queue_agent.shutdown._STORING_S", 0.2)
 
 
 def held(owner, name):
