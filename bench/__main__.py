@@ -1,11 +1,11 @@
-"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons]``."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import api, door
+from bench import api, door, icons
 from bench.agent import report as agent
 from bench.figures import Figure, exit_status
 
@@ -17,6 +17,7 @@ _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
     "door": lambda short: door.report(_SHORT_DOOR_RUNS if short else _DOOR_RUNS),
     "api": lambda short: api.report(short=short),
     "agent": lambda short: agent.report(short=short),
+    "icons": lambda short: icons.report(short=short),
 }
 
 

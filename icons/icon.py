@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator
 
 from contract.models import Form
-from icons.text import normalize
+from icons.text import has_words
 
 MAX_KEY = 1024
 """Characters, and bytes of UTF-8, that S3 Vectors allows for the key of a vector."""
@@ -69,7 +69,7 @@ class Icon(BaseModel):
     @field_validator("description", "aliases")
     @classmethod
     def _has_words(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
-        if not all(normalize(text) for text in ([value] if isinstance(value, str) else value)):
+        if not all(map(has_words, [value] if isinstance(value, str) else value)):
             raise ValueError("must contain words")
         return value
 

@@ -34,8 +34,12 @@ class IconLibrary:
         self.icons = {icon.key: icon for icon in icons}
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> "IconLibrary":
+    def from_json(cls, text: str | bytes, beside: str = "") -> "IconLibrary":
         """Read and check.
+
+        Args:
+            text: The JSON.
+            beside: The URL of a folder; an ``s3_url`` without a scheme is a path in it.
 
         Raises:
             LibraryError: With all errors in it.
@@ -44,11 +48,11 @@ class IconLibrary:
             data = strict_json.loads(text, max_values=None)
         except ValueError as error:
             raise LibraryError([FieldError("", str(error))]) from None
-        return cls.from_list(data)
+        return cls.from_list(data, beside)
 
     @classmethod
-    def from_list(cls, data: Any) -> "IconLibrary":
-        """Check what was read from JSON.
+    def from_list(cls, data: Any, beside: str = "") -> "IconLibrary":
+        """Check what was read from JSON, as ``from_json`` does.
 
         Raises:
             LibraryError: With all errors in it.
@@ -59,7 +63,7 @@ class IconLibrary:
         errors: list[FieldError] = []
         for number, item in enumerate(data):
             try:
-                icon = Icon.model_validate(item)
+                icon = Icon.model_validate(_placed(item, beside))
             except ValidationError as error:
                 errors += field_errors_of(error, Icon, item, (number,))
             else:
@@ -90,6 +94,11 @@ class IconLibrary:
 def written(icon: Icon) -> dict[str, Any]:
     """An icon as it stands in the JSON."""
     return icon.model_dump(mode="json", exclude_defaults=True)
+
+
+def _placed(item: Any, beside: str) -> Any:
+    url = item.get("s3_url") if beside and isinstance(item, dict) else None
+    return {**item, "s3_url": f"{beside.rstrip('/')}/{url}"} if isinstance(url, str) and "://" not in url else item
 
 
 def _key_errors(data: list[Any]) -> Iterator[FieldError]:

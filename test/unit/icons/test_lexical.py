@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from icons.lexical import Bm25, Vocabulary, terms_of
+
+TEXTS = [
+    "向右箭头图标,用于导航和下一步操作\nRight arrow icon, for navigation",
+    "向左箭头图标,用于返回\nLeft arrow icon, for going back",
+    "购物车图标,用于电商\nShopping cart icon, for stores",
+    "锁图标,用于安全\nLock icon, for security",
+]
+
+
+@pytest.fixture(scope="module")
+def bm25():
+    vocabulary = Vocabulary()
+    return Bm25([vocabulary.document(text) for text in TEXTS], vocabulary)
+
+
+@pytest.mark.parametrize(
+    ("query", "best"),
+    [
+        ("右箭头", 0),
+        ("arrow to the left", 1),
+        ("购物", 2),
+        ("carts", 2),
+        ("锁", 3),
+        ("安全锁图标", 3),
+        ("返回 back", 1),
+    ],
+)
+def test_the_best_document_has_the_querys_words(bm25, query, best):
+    assert int(np.argmax(bm25.scores(query).bm25)) == best
+
+
+def test_coverage_is_the_share_of_the_words_that_a_document_has(bm25):
+    assert bm25.scores("购物车图标").coverage[2] == pytest.approx(1)
+    assert bm25.scores("shopping cart").coverage.tolist() == pytest.approx([0, 0, 1, 0])
+    right, left = bm25.scores("right arrow").coverage[:2]
+    assert right == pytest.approx(1)
+    assert 0 < left < 0.5, "a common word counts less than a rare one"
+    assert bm25.scores("shopping giraffe").coverage[2] < 0.5, "a word of no document counts most"
+
+
+@pytest.mark.parametrize("query", ["giraffe", "长颈鹿", "", "!?", "the icon"])
+def test_a_query_without_known_words_finds_nothing(bm25, query):
+    scores = bm25.scores(query)
+    assert not scores.bm25.any()
+    assert not scores.coverage.any()
+
+
+def test_words_of_asking_say_nothing():
+    assert terms_of("请给我一个购物车的图标") == terms_of("购物车")
+    assert terms_of("I want an icon of a cart, please") == terms_of("cart")
+
+
+def test_an_index_without_documents_finds_nothing():
+    assert Bm25([], Vocabulary()).scores("cart").bm25.tolist() == []
+
+
+def test_words_that_came_after_an_index_was_made_are_unknown_to_it():
+    vocabulary = Vocabulary()
+    first = Bm25([vocabulary.document("cart")], vocabulary)
+    vocabulary.document("giraffe")
+    assert first.scores("giraffe").coverage.tolist() == [0]
+    assert first.scores("cart").coverage.tolist() == [1]
