@@ -25,6 +25,8 @@ from local.layout import Layout
 from local.ports import LOOPBACK
 from local.processes import GivenUpError, Part, Probe
 from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Managed
+from runtimes.standin.server import CONTROL
 
 AGENT_DRAIN_S = 5.0
 """How long an agent may continue its job after SIGTERM."""
@@ -69,11 +71,9 @@ def door_part(layout: Layout) -> Part:
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:
-    """A runtime's model server: a stand-in, or the flux server itself if it can run."""
+    """A runtime's model server or managed service: a stand-in, or the flux server itself if it can run."""
     name, port = f"{runtime.name}-server", str(urlsplit(layout.server_urls[runtime.name]).port)
-    options = {}
-    if runtime.model is not None:
-        options["MODEL_OPTIONS"] = runtime.model.model_dump_json(by_alias=True, exclude_none=True)
+    options = {"OUTPUT_BUCKET": OUTPUT_BUCKET, **_model_options(runtime)}
     if layout.flux is not None:
         place = {"MODELS_FOLDER": str(layout.flux.models), "HOST": LOOPBACK, "PORT": port}
         part = _part(layout, name, "runtimes.flux.server", **options, **place)
@@ -87,6 +87,9 @@ def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSess
 
 def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
     """A runtime's queue agent."""
+    hosting, server = RUNTIME_TYPES[runtime.type].hosting, {"API_BASE_URL": layout.server_urls[runtime.name]}
+    if isinstance(hosting, Managed):
+        server = {hosting.endpoint_variable: layout.server_urls[runtime.name], **_model_options(runtime)}
     deployed = runtime.deployed(layout.config.deadlines)
     deadlines = deployed.deadlines
     others = {
@@ -107,7 +110,7 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
         INPUT_BUCKETS=",".join(layout.config.input_buckets),
         RUNTIME_TYPE=runtime.type,
         RUNTIME_NAME=runtime.name,
-        API_BASE_URL=layout.server_urls[runtime.name],
+        **server,
         DYNAMIC_SD_MODEL="true" if runtime.dynamic_model else "false",
         ALLOW_LOOPBACK_INPUTS="true",
         SHUTDOWN_GRACE_S=f"{AGENT_DRAIN_S:g}",
@@ -166,18 +169,20 @@ def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSes
 
 async def server_doubt(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> str | None:
     """Why a user's model server accepts no tasks now; None if it does."""
-    pod, (status, _) = RUNTIME_TYPES[runtime.type].pod, await _health(layout, runtime, http)
+    hosting, (status, _) = RUNTIME_TYPES[runtime.type].hosting, await _health(layout, runtime, http)
     if status is None:
         return "does not answer yet; its agent waits for it"
-    if status == HTTPStatus.OK:
+    if status == HTTPStatus.OK or isinstance(hosting, Managed):
         return None
-    hint = pod.not_found_hint if status == HTTPStatus.NOT_FOUND else "its agent waits until that is 200"
-    return f"answers {status} to {pod.health_path}; {hint}"
+    hint = hosting.not_found_hint if status == HTTPStatus.NOT_FOUND else "its agent waits until that is 200"
+    return f"answers {status} to {hosting.health_path}; {hint}"
 
 
 async def _health(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> tuple[int | None, bool]:
     """A model server's status, None if it does not answer, and whether it says that it will never be ready."""
-    path = RUNTIME_TYPES[runtime.type].pod.health_path
+    hosting = RUNTIME_TYPES[runtime.type].hosting
+    # A service of AWS has no such path, but its stand-in has those of all stand-ins.
+    path = f"{CONTROL}faults" if isinstance(hosting, Managed) else hosting.health_path
     url = urlsplit(layout.server_urls[runtime.name])._replace(path=path, query="").geturl()
     timeout = aiohttp.ClientTimeout(total=_PROBE_TIMEOUT_S)
     try:
@@ -190,7 +195,17 @@ async def _health(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSe
 
 def stand_in_url(runtime: ModelsRuntime, port: int) -> str:
     """Base URL of a stand-in, in the form of its type's default URL."""
-    return urlsplit(RUNTIME_TYPES[runtime.type].pod.default_url)._replace(netloc=f"127.0.0.1:{port}").geturl()
+    hosting, place = RUNTIME_TYPES[runtime.type].hosting, f"{LOOPBACK}:{port}"
+    if isinstance(hosting, Managed):
+        return f"http://{place}"
+    return urlsplit(hosting.default_url)._replace(netloc=place).geturl()
+
+
+def _model_options(runtime: ModelsRuntime) -> dict[str, str]:
+    """``model`` of a runtime as its server, or a managed type's agent, reads it."""
+    if runtime.model is None:
+        return {}
+    return {"MODEL_OPTIONS": runtime.model.model_dump_json(by_alias=True, exclude_none=True)}
 
 
 def _models(runtime: ModelsRuntime) -> list[str]:

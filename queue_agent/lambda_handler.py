@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 _RESERVE_S = 30.0
 """What a function has left when its jobs must end: 10 s to store results that exist, and 5 s each to release a job in
 the table and in its queue."""
+_CLOSING_S = 5.0
 _EXTEND_S = 3.0
 """Less than the margin by which a lease ends before its message is delivered again."""
 _BEACON_S = 60.0
@@ -93,14 +94,15 @@ async def _process_all(messages: list[QueueMessage], ends_s: float) -> None:
     for message in messages:
         slot = _agent.scheduler.join()
         jobs[asyncio.create_task(_agent.processor.process(message, slot), name="job")] = slot
-    beacon = asyncio.create_task(_write_beacon(), name="beacon")
+    beside = {asyncio.create_task(_write_beacon(), name="beacon")}
     await finish(jobs, within_s=ends_s - _RESERVE_S - time.monotonic())
     for job in jobs:
         if not job.cancelled() and (failure := job.exception()) is not None:
             # The message is still in its queue, and is delivered again when its visibility ends.
             logger.error("a message could not be handled: %s", failure)
-    # A task that is left would freeze with the function, and fail when it goes on.
-    await beacon
+    # What is left, as a driver's removal of what it needs no longer, would freeze with the function.
+    beside |= asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(beside, timeout=_CLOSING_S)
 
 
 async def _extend(message: QueueMessage) -> None:

@@ -38,6 +38,11 @@ class Managed:
     service: str
     actions: tuple[str, ...]
 
+    @property
+    def endpoint_variable(self) -> str:
+        """The environment variable that leads clients of the service to another URL (botocore's own)."""
+        return f"AWS_ENDPOINT_URL_{self.service.upper().replace('-', '_')}"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuntimeSpec:

@@ -60,7 +60,7 @@ def runtimes():
     for path in sorted(Path("examples/configs").glob("*.yaml")):
         config = load_config(path)
         for runtime in config.models_runtime:
-            if runtime.chart_repository is None:
+            if config.has_cluster and runtime.chart_repository is None:
                 yield pytest.param(config, runtime, id=f"{path.stem}-{runtime.name}")
 
 

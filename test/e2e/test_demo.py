@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from configuration.file import load_config
+from deploy.verify.samples import samples_of
 from test.e2e.demos import make_demo, pictures_of
 from test.kit.processes import ROOT
 
@@ -101,3 +103,12 @@ def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> Non
     assert part
     assert f"Its log is {tmp_path / 'state/logs' / part.group(1)}.log" in ended.stderr
     assert "LOGLEVEL='nonsense' must be" in ended.stderr
+
+
+def test_managed_runtimes_draw_on_stand_ins_of_their_services(tmp_path: Path) -> None:
+    ended = make_demo(tmp_path, "demo", "CONFIG=examples/configs/managed.yaml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    config = load_config(ROOT / "examples/configs/managed.yaml")
+    asked = {f"{one.runtime}-{one.name}" for one in samples_of(config.catalog)}
+    assert set(pictures_of(tmp_path)) == {f"{name}.png" for name in asked}
+    assert {name.partition("-")[0] for name in asked} == {one.name for one in config.enabled_runtimes}

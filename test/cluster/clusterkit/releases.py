@@ -38,10 +38,11 @@ class Example:
 
 
 def examples():
-    """Every runtime of every example configuration, but those of an operator's own chart."""
+    """Every runtime of every example configuration with a cluster, but those of an operator's own chart."""
     return [
         Example(path, runtime.name)
         for path in CONFIGS
+        if _read(path).has_cluster
         for runtime in _read(path).enabled_runtimes
         if runtime.chart_repository is None
     ]

@@ -1,6 +1,8 @@
 """The environment and arguments of the local platform's parts."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,8 +21,23 @@ QUEUE = "http://127.0.0.1:2/123456789012/flows"
     ],
 )
 def test_an_agent_has_the_queues_of_its_runtimes_priorities(priorities: bool, queues: dict[str, str]) -> None:
-    runtime = {"name": "flows", "namespace": "a", "type": "comfyui", "priorities": priorities}
-    layout = Layout(
+    layout = layout_of({"name": "flows", "namespace": "a", "type": "comfyui", "priorities": priorities})
+    environment = agent_part(layout, layout.config.models_runtime[0]).environment
+    found = {name: value for name, value in environment.items() if name.endswith("QUEUE_URL")}
+    assert found == {**queues, "SQS_DEAD_QUEUE_URL": f"{QUEUE}-dead"}
+
+
+def test_an_agent_of_a_managed_runtime_calls_the_stand_in_in_place_of_the_service() -> None:
+    model = {"id": "stability.sd3-5-large-v1:0", "region": "us-west-2"}
+    layout = layout_of({"name": "flows", "type": "bedrock", "model": model})
+    environment = agent_part(layout, layout.config.models_runtime[0]).environment
+    assert environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] == "http://127.0.0.1:1234"
+    assert json.loads(environment["MODEL_OPTIONS"]) == {**model, "concurrency": 4}
+    assert "API_BASE_URL" not in environment
+
+
+def layout_of(runtime: dict[str, Any]) -> Layout:
+    return Layout(
         config=parse_config({"stackName": "s", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [runtime]}),
         gateway_port=1,
         aws_port=2,
@@ -29,6 +46,3 @@ def test_an_agent_has_the_queues_of_its_runtimes_priorities(priorities: bool, qu
         api_key="key",
         environment={},
     )
-    environment = agent_part(layout, layout.config.models_runtime[0]).environment
-    found = {name: value for name, value in environment.items() if name.endswith("QUEUE_URL")}
-    assert found == {**queues, "SQS_DEAD_QUEUE_URL": f"{QUEUE}-dead"}
