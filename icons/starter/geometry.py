@@ -13,10 +13,10 @@ CENTRE = 12.0
 
 
 @dataclass(frozen=True)
-class Step:
+class Command:
     """One command of a path: M and L have one point, C three, A one with a ``radius``."""
 
-    command: str
+    letter: str
     points: tuple[Point, ...]
     radius: float = 0
     is_large: bool = False
@@ -24,36 +24,36 @@ class Step:
 
     def __str__(self) -> str:
         numbers = " ".join(f"{_number(x)} {_number(y)}" for x, y in self.points)
-        if self.command == "A":
+        if self.letter == "A":
             radius = _number(self.radius)
             return f"A{radius} {radius} 0 {self.is_large:d} {self.is_clockwise:d} {numbers}"
-        return f"{self.command}{numbers}"
+        return f"{self.letter}{numbers}"
 
 
 @dataclass(frozen=True)
 class Shape:
     """A path that is stroked, or filled without a stroke."""
 
-    steps: tuple[Step, ...]
+    commands: tuple[Command, ...]
     is_filled: bool = False
 
     def __str__(self) -> str:
-        return "".join(map(str, self.steps))
+        return "".join(map(str, self.commands))
 
 
 Drawing = tuple[Shape, ...]
-CLOSE = Step("Z", ())
+CLOSE = Command("Z", ())
 
 
 def poly(*numbers: float) -> Shape:
     """A line through points, given as x, y, x, y."""
     first, *others = _points(numbers)
-    return Shape((Step("M", (first,)), *(Step("L", (point,)) for point in others)))
+    return Shape((Command("M", (first,)), *(Command("L", (point,)) for point in others)))
 
 
 def closed(*numbers: float) -> Shape:
     """A polygon with these corners, given as x, y, x, y."""
-    return Shape((*poly(*numbers).steps, CLOSE))
+    return Shape((*poly(*numbers).commands, CLOSE))
 
 
 def curve(*numbers: float) -> Shape:
@@ -66,20 +66,20 @@ def blob(*numbers: float) -> Shape:
     """A smooth closed outline through the points."""
     points = _points(numbers)
     outline = _smooth((points[-1], *points, points[0], points[1]))
-    return Shape((*outline.steps, CLOSE))
+    return Shape((*outline.commands, CLOSE))
 
 
 def arc(x: float, y: float, radius: float, start: float, end: float) -> Shape:
     """Part of a circle, clockwise where ``end`` is greater than ``start``."""
-    step = Step("A", (polar(x, y, radius, end),), radius, abs(end - start) > 180, end > start)  # noqa: PLR2004
-    return Shape((Step("M", (polar(x, y, radius, start),)), step))
+    command = Command("A", (polar(x, y, radius, end),), radius, abs(end - start) > 180, end > start)  # noqa: PLR2004
+    return Shape((Command("M", (polar(x, y, radius, start),)), command))
 
 
 def circle(x: float, y: float, radius: float) -> Shape:
     """A whole circle."""
     there, back = (x + radius, y), (x - radius, y)
-    half = (Step("A", (there,), radius, is_clockwise=True), Step("A", (back,), radius, is_clockwise=True))
-    return Shape((Step("M", (back,)), *half, CLOSE))
+    half = (Command("A", (there,), radius, is_clockwise=True), Command("A", (back,), radius, is_clockwise=True))
+    return Shape((Command("M", (back,)), *half, CLOSE))
 
 
 def dot(x: float, y: float, radius: float = 1.5) -> Shape:
@@ -93,8 +93,8 @@ def ellipse(x: float, y: float, across: float, down: float) -> Shape:
     quarter = ((1, 0), (1, k), (k, 1), (0, 1), (-k, 1), (-1, k), (-1, 0))
     rest = ((-1, -k), (-k, -1), (0, -1), (k, -1), (1, -k), (1, 0))
     first, *others = [(x + across * u, y + down * v) for u, v in quarter + rest]
-    steps = [Step("C", tuple(others[index : index + 3])) for index in range(0, 12, 3)]
-    return Shape((Step("M", (first,)), *steps, CLOSE))
+    commands = [Command("C", tuple(others[index : index + 3])) for index in range(0, 12, 3)]
+    return Shape((Command("M", (first,)), *commands, CLOSE))
 
 
 def rect(x: float, y: float, width: float, height: float, radius: float = 1) -> Shape:
@@ -108,23 +108,27 @@ def rect(x: float, y: float, width: float, height: float, radius: float = 1) -> 
         ((x + r, bottom), (x, bottom - r)),
         ((x, y + r), (x + r, y)),
     )
-    steps = [step for end, turn in sides for step in (Step("L", (end,)), Step("A", (turn,), r, is_clockwise=True))]
-    return Shape((Step("M", ((x + r, y),)), *steps, CLOSE))
+    commands = [
+        command
+        for end, turn in sides
+        for command in (Command("L", (end,)), Command("A", (turn,), r, is_clockwise=True))
+    ]
+    return Shape((Command("M", ((x + r, y),)), *commands, CLOSE))
 
 
 def path(*pieces: Shape) -> Shape:
     """One line out of several that follow each other: each piece starts where the last one ended."""
     first, *others = pieces
-    steps = list(first.steps)
+    commands = list(first.commands)
     for piece in others:
-        start, *rest = piece.steps
-        steps += [replace(start, command="L"), *rest]
-    return Shape(tuple(steps))
+        start, *rest = piece.commands
+        commands += [replace(start, letter="L"), *rest]
+    return Shape(tuple(commands))
 
 
 def outline(*pieces: Shape) -> Shape:
     """As ``path``, and closed."""
-    return Shape((*path(*pieces).steps, CLOSE))
+    return Shape((*path(*pieces).commands, CLOSE))
 
 
 def fill(shape: Shape) -> Shape:
@@ -173,11 +177,13 @@ def corners(x: float, y: float, radii: Sequence[float], count: int, start: float
 def _mapped(
     drawing: Iterable[Shape], function: Callable[[Point], Point], scale: float = 1, *, is_mirror: bool = False
 ) -> Drawing:
-    def step_of(step: Step) -> Step:
-        points = tuple(function(point) for point in step.points)
-        return replace(step, points=points, radius=step.radius * scale, is_clockwise=step.is_clockwise is not is_mirror)
+    def command_of(command: Command) -> Command:
+        points = tuple(function(point) for point in command.points)
+        return replace(
+            command, points=points, radius=command.radius * scale, is_clockwise=command.is_clockwise is not is_mirror
+        )
 
-    return tuple(replace(shape, steps=tuple(map(step_of, shape.steps))) for shape in drawing)
+    return tuple(replace(shape, commands=tuple(map(command_of, shape.commands))) for shape in drawing)
 
 
 def _points(numbers: Sequence[float]) -> list[Point]:
@@ -187,13 +193,13 @@ def _points(numbers: Sequence[float]) -> list[Point]:
 def _smooth(points: Sequence[Point]) -> Shape:
     """From the second to the last but one; the outer two only give the directions."""
 
-    def bend(before: Point, start: Point, end: Point, after: Point) -> Step:
+    def bend(before: Point, start: Point, end: Point, after: Point) -> Command:
         first = (start[0] + (end[0] - before[0]) / 6, start[1] + (end[1] - before[1]) / 6)
         second = (end[0] - (after[0] - start[0]) / 6, end[1] - (after[1] - start[1]) / 6)
-        return Step("C", (first, second, end))
+        return Command("C", (first, second, end))
 
-    steps = starmap(bend, zip(points, points[1:], points[2:], points[3:], strict=False))
-    return Shape((Step("M", (points[1],)), *steps))
+    commands = starmap(bend, zip(points, points[1:], points[2:], points[3:], strict=False))
+    return Shape((Command("M", (points[1],)), *commands))
 
 
 def _number(value: float) -> str:

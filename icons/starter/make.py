@@ -102,7 +102,7 @@ def _icon(key: str, category: str, words: dict[str, str]) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Write all files anew."""
+    """Write all files again, and nothing else."""
     shutil.rmtree(FOLDER / "svg", ignore_errors=True)
     written = 0
     for name, text in files():
