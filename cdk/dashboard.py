@@ -127,12 +127,14 @@ def _replicas(
         defaults: dict[str, Any] = {"statistic": "Average", "period": _PERIOD}
         return cloudwatch.Metric(namespace="ContainerInsights", metric_name=name, **defaults | options)
 
-    namespaces = dict.fromkeys(one.namespace for one in runtimes)
+    # Agents of managed runtimes have no GPU to tell of.
+    on_gpus = [one for one in runtimes if not one.is_managed]
+    namespaces, reporting = dict.fromkeys(one.namespace for one in on_gpus), [agents[one.name] for one in on_gpus]
     return _graphs(
         (
             "Replicas that report, and GPUs; looks at queues that failed",
             [
-                *(_reporting(one) for one in agents.values()),
+                *map(_reporting, reporting),
                 insights("node_gpu_limit", statistic="Sum", label="GPUs of all nodes", dimensions_map=cluster),
             ],
             [
@@ -149,7 +151,7 @@ def _replicas(
         ),
         (
             "Time in which the model server had a job, %",
-            [_gpu_busy_share(one) for one in agents.values()],
+            [*map(_gpu_busy_share, reporting)],
         ),
     )
 

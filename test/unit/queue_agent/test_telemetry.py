@@ -30,10 +30,10 @@ def message(telemetry, trace_header=None, traceparent=None):
     return telemetry.message(trace_header=trace_header, traceparent=traceparent)
 
 
-def opened(**environ):
+def opened(runtime_type="sdwebui", **environ):
     """Telemetry of an agent with a page of metrics."""
     names = ("SQS_QUEUE_URL", "SNS_TOPIC_ARN", "S3_BUCKET", "JOBS_TABLE")
-    agent = {"RUNTIME_NAME": "sdruntime", "RUNTIME_TYPE": "sdwebui", "POD_NAME": "pod-1", "HEALTH_PORT": "1"}
+    agent = {"RUNTIME_NAME": "sdruntime", "RUNTIME_TYPE": runtime_type, "POD_NAME": "pod-1", "HEALTH_PORT": "1"}
     return open_telemetry(Settings.from_environ(dict.fromkeys(names, "x") | agent), environ)
 
 
@@ -165,6 +165,14 @@ def test_the_gpus_seconds_grow_while_a_job_runs_and_count_once_where_jobs_overla
     for job in ("a", "a", "b"):
         clock.ended(job)
     assert clock.busy_s == 5
+
+
+async def test_an_agent_of_a_managed_runtime_says_nothing_of_a_gpu():
+    async with opened("bedrock") as telemetry:
+        telemetry.job_ended("succeeded")
+        _, _, page = await telemetry.page()
+    assert b"queue_agent_jobs_total" in page
+    assert b"gpu" not in page
 
 
 # The SDK's warnings
