@@ -20,7 +20,13 @@ except ModuleNotFoundError as exc:
     sys.exit(f"{exc.name} is missing: in the checkout run pip install ./clients/python")
 
 HERE = Path(__file__).resolve().parent
-TASK_TYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image", "bedrock": "text-to-image"}
+TASK_TYPES = {
+    "sdwebui": "text-to-image",
+    "comfyui": "pipeline",
+    "flux": "text-to-image",
+    "bedrock": "text-to-image",
+    "sagemaker": "text-to-image",
+}
 
 
 def main() -> None:
@@ -60,7 +66,7 @@ def make_request(
         content = (HERE / "workflow.json").read_text(encoding="utf-8")
     if content is not None:
         given = json.loads(content.replace('"PROMPT"', json.dumps(prompt)))
-    elif runtime_type == "flux":
+    elif runtime_type in {"flux", "sagemaker"}:
         given = {"prompt": prompt, "width": 512, "height": 512, "seed": 7}
     elif runtime_type == "bedrock":
         given = {"prompt": prompt, "seed": 7}

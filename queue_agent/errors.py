@@ -20,6 +20,7 @@ AgentError
 │   │   ├── HostLookupError
 │   │   └── AnnotationForbidden   (kubernetes.py)
 │   ├── Throttled        a managed service takes no more now: costs no attempt
+│   ├── StillRunning     a service goes on with the job while nobody waits: costs no attempt
 │   ├── ServiceRefused   a managed service does not know the model, or denies the agent access
 │   ├── InternalError
 │   └── AttemptsExhausted
@@ -152,6 +153,18 @@ class Throttled(RetryableError):
 
     code = "throttled"
     counts = False
+
+
+class StillRunning(RetryableError):
+    """The service works on the job, and the agent looks again later: the next claim adopts what runs."""
+
+    code = "still_running"
+    counts = False
+
+    def __init__(self, delay_s: int) -> None:
+        super().__init__()
+        self.delay_s = delay_s
+        """Seconds until it is worth looking again."""
 
 
 class ServiceRefused(RetryableError):

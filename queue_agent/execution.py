@@ -31,13 +31,14 @@ class Execution:
         interrupt hits whatever runs. Raises what ``Executor.run`` raises, and DeadlineExceeded.
         """
         limit = asyncio.timeout(None)
+        limit_s = self.executor.queue_s + job.deadlines.execution_s
 
         def started(batch: int | None = None) -> None:
             job.slot.started(batch)
             lease.attempt_started()
             self.monitor.job_began(job.id, job.slot.remaining_s)
             self.telemetry.gpu.began(job.id)
-            limit.reschedule(asyncio.get_running_loop().time() + job.deadlines.execution_s)
+            limit.reschedule(asyncio.get_running_loop().time() + limit_s)
 
         def freed() -> None:
             job.slot.freed()
@@ -61,7 +62,7 @@ class Execution:
             # Whatever a driver did not expect, nobody waits for the job any longer.
             await self._interrupt(job, lease)
             if limit.expired():
-                raise DeadlineExceeded(f"The job took longer than {job.deadlines.execution_s:g} s.") from exc
+                raise DeadlineExceeded(f"The job took longer than {limit_s:g} s.") from exc
             if isinstance(exc, Exception):
                 raise _server_error(exc) from exc
             raise

@@ -39,8 +39,10 @@ _CLOSING_S = 5.0
 _EXTEND_S = 3.0
 """Less than the margin by which a lease ends before its message is delivered again."""
 _BEACON_S = 60.0
+_PATIENCE_S = 20
+"""A function is paid for while it waits; a job that a service works on by itself is looked for again later."""
 
-_settings = Settings.from_environ(os.environ)
+_settings = Settings.from_environ({"PATIENCE_S": str(_PATIENCE_S), **os.environ})
 configure_logging(_settings.log_level, _settings.runtime_name)
 _urls = {
     url.rpartition("/")[2]: url

@@ -181,7 +181,14 @@ class PreparedTask(Protocol):
 
 
 class Executor(ABC):
-    """Runs the tasks of one runtime type. Every driver is one."""
+    """Runs the tasks of one runtime type. Every driver is one.
+
+    Attributes:
+        queue_s: How long a service may keep a job before it begins with it, in seconds: so much later does the job
+            exceed its execution deadline.
+    """
+
+    queue_s: float = 0
 
     @abstractmethod
     async def prepare(self, task: Task, inputs: Inputs) -> PreparedTask:
@@ -200,6 +207,7 @@ class Executor(ABC):
             TaskError: The server rejects the task or fails in it.
             ServerError: The server is lost or its response cannot be understood.
             Throttled: The service takes no more work now; costs no attempt.
+            StillRunning: The service works on it by itself, and the agent is to look again later.
         """
 
     @abstractmethod

@@ -27,6 +27,7 @@ from queue_agent.errors import (
     RetryableError,
     ServerError,
     StartedTooLate,
+    StillRunning,
     TaskError,
     Throttled,
 )
@@ -295,6 +296,10 @@ class Processor:
             # A task that fails before the server receives it must not be tried for ever.
             lease.attempt_started()
             lease.attempt_ended()
+        if isinstance(error, StillRunning):
+            logger.info("released while the service works on it", extra={"retry_in_s": error.delay_s})
+            await lease.release(delay_s=error.delay_s, blameless=True)
+            return
         counted = lease.attempt_counts and not isinstance(error, Throttled)
         attempt = lease.claim.attempt
         if isinstance(error, AttemptsExhausted) or (counted and attempt >= MAX_ATTEMPTS):

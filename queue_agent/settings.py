@@ -94,6 +94,9 @@ class Settings(BaseModel):
     """`maxStartSeconds`: the most that a task may ask for in place of startSeconds."""
     max_execution_s: Annotated[_Seconds, Field(alias="MAX_EXECUTION_TIMEOUT_S")] = DEFAULT_DEADLINES.max_execution_s
     """`maxExecutionSeconds`: the most that a task may ask for in place of executionSeconds and stallSeconds."""
+    patience_s: Annotated[_Seconds | None, Field(alias="PATIENCE_S")] = None
+    """Seconds that the agent waits for a service that works on a job by itself; then it releases the job, and looks
+    again later. Default: it waits to the end."""
     memory_budget_mib: Annotated[int, Field(alias="MEMORY_BUDGET_MIB", ge=1)] = 1024
     """MiB that the tasks held at once may take together: contents, inputs, requests and answers. A task waits until
     there is room for it; a larger one runs alone."""

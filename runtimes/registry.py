@@ -7,6 +7,7 @@ _SPECS = (
     "runtimes.comfyui.spec:SPEC",
     "runtimes.flux.spec:SPEC",
     "runtimes.bedrock.spec:SPEC",
+    "runtimes.sagemaker.spec:SPEC",
 )
 
 RUNTIME_TYPES: dict[str, RuntimeSpec] = {spec.name: spec for spec in map(load, _SPECS)}

@@ -18,9 +18,13 @@ _EXAMPLES: Mapping[str, dict[str, Any]] = {
 
 def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:
     """The schema of a task type's content; see ``api.content``."""
-    schema: dict[str, Any] = _simple(REQUESTS[tasktype].model_json_schema())
     live = None if runtime.card is not None else runtime.live()
-    card = runtime.card or (live and live.card)
+    return request_schema(tasktype, runtime.card or (live.card if live else None))
+
+
+def request_schema(tasktype: str, card: ModelCard | None) -> dict[str, Any]:
+    """The schema of requests to a model; without a card, that of their form alone."""
+    schema: dict[str, Any] = simplified(REQUESTS[tasktype].model_json_schema())
     for name, known in (_known(card) if card else {}).items():
         if name in schema["properties"]:
             schema["properties"][name] |= known
@@ -51,14 +55,16 @@ def _known(card: ModelCard) -> dict[str, dict[str, Any]]:
     }
 
 
-def _simple(schema: Any) -> Any:
+def simplified(schema: Any) -> Any:
     """A schema without titles, and without null, which counts as left out."""
     if isinstance(schema, list):
-        return [_simple(one) for one in schema]
+        return [simplified(one) for one in schema]
     if not isinstance(schema, dict):
         return schema
     simple: dict[str, Any] = {
-        key: {name: _simple(one) for name, one in value.items()} if key in {"properties", "$defs"} else _simple(value)
+        key: {name: simplified(one) for name, one in value.items()}
+        if key in {"properties", "$defs"}
+        else simplified(value)
         for key, value in schema.items()
         if key != "title" and not (key == "default" and value is None)
     }

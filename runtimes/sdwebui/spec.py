@@ -20,5 +20,4 @@ SPEC = RuntimeSpec(
     schema="runtimes.sdwebui.schema:content_schema",
     warnings="runtimes.sdwebui.server_checks:warn",
     loads_checkpoint=True,
-    content="runtimes.sdwebui.content:content_of",
 )

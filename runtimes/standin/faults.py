@@ -40,6 +40,8 @@ class Faults(BaseModel):
     """managed services: how many of the next calls are denied"""
     calls_per_minute: int = 0
     """managed services: further calls in a minute are throttled; 0: none"""
+    cold_s: float = 0.0
+    """SageMaker: there is no instance, and the first asynchronous call gets one after so many seconds"""
     load_s: float = 0.0
     """answer everything with 503 for this many seconds from now"""
 

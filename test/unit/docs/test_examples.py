@@ -132,6 +132,7 @@ def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
         "flux": {"model": {"profile": "flux-schnell"}},
         "sdwebui": {"dynamicModel": True},
         "bedrock": {"model": {"id": "stability.sd3-5-large-v1:0", "region": "us-west-2"}},
+        "sagemaker": {"model": {"endpoint": "mine"}},
     }
     row = {"name": "mine", "namespace": "a", "type": runtime_type, **needed.get(runtime_type, {})}
     (runtime,) = parse_config({**MINIMAL, "modelsRuntime": [row]}).catalog

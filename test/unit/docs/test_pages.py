@@ -23,7 +23,7 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="comfyruntime", type="comfyui"),
     ]
 )
-NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "lease_lost", "throttled"}
+NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "lease_lost", "throttled", "still_running"}
 
 
 def values(text):

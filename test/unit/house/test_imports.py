@@ -12,7 +12,7 @@ PACKAGES = (
     *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
-TYPES = ("sdwebui", "comfyui", "flux", "bedrock")
+TYPES = ("sdwebui", "comfyui", "flux", "bedrock", "sagemaker")
 POD_TYPES = TYPES[:3]
 REGISTRY = tuple(f"runtimes.{name}" for name in ("registry", "catalog", "spec", "options", "live", "pictures"))
 """The table of runtime types, the deployed runtimes, and what their servers have."""
@@ -23,6 +23,8 @@ DRIVER_SEES = (*DRIVER_OPENS, "queue_agent.inputs.links", "queue_agent.inputs.in
 """Likewise, and where a request's links stand."""
 COURIER_OPENS = tuple(f"courier.{name}" for name in ("delivery", "log", "operations", "queue", "secrets"))
 """What the API sees of the courier, without its HTTP client."""
+FLUX_REQUESTS = tuple(f"runtimes.flux.{name}" for name in ("checks", "families", "options", "schema"))
+"""Endpoints of SageMaker may serve the project's flux image."""
 LAMBDAS = ("api", "courier", "keeper")
 COMMON = [f"runtimes.{path.stem}" for path in Path("runtimes").glob("_[a-z]*.py")]
 ALLOWED = {
@@ -54,6 +56,7 @@ ALLOWED = {
         for name in TYPES
     },
     **{f"runtimes/{name}/*.py": ("contract", f"runtimes.{name}", *REGISTRY) for name in TYPES},
+    "runtimes/sagemaker/*.py": ("contract", "runtimes.sagemaker", *REGISTRY, *FLUX_REQUESTS),
 }
 """What the modules of a folder may import of ours. The other packages may import all; nothing imports ``test``."""
 INSIDE = (*(f"runtimes.{name}.{folder}" for name in TYPES for folder in TYPE_FOLDERS), "runtimes.standin")
@@ -79,6 +82,7 @@ CLIENT_LIBRARIES = {
     "queue_agent/telemetry": {"opentelemetry", "prometheus_client"},
     **{f"runtimes/{name}/driver": {"aiohttp", "websockets", "tenacity"} for name in POD_TYPES},
     "runtimes/bedrock/driver": {"botocore"},  # for its errors; runtimes._managed makes the calls
+    "runtimes/sagemaker/driver": {"botocore"},  # likewise
 }
 ALL_CLIENT_LIBRARIES = set().union(*CLIENT_LIBRARIES.values()) | {"boto3", "aiohttp"}
 NAMES = re.compile(rf"(?:{'|'.join((*PACKAGES, 'test'))})(?:\.\w+)+(?=$|:\w+$)")

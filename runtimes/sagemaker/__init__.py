@@ -1,0 +1,1 @@
+"""Runtime type sagemaker: an endpoint of SageMaker, asynchronous or in real time."""

@@ -1,0 +1,1 @@
+"""The twin of the HTTP endpoint of SageMaker's runtime."""
