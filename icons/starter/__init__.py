@@ -1,0 +1,1 @@
+"""The starter library: icons that this package draws from geometry, and labelled queries for them."""
