@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from api.operations.files import Files
     from api.operations.history import History
     from api.operations.outputs import Outputs
+    from api.operations.pictures import Pictures
     from api.operations.runtimes import QueueEstimates
     from api.operations.usage import UsageSums
     from api.operations.workflows import Workflows
@@ -138,6 +139,13 @@ class Services:
         from api.operations.outputs import Outputs
 
         return Outputs(make_s3=lambda: self.s3, bucket=self.bucket, root=lambda: self.signing_secret)
+
+    @cached_property
+    def pictures(self) -> "Pictures":
+        """Pictures by their parameters."""
+        from api.operations.pictures import Pictures
+
+        return Pictures(self.jobs, self.catalog)
 
     @cached_property
     def files(self) -> "Files":

@@ -61,10 +61,11 @@ status."""
 _KEYED = (
     *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
     *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", "/v1/jobs/{job}/events"),
+    *("/v1/pictures", "/v1/pictures/{proxy+}"),
 )
 """Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
 _EVENTS = "/v1/jobs/{job}/events"
-_PUBLIC = ("/v1/outputs/{proxy+}", "/v1/openapi.json", "/v1/docs")
+_PUBLIC = ("/v1/outputs/{proxy+}", "/v1/pictures/link", "/v1/openapi.json", "/v1/docs")
 """Paths that need no key: links that carry a signature, and the description of the API."""
 
 

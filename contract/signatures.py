@@ -1,12 +1,13 @@
-"""What the platform signs: webhooks (https://www.standardwebhooks.com) and links to outputs.
+"""What the platform signs: webhooks (https://www.standardwebhooks.com), links to outputs and to pictures not yet drawn.
 
 Every secret is derived from the platform's root secret, so none is stored.
 """
 
 import base64
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from contract import strict_json
 
@@ -29,6 +30,22 @@ class OutputLink:
     key: str
     content_type: str
     name: str
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureLink:
+    """A picture that is drawn when its link is opened.
+
+    Attributes:
+        tenant: Whose job draws it.
+        picture: Its parameters.
+        expires_s: Seconds since 1970.
+    """
+
+    tenant: str
+    runtime: str
+    picture: Mapping[str, Any]
     expires_s: int
 
 
@@ -62,17 +79,44 @@ def webhook_headers(secrets: Iterable[str], *, webhook_id: str, sent_s: float, b
 
 def output_token(root: str, link: OutputLink) -> str:
     """The token of ``/v1/outputs/TOKEN/NAME``: it contains the link without its name, and proves all of it."""
-    payload = _urlsafe(strict_json.dumps([link.key, link.content_type, link.expires_s]).encode())
-    return f"{payload}.{_prove(root, payload, link.name)}"
+    return _token(root, [link.key, link.content_type, link.expires_s], "output", link.name)
 
 
 def read_output_token(root: str, token: str, name: str) -> OutputLink | None:
     """Read a token, expired or not; None where it was not made for this file name, or has been changed."""
-    payload, _, proof = token.partition(".")
-    if not hmac.compare_digest(_prove(root, payload, name).encode(), proof.encode("utf-8", "surrogatepass")):
+    if (values := _read_token(root, token, "output", name)) is None:
         return None
-    key, content_type, expires_s = strict_json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    key, content_type, expires_s = values
     return OutputLink(key=key, content_type=content_type, name=name, expires_s=expires_s)
+
+
+def picture_token(root: str, link: PictureLink) -> str:
+    """The token of ``/v1/pictures/link``: it contains the link, readable for all, and proves it."""
+    return _token(root, [link.tenant, link.runtime, link.picture, link.expires_s], "picture")
+
+
+def read_picture_token(root: str, token: str) -> PictureLink | None:
+    """Read a token, expired or not; None where it has been changed, or made by somebody else."""
+    if (values := _read_token(root, token, "picture")) is None:
+        return None
+    tenant, runtime, picture, expires_s = values
+    return PictureLink(tenant=tenant, runtime=runtime, picture=picture, expires_s=expires_s)
+
+
+def _token(root: str, values: Sequence[Any], purpose: str, *beside: str) -> str:
+    """Values with a proof of them, and of what stands beside the token."""
+    payload = _urlsafe(strict_json.utf8(values).encode("utf-8", "surrogatepass"))
+    return f"{payload}.{_prove(root, purpose, payload, *beside)}"
+
+
+def _read_token(root: str, token: str, purpose: str, *beside: str) -> Any:
+    """The values of a token; None where it was not made for this purpose and what stands beside it."""
+    payload, _, proof = token.partition(".")
+    if not hmac.compare_digest(
+        _prove(root, purpose, payload, *beside).encode(), proof.encode("utf-8", "surrogatepass")
+    ):
+        return None
+    return strict_json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
 
 
 def _sign(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
@@ -80,8 +124,8 @@ def _sign(secret: str, webhook_id: str, timestamp: str, body: bytes) -> str:
     return _base64(hmac.digest(key, f"{webhook_id}.{timestamp}.".encode() + body, "sha256"))
 
 
-def _prove(root: str, payload: str, name: str) -> str:
-    return _urlsafe(hmac.digest(derive(root, "output"), strict_json.dumps([payload, name]).encode(), "sha256"))
+def _prove(root: str, purpose: str, *parts: str) -> str:
+    return _urlsafe(hmac.digest(derive(root, purpose), strict_json.dumps(parts).encode(), "sha256"))
 
 
 def _base64(data: bytes) -> str:

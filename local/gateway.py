@@ -31,7 +31,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 
 _STREAMED = re.compile(r"/v1/jobs/[^/]+/events/?")
-_KEYLESS = re.compile(r"/v1/(outputs/.+|openapi\.json|docs.*)")
+_KEYLESS = re.compile(r"/v1/(outputs/.+|pictures/link|openapi\.json|docs.*)")
 """As ``cdk.front_door`` has the routes."""
 
 

@@ -19,4 +19,5 @@ SPEC = RuntimeSpec(
     schema="runtimes.comfyui.schema:content_schema",
     warnings="runtimes.comfyui.checks:warn",
     takes_workflows=True,
+    content="runtimes.comfyui.content:content_of",
 )

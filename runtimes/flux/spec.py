@@ -20,4 +20,5 @@ SPEC = RuntimeSpec(
     schema="runtimes.flux.schema:content_schema",
     options="runtimes.flux.options:ModelOptions",
     model_example="{profile: flux-schnell}",
+    content="runtimes.flux.content:content_of",
 )

@@ -20,4 +20,5 @@ SPEC = RuntimeSpec(
     schema="runtimes.sdwebui.schema:content_schema",
     warnings="runtimes.sdwebui.server_checks:warn",
     loads_checkpoint=True,
+    content="runtimes.sdwebui.content:content_of",
 )

@@ -6,6 +6,7 @@ from typing import Any
 
 from api.faces.alpha_models import V1Alpha1Request, V1Alpha2Request
 from api.faces.v1.models import BatchRequest, JobRequest, JobView, OutputView, RetryRequest, Timings
+from api.faces.v1.picture_models import PictureLinkRequest
 from jobs.job import JobState
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
@@ -80,6 +81,13 @@ def _retry(runtime: DeployedRuntime, task_type: str, content: Example) -> Exampl
     return {"content": {"seed": 7} if "prompt" in content else dict(list(content.items())[:1])}
 
 
+def _picture(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:  # noqa: ARG001 (as others)
+    # What ComfyUI draws with is known only from its servers.
+    if runtime.runtime_type.takes_workflows or "text-to-image" not in runtime.task_types:
+        return None
+    return {"prompt": "a red fox in snow", "runtime": runtime.name, "expires_in": 3600}
+
+
 def _v1alpha2(runtime: DeployedRuntime, task_type: str, content: Example) -> Example | None:
     if task_type not in runtime.task_types:
         return None
@@ -98,6 +106,7 @@ _MAKERS: Mapping[Any, Callable[[DeployedRuntime, str, Example], Example | None]]
     JobRequest: _job,
     BatchRequest: _batch,
     RetryRequest: _retry,
+    PictureLinkRequest: _picture,
     V1Alpha2Request: _v1alpha2,
     V1Alpha1Request: _v1alpha1,
 }

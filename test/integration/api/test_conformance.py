@@ -31,9 +31,8 @@ def test_the_document_and_its_page_need_no_key_and_lead_back_to_where_they_came_
 def test_answers_to_odd_requests_conform_to_the_document(api, tmp_path):
     ended = api.submit()["job"]
     api.call("POST", f"/jobs/{ended}/cancel", {})
-    config = (
-        CONFIG.read_text(encoding="utf-8") + f'\n[parameters]\n"path.job" = "{ended}"\n"header.Prefer" = "wait=1"\n'
-    )
+    parameters = f'"path.job" = "{ended}"\n"header.Prefer" = "wait=1"\n"query.wait" = 0\n'
+    config = f"{CONFIG.read_text(encoding='utf-8')}\n[parameters]\n{parameters}"
     file = tmp_path / "schemathesis.toml"
     file.write_text(config, encoding="utf-8")
     tool = Path(sys.executable).with_name("schemathesis")
