@@ -60,13 +60,10 @@ status."""
 
 _KEYED = (
     *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
-    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", "/v1/jobs/{job}/events"),
+    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", gateway.EVENTS_PATH),
     *("/v1/pictures", "/v1/pictures/{proxy+}"),
 )
 """Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
-_EVENTS = "/v1/jobs/{job}/events"
-_PUBLIC = ("/v1/outputs/{proxy+}", "/v1/pictures/link", "/v1/openapi.json", "/v1/docs")
-"""Paths that need no key: links that carry a signature, and the description of the API."""
 
 
 class FrontDoorApi(Construct):
@@ -164,8 +161,8 @@ class FrontDoorApi(Construct):
         keyed: dict[str, Any] = {"api_key_required": True, "authorizer": authorizer}
         for path in _KEYED:
             self.api.root.resource_for_path(path).add_method("ANY", door, **keyed)
-        self.api.root.resource_for_path(_EVENTS).add_method("GET", stream, **keyed)
-        for path in _PUBLIC:
+        self.api.root.resource_for_path(gateway.EVENTS_PATH).add_method("GET", stream, **keyed)
+        for path in gateway.PUBLIC_PATHS:
             self.api.root.resource_for_path(path).add_method("ANY", door)
         for path in _KEYED if self._settings.cors_origins else ():
             # A browser asks without a key whether a page may send one.

@@ -1,5 +1,6 @@
-"""What the API's gateway itself rejects: the door's own words for errors that never reach the door."""
+"""What the API's gateway decides itself: which paths need no key, and how it rejects what never reaches the door."""
 
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,6 +10,17 @@ INTEGRATION_TIMEOUT_S = 29
 """API Gateway waits no longer for the door."""
 STREAM_TIMEOUT_S = 15 * 60
 """Neither API Gateway nor Lambda lets an answer that is streamed last longer."""
+EVENTS_PATH = "/v1/jobs/{job}/events"
+"""Its answers are streamed."""
+PUBLIC_PATHS = ("/v1/outputs/{proxy+}", "/v1/pictures/link", "/v1/openapi.json", "/v1/docs")
+"""Paths that need no key: links that carry a signature, and the description of the API."""
+
+
+def path_pattern(*templates: str) -> re.Pattern[str]:
+    """The paths that API Gateway's resources of these templates answer."""
+    names = re.compile(r"\\{\w+(\\\+)?\\}")
+    texts = (names.sub(lambda name: ".+" if name[1] else "[^/]+", re.escape(template)) for template in templates)
+    return re.compile(f"(?:{'|'.join(texts)})/?")
 
 
 @dataclass(frozen=True, slots=True)

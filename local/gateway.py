@@ -3,7 +3,6 @@
 import asyncio
 import json
 import logging
-import re
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,14 @@ from api.access_log import log_request
 from api.authorizer import sent_key
 from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
-from configuration.gateway import INTEGRATION_TIMEOUT_S, MAX_PAYLOAD_BYTES, GatewayError
+from configuration.gateway import (
+    EVENTS_PATH,
+    INTEGRATION_TIMEOUT_S,
+    MAX_PAYLOAD_BYTES,
+    PUBLIC_PATHS,
+    GatewayError,
+    path_pattern,
+)
 from contract import strict_json
 from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, read_answer
 
@@ -30,9 +36,8 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any], Any], Any]
 Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 
-_STREAMED = re.compile(r"/v1/jobs/[^/]+/events/?")
-_KEYLESS = re.compile(r"/v1/(outputs/.+|pictures/link|openapi\.json|docs.*)")
-"""As ``cdk.front_door`` has the routes."""
+_STREAMED = path_pattern(EVENTS_PATH)
+_KEYLESS = path_pattern(*PUBLIC_PATHS)
 
 
 class Gateway:
