@@ -4,6 +4,7 @@ Operations that a submission does not need are imported by the first request for
 cold start.
 """
 
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from api.operations.batches import Batches
     from api.operations.files import Files
     from api.operations.history import History
+    from api.operations.icons import IconService
     from api.operations.outputs import Outputs
     from api.operations.pictures import Pictures
     from api.operations.runtimes import QueueEstimates
@@ -59,6 +61,8 @@ class ApiSettings:
     """Of webhooks; without it there are none."""
     allow_private_addresses: str = "false"
     """Whether webhooks may use http and reach any address."""
+    icons: str = ""
+    """JSON that says what the icon library is made of; see ``icons.settings``. Without it there is none."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":
@@ -85,6 +89,7 @@ class Services:
         publisher = TaskPublisher(
             sns=self._sns, make_s3=lambda: self.s3, topic_arn=settings.task_topic_arn, bucket=self.bucket
         )
+        self._making_icons = threading.Lock()
         keeps = settings.keep_requests == "true"
         self.submissions = Submissions(jobs=self.jobs, publisher=publisher, keep_requests=keeps)
 
@@ -188,6 +193,29 @@ class Services:
         queue = DeliveryQueue(sqs=self._client("sqs"), url=url, dead_url="")
         return WebhookOperations(jobs=self.jobs, secrets=secrets, queue=queue)
 
+    @property
+    def icons(self) -> "IconService | None":
+        """The icon library; None if there is none. Its models are loaded once, by the first request for it."""
+        with self._making_icons:
+            return self._icons
+
+    @cached_property
+    def _icons(self) -> "IconService | None":
+        if not (settings := self.settings.icons):
+            return None
+        from api.operations.icons import IconService
+        from icons.settings import IconSettings
+
+        return IconService(
+            IconSettings.model_validate_json(settings),
+            jobs=self.jobs,
+            submissions=self.submissions,
+            catalog=self.catalog,
+            outputs=self.outputs,
+            make_client=self._client,
+            s3=self.s3,
+        )
+
     def webhook_errors(self, url: str) -> list[FieldError]:
         """Return the errors of a job's webhook URL."""
         if not self.settings.courier_queue_url:
@@ -195,6 +223,8 @@ class Services:
         problems = url_problems(url, allow_private=self.settings.allow_private_addresses == "true")
         return [FieldError("webhook.url", problem) for problem in problems]
 
-    def _client(self, name: str, *, connect_timeout: float = 3, read_timeout: float = 8) -> Any:
-        config = Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries=_RETRIES)
+    def _client(
+        self, name: str, *, connect_timeout: float = 3, read_timeout: float = 8, config: Config | None = None
+    ) -> Any:
+        config = config or Config(connect_timeout=connect_timeout, read_timeout=read_timeout, retries=_RETRIES)
         return self._session.create_client(name, config=config)

@@ -13,7 +13,7 @@ from contract import strict_json
 from contract.notice import JobError
 from icons.text import normalize
 from jobs.dynamodb import Item, JobCommand, expressions, read_values
-from jobs.schema import KEY, TTL_ATTRIBUTE, key_of
+from jobs.schema import TTL_ATTRIBUTE, key_of
 
 LISTED = "icons/needs"
 """Where needs are in the index of queues, so that the report finds them; no queue is called so."""
@@ -24,7 +24,8 @@ FILTERED_S = 24 * 3600
 FAILED_S = 60
 """The same for a job that failed for any other reason."""
 PREFIX = "icon/"
-_FILTERED = "content_filtered"
+CONTENT_FILTERED = "content_filtered"
+"""The error code of a job that the model's content filter refused."""
 _ID_DIGITS = 32
 _SEED_DIGITS = 8
 _ANSWERS = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
@@ -69,6 +70,7 @@ class NeedRecord:
     """What the table has of a need.
 
     Attributes:
+        need: What was asked for, in the words of the last caller.
         category: Of the icon that came nearest; "" if none did.
         asked: How often it was asked for.
         job: Draws it, or has drawn it; "" if its submission failed.
@@ -78,9 +80,7 @@ class NeedRecord:
         until_s: Until when it is not drawn again.
     """
 
-    id: str
-    query: str
-    style: str
+    need: Need
     category: str
     asked: int
     job: str
@@ -94,9 +94,7 @@ class NeedRecord:
         """Read an item's values."""
         code = values.get("error_code")
         return cls(
-            id=values[KEY].removeprefix(PREFIX),
-            query=values["query"],
-            style=values["style"],
+            need=Need(tenant=values["need_of"], query=values["query"], style=values["style"], side=int(values["side"])),
             category=values["category"],
             asked=int(values["asked"]),
             job=values.get("job", ""),
@@ -113,13 +111,16 @@ def ask(need: Need, job: str, now_s: float, *, near: str = "") -> JobCommand[Nee
     A need that is being drawn is not counted again, or callers that ask until it is there would be many. ``near`` is
     the category of the icon that came nearest.
     """
-    counted = "#asked = if_not_exists(#asked, :zero) + :one, #query = :query, #style = :style, #category = :near"
+    words = "#query = :query, #style = :style, #side = :side, #need_of = :tenant, #category = :near"
+    counted = "#asked = if_not_exists(#asked, :zero) + :one"
     named = "#job = if_not_exists(#job, :job), #begun_at = if_not_exists(#begun_at, :now)"
     texts = {
-        "UpdateExpression": f"SET {counted}, {named}, #queue = :queue, #{TTL_ATTRIBUTE} = :ttl",
+        "UpdateExpression": f"SET {words}, {counted}, {named}, #queue = :queue, #{TTL_ATTRIBUTE} = :ttl",
         "ConditionExpression": "attribute_not_exists(#job) OR attribute_exists(#icon) OR attribute_exists(#error_code)",
     }
-    values = {"zero": 0, "one": 1, "query": need.query, "style": need.style, "near": near, "job": job, "now": now_s}
+    # Not under the attribute of the index of a tenant's jobs.
+    values: dict[str, Any] = {"tenant": need.tenant, "query": need.query, "style": need.style, "side": need.side}
+    values |= {"near": near, "zero": 0, "one": 1, "job": job, "now": now_s}
     values |= {"queue": LISTED, "ttl": int(now_s) + KEPT_S}
     return JobCommand(
         operation="UpdateItem",
@@ -143,7 +144,7 @@ def drawn(need: Need, job: str, icon: str) -> JobCommand[NeedRecord | None]:
 def refused(need: Need, job: str, error: JobError, now_s: float) -> JobCommand[NeedRecord | None]:
     """Record why a job led to no icon, so that it is not drawn again for a while."""
     update = "SET #error_code = :code, #error_message = :message, #until = :until"
-    until_s = now_s + (FILTERED_S if error.code == _FILTERED else FAILED_S)
+    until_s = now_s + (FILTERED_S if error.code == CONTENT_FILTERED else FAILED_S)
     return _change(need, update, job, code=error.code, message=error.message[:1000], until=until_s)
 
 

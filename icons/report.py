@@ -112,7 +112,7 @@ def report_of(library: IconLibrary, tallies: Tallies, prices: Prices, now_s: flo
     today = datetime.fromtimestamp(now_s, UTC).date()
     lately = sum(count for day, count in tallies.drawn.items() if day > today - timedelta(days=DAYS))
     hits = sum(one.hits for one in tallies.hits.values())
-    needs = sorted(tallies.needs, key=lambda one: (-one.asked, one.query))
+    needs = sorted(tallies.needs, key=lambda one: (-one.asked, one.need.query))
     categories: Counter[str] = Counter()
     for need in needs:
         categories[need.category or "none"] += need.asked
@@ -174,10 +174,10 @@ def page(report: IconReport, picture_of: Callable[[Icon], str | None]) -> str:
         ]
 
     def need_rows(rows: Sequence[NeedRecord]) -> list[list[str]]:
-        outcomes = (need.icon or (need.error.code if need.error else "being drawn") for need in rows)
+        outcomes = (row.icon or (row.error.code if row.error else "being drawn") for row in rows)
         return [
-            [escape(need.query), escape(need.style), escape(need.category), f"{need.asked:,}", escape(outcome)]
-            for need, outcome in zip(rows, outcomes, strict=True)
+            [escape(row.need.query), escape(row.need.style), escape(row.category), f"{row.asked:,}", escape(outcome)]
+            for row, outcome in zip(rows, outcomes, strict=True)
         ]
 
     categories = [[escape(name), f"{count:,}"] for name, count in report.missed_categories.items()]

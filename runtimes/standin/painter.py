@@ -23,6 +23,8 @@ _MIN_CAPTION_HEIGHT = 48
 _LAYERS = 5
 _MAX_CAPTION = 400
 _WHITE = (255, 255, 255)
+_ON_WHITE = "plain white background"
+"""Words of a prompt that is for an icon."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,17 @@ class Painter:
 
 
 def paint(brief: Brief) -> Image.Image:
-    """Return the picture of a brief in RGB, with the prompt at the bottom and the stand-in's mark."""
+    """Return the picture of a brief in RGB, with the prompt at the bottom and the stand-in's mark.
+
+    A prompt for an icon gives one: a shape on white, without words.
+    """
     digest = hashlib.sha256("\x1f".join(map(str, astuple(brief))).encode("utf-8", "surrogatepass")).digest()
     chance = Random(digest)  # noqa: S311 - it decides about scenery, not about secrets
     words = set(re.findall(r"\w+", brief.prompt.lower()))
     palette = chance.choice([one for one in _PALETTES if words & set(one.words.split())] or _PALETTES)
     scale = 2 if brief.width * brief.height <= _SUPERSAMPLED_PIXELS else 1
+    if _ON_WHITE in brief.prompt.lower():
+        return _emblem((brief.width * scale, brief.height * scale), palette, chance).reduce(scale)
     picture = _landscape((brief.width * scale, brief.height * scale), palette, chance).reduce(scale)
     shade = Image.radial_gradient("L").point([255 - max(0, value - 110) // 2 for value in range(256)])
     mask = shade.resize(picture.size)
@@ -93,6 +100,19 @@ def blend(given: Image.Image, drawn: Image.Image, strength: float) -> Image.Imag
     """Return the given picture redrawn to `strength` (0 keeps it, 1 replaces it), in the drawing's size."""
     fitted = given.convert("RGB").resize(drawn.size, Image.Resampling.LANCZOS)
     return Image.blend(fitted, drawn, min(1.0, max(0.0, strength)))
+
+
+def _emblem(size: tuple[int, int], palette: _Palette, chance: Random) -> Image.Image:
+    """A rosette of petals around a disc, on white."""
+    picture = Image.new("RGB", size, _WHITE)
+    draw, (x, y), radius = ImageDraw.Draw(picture), (size[0] / 2, size[1] / 2), min(size) * 0.36
+    petals, depth = chance.randint(3, 12), chance.uniform(0.12, 0.4)
+    steps = [math.tau * step / 360 for step in range(360)]
+    outline = [(angle, radius * (1 - depth * (0.5 - 0.5 * math.cos(petals * angle)))) for angle in steps]
+    points = [(x + reach * math.sin(angle), y - reach * math.cos(angle)) for angle, reach in outline]
+    draw.polygon(points, fill=chance.choice([palette.near, palette.far]))
+    draw.circle((x, y), radius * chance.uniform(0.2, 0.5), fill=palette.light)
+    return picture
 
 
 def _landscape(size: tuple[int, int], palette: _Palette, chance: Random) -> Image.Image:

@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
-from api.faces.v1 import batches, files, jobs, outputs, pictures, reference, runtimes, usage, webhooks, workflows
+from api.faces.v1 import batches, files, icons, jobs, outputs, pictures, reference, runtimes, usage, webhooks, workflows
 from api.faces.v1.problems import PROBLEM, problem_of
 from api.faces.v1.routes import ApiCall, Route
 from api.http import JSON, Answer, Request, Response
@@ -20,6 +20,7 @@ ROUTES: list[Route] = [
     *webhooks.ROUTES.table,
     *workflows.ROUTES.table,
     *batches.ROUTES.table,
+    *icons.ROUTES.table,
     *usage.ROUTES.table,
     *reference.ROUTES.table,
 ]

@@ -45,6 +45,7 @@ _PATH_PARAMETERS: Mapping[str, tuple[str, Schema]] = {
     "number": ("Which of the job's outputs.", {"type": "integer", "minimum": 0}),
     "token": ("From a link that the API gave.", {"type": "string", "minLength": 1}),
     "file": ("A file's id.", {"type": "string", "minLength": 1}),
+    "key": ("An icon's key.", {"type": "string", "minLength": 1}),
     "delivery": ("A delivery's id.", {"type": "string", "minLength": 1}),
 }
 _HEADERS: Mapping[str, tuple[str, Schema]] = {
@@ -75,8 +76,10 @@ _PROBLEMS = {
     410: "It was there, and is no longer.",
     413: "The request is too large.",
     415: "The body has another content type.",
+    422: "It cannot be drawn.",
     429: "Too many requests, or the key has used up what it may have.",
     500: "The request could not be handled.",
+    502: "It could not be drawn this time.",
     503: "AWS did not answer. Try again.",
 }
 _RETRY_LATER = {429, 503}

@@ -91,13 +91,14 @@ class Route:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the template's names in a path; None where it does not match."""
-        parts, names = path.split("/"), self.template.strip("/").split("/")
+        names = self.template.strip("/").split("/")
+        parts = path.split("/", len(names) - 1) if names[-1].endswith("...}") else path.split("/")
         if len(parts) != len(names):
             return None
         values = {}
         for part, name in zip(parts, names, strict=True):
             if name.startswith("{"):
-                values[name[1:-1]] = part
+                values[name[1:-1].removesuffix("...")] = part
             elif part != name:
                 return None
         return values

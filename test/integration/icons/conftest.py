@@ -1,7 +1,10 @@
 """A library over a jobs table of moto's, and an artist whose jobs a test ends."""
 
+import contextlib
 import io
+import json
 import uuid
+from functools import cache
 
 import boto3
 import pytest
@@ -22,6 +25,7 @@ from icons.store import LibraryStore
 from jobs.commands import complete
 from jobs.job import JobState
 from local.sandbox import REGION
+from test.integration.api.conftest import SHELLS, Api, make_api
 from test.kit.jobs import JobsTable
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
@@ -155,3 +159,104 @@ def icons_aws(tmp_path_factory):
     aws = IconsAws(tmp_path_factory.mktemp("icons"))
     yield aws
     aws.process.kill()
+
+
+SEED = [
+    {
+        "key": "arrow-right-001",
+        "description": "向右箭头图标,用于导航和下一步操作,导航类图标",
+        "s3_url": "https://icon-storage-bucket.s3.amazonaws.com/arrows/arrow-right.svg",
+        "category": "navigation",
+        "tags": ["箭头", "导航", "右", "下一步"],
+    },
+    {
+        "key": "cart-001",
+        "description": "购物车图标,用于电商网站的购物和结算,商务类图标",
+        "s3_url": "https://icon-storage-bucket.s3.amazonaws.com/shop/cart.svg",
+        "category": "commerce",
+        "tags": [],
+    },
+    {
+        "key": "search-001",
+        "description": "放大镜图标,用于搜索和查找,操作类图标",
+        "s3_url": "https://icon-storage-bucket.s3.amazonaws.com/actions/search.svg",
+    },
+]
+"""A library in the form of the article on such libraries; the second icon has no tags, the third no category."""
+
+
+class IconApi(Api):
+    """An API with an icon library over a rig."""
+
+    def __init__(self, rig, module, **settings):
+        values = {"runtime": rig.name, "embeddings": "ngrams", "starter": False, **settings}
+        super().__init__(rig, module, ICONS=json.dumps(values))
+
+    def post(self, path, body, status=200, **options):
+        answer = self.call("POST", f"/icons/{path}", body, **options)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    def library(self, icons=SEED):
+        """Import icons into an empty library."""
+        return self.post("import", icons, key="admin-key")
+
+    def resolve(self, query="a red balloon", status=200, *, key="key", **changes):
+        return self.post("resolve", {"query": query, **changes}, status, key=key)
+
+    def finish(self, job, *, drawn=None, **failure):
+        """An agent ends a job, with a picture in the bucket or an error."""
+        rig = self.rig
+        record = rig.record(job)
+        rig.claim(rig.task(job=job))
+        state = JobState.FAILED if failure else JobState.SUCCEEDED
+        rig.aws.s3.put_object(
+            Bucket=rig.bucket, Key=record.names.picture_key(1, "png"), Body=picture() if drawn is None else drawn
+        )
+        rig.update(
+            complete(
+                job,
+                "token",
+                state,
+                now_s=rig.now_s,
+                attempts=1,
+                pictures=[] if failure else ["png"],
+                error=JobError(**failure) if failure else None,
+            )
+        )
+
+    def fetch(self, url):
+        """What anybody gets at a link."""
+        answer = self.call("GET", f"{url}?redirect=false", key=None, accept="image/*")
+        assert answer.status_code == 200, answer.text
+        return answer
+
+
+@pytest.fixture(params=SHELLS)
+def shell(request):
+    return SHELLS[request.param]
+
+
+@pytest.fixture(scope="module")
+def apis(kit):
+    """Makes an API of a shell once; nothing draws its jobs but the tests."""
+    with contextlib.ExitStack() as stack:
+
+        @cache
+        def make(shell):
+            return IconApi(stack.enter_context(kit.rig("sdwebui")), shell)
+
+        yield make
+
+
+@pytest.fixture
+def api(apis, shell):
+    """An API with the seed's library, and nothing left of an earlier test."""
+    made = apis(shell)
+    made.rig.clear()
+    made.call("POST", "/icons/rebuild", key="admin-key")
+    made.library()
+    return made
+
+
+__all__ = ["make_api"]

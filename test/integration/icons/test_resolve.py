@@ -228,7 +228,7 @@ def test_asking_while_it_is_drawn_counts_once_and_each_later_refusal_counts(gall
     for _ in range(3):
         gallery.resolve()
     (need,) = gallery.counters.read().needs
-    assert (need.asked, need.query, need.category) == (1, "a red balloon", "shop")
+    assert (need.asked, need.need.query, need.category) == (1, "a red balloon", "shop")
     gallery.end(drawing.job.id, code="content_filtered", message="No.")
     for _ in range(3):
         with pytest.raises(NotDrawnError):

@@ -9,7 +9,7 @@ from contract.notice import JobError
 from icons.counters import HitCount, Tallies
 from icons.icon import Icon
 from icons.library import IconLibrary
-from icons.needs import NeedRecord
+from icons.needs import Need, NeedRecord
 from icons.report import Prices, page, policy, report_of
 
 NOW_S = 1_796_040_000.0  # 2026-11-30, 12:00 UTC
@@ -25,8 +25,9 @@ def candidate(key):
 
 
 def need(query, asked=1, **changes):
-    values = {"style": "flat", "category": "", "job": "job", "begun_s": NOW_S - 40 * DAY_S}
-    return NeedRecord(id=query, query=query, asked=asked, **{**values, **changes})
+    values = {"category": "", "job": "job", "begun_s": NOW_S - 40 * DAY_S}
+    words = Need(tenant="me", query=query, style="flat", side=64)
+    return NeedRecord(need=words, asked=asked, **{**values, **changes})
 
 
 def hits(**counts):
@@ -75,8 +76,8 @@ def test_candidates_that_are_found_again_are_to_be_published_and_those_nobody_fi
 
 
 def test_what_was_missed_most_and_drawn_for_most_comes_first(report):
-    assert [one.query for one in report.most_missed] == ["<script>alert(1)</script>"]
-    assert [one.query for one in report.most_drawn] == ["love", "forget", "fresh thing"]
+    assert [one.need.query for one in report.most_missed] == ["<script>alert(1)</script>"]
+    assert [one.need.query for one in report.most_drawn] == ["love", "forget", "fresh thing"]
     assert report.missed_categories == {"shop": 9, "none": 4}
     assert [row.icon.key for row in report.most_hit] == ["cart", "loved", "forgotten"]
 

@@ -39,3 +39,10 @@ async def test_a_server_has_its_painter_redraw_what_it_was_given(webui, comfy):
     redrawn = await comfy.picture(await comfy.run({**content_of("comfyui"), **given}), "6")
     drawn = await comfy.picture(await comfy.run(content_of("comfyui")), "6")
     assert [one.getpixel((0, 0)) for one in (picture, redrawn, drawn)] == [(255,) * 3, (255,) * 3, (0,) * 3]
+
+
+def test_a_prompt_for_an_icon_gives_a_shape_on_plain_white():
+    icon = paint(Brief(prompt="An icon of a balloon, Plain White Background, no shadow", width=128, height=128))
+    border = {icon.getpixel((x, y)) for x in range(128) for y in (0, 127)}
+    assert border == {(255, 255, 255)}
+    assert icon.getpixel((64, 30)) != (255, 255, 255)
