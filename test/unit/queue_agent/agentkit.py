@@ -153,6 +153,7 @@ class FakeServer:
     """A model server with its outcomes set: results, errors, or seconds that a job takes; ``started`` once one runs."""
 
     capacity = Capacity()
+    queue_s = 0.0
 
     def __init__(self, *outcomes):
         self.outcomes = list(outcomes)

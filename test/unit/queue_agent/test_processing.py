@@ -19,6 +19,7 @@ from queue_agent.errors import (
     PlatformError,
     ServerAway,
     ServerError,
+    StillRunning,
     Throttled,
 )
 from queue_agent.processing import MAX_ATTEMPTS
@@ -130,6 +131,14 @@ async def test_a_job_that_never_counts_an_attempt_is_released_for_a_minute_again
     await agent.process(dataclasses.replace(message, deliveries=50))
     assert agent.queue.log == [("release", 60)]
     assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
+
+
+async def test_a_job_that_a_service_goes_on_with_is_released_for_as_long_as_its_driver_says_at_no_attempt(message):
+    agent = Agent(StillRunning(75), jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
+    await agent.process(dataclasses.replace(message, deliveries=50))
+    assert agent.queue.log == [("release", 75)]
+    assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
+    assert agent.server.interrupted == []
 
 
 async def test_each_retry_waits_longer_up_to_a_minute_and_the_last_attempt_fails_the_job(message):
