@@ -20,13 +20,7 @@ except ModuleNotFoundError as exc:
     sys.exit(f"{exc.name} is missing: in the checkout run pip install ./clients/python")
 
 HERE = Path(__file__).resolve().parent
-TASK_TYPES = {
-    "sdwebui": "text-to-image",
-    "comfyui": "pipeline",
-    "flux": "text-to-image",
-    "bedrock": "text-to-image",
-    "sagemaker": "text-to-image",
-}
+GRAPHS = {"comfyui": "workflow.json", "invokeai": "graph.json"}
 
 
 def main() -> None:
@@ -62,8 +56,8 @@ def make_request(
         runtime_type: Its type.
         content: The content as JSON, in which the text PROMPT is replaced; None takes a small one.
     """
-    if content is None and runtime_type == "comfyui":
-        content = (HERE / "workflow.json").read_text(encoding="utf-8")
+    if content is None and runtime_type in GRAPHS:
+        content = (HERE / GRAPHS[runtime_type]).read_text(encoding="utf-8")
     if content is not None:
         given = json.loads(content.replace('"PROMPT"', json.dumps(prompt)))
     elif runtime_type in {"flux", "sagemaker"}:
@@ -72,7 +66,8 @@ def make_request(
         given = {"prompt": prompt, "seed": 7}
     else:
         given = {"prompt": prompt, "steps": 20, "width": 512, "height": 512, "seed": 7}
-    return {"runtime": runtime, "type": TASK_TYPES[runtime_type], "content": given}
+    task_type = "pipeline" if runtime_type in GRAPHS else "text-to-image"
+    return {"runtime": runtime, "type": task_type, "content": given}
 
 
 if __name__ == "__main__":

@@ -39,10 +39,11 @@ class Named(_CataloguePart):
 
 
 class NodeInput(_CataloguePart):
-    """An input of a ComfyUI node class.
+    """An input of a node class.
 
     Attributes:
-        type: ComfyUI's name of the type: INT, STRING, MODEL; COMBO for a choice from a list.
+        type: The server's name of the type: INT, STRING, MODEL, and COMBO for a choice from a list, with ComfyUI;
+            integer, string, ImageField with InvokeAI.
         choices: Index of the list to choose from, in the catalogue's ``lists``.
         takes_file: Whether it also accepts the caller's own file.
     """
@@ -57,16 +58,24 @@ class NodeInput(_CataloguePart):
 
 
 class NodeClass(_CataloguePart):
-    """A ComfyUI node class.
+    """A node class of ComfyUI, or a node type of InvokeAI.
 
     Attributes:
-        module: Module of its code: nodes, comfy_extras.…, custom_nodes.….
+        module: Where its code is: nodes, comfy_extras.…, custom_nodes.… with ComfyUI, its node pack with InvokeAI.
         is_output: Whether its nodes end a workflow.
     """
 
     module: str
     is_output: bool = False
     inputs: dict[str, NodeInput] = {}
+
+
+class InstalledModel(_CataloguePart):
+    """A model of InvokeAI, by the three attributes that mean the same on every server."""
+
+    name: str
+    base: str
+    type: str
 
 
 Names = tuple[Named, ...]
@@ -77,7 +86,8 @@ class LiveCatalogue(_CataloguePart):
 
     Attributes:
         models: Checkpoints, and ComfyUI's diffusion models.
-        nodes: ComfyUI's node classes by name; None if the server has none, or too many to publish.
+        nodes: The node classes of ComfyUI or InvokeAI by name; None if the server has none, or too many to publish.
+        installed: InvokeAI's models of all types; None for other servers.
         lists: Lists that node inputs choose from; many inputs share one.
         card: The model of a flux server.
     """
@@ -91,6 +101,7 @@ class LiveCatalogue(_CataloguePart):
     upscalers: Names = ()
     nodes: dict[str, NodeClass] | None = None
     lists: tuple[tuple[str | int | float | bool, ...], ...] = ()
+    installed: tuple[InstalledModel, ...] | None = None
     card: ModelCard | None = None
 
     def choices_of(self, declared: NodeInput) -> tuple[Any, ...] | None:

@@ -6,6 +6,7 @@ _SPECS = (
     "runtimes.sdwebui.spec:SPEC",
     "runtimes.comfyui.spec:SPEC",
     "runtimes.flux.spec:SPEC",
+    "runtimes.invokeai.spec:SPEC",
     "runtimes.bedrock.spec:SPEC",
     "runtimes.sagemaker.spec:SPEC",
 )

@@ -22,7 +22,7 @@ from test.kit.servers import kill_worker
 pytestmark = pytest.mark.concurrent
 
 LONG_KILLS = int(os.environ.get("FAULTS_KILLS", "1000"))
-TYPES = ("sdwebui", "comfyui", "flux")
+TYPES = ("sdwebui", "comfyui", "flux", "invokeai")
 SECOND_NOTICES_PER_BLOW = 0.1
 """A kill counts as one blow, or as one for each possible job of a batch."""
 PODS = 3

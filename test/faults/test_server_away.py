@@ -10,7 +10,7 @@ from test.kit.tasks import empty_image, node
 pytestmark = pytest.mark.concurrent
 
 AWAY_S = 4
-TYPES = ("sdwebui", "comfyui", "flux")
+TYPES = ("sdwebui", "comfyui", "flux", "invokeai")
 EVENTS = (
     *("status", "execution_start", "execution_cached", "executing", "progress", "progress_state"),
     *("binary", "executed", "execution_success"),

@@ -9,7 +9,7 @@ import time
 from test.kit.actions import name_aws_call, name_call
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 from test.kit.proxy import FaultProxy
-from test.kit.servers import FluxServer, StandIn
+from test.kit.servers import FluxServer, InvokeStandIn, StandIn
 
 
 class Pod:
@@ -47,7 +47,7 @@ class Pod:
         self.health_url = f"http://127.0.0.1:{self._health_port}"
         self.server_url = f"http://127.0.0.1:{free_port()}"
         self.server_proxy = FaultProxy(rig.kit.network, self.server_url, name_call) if proxied_server else None
-        make = FluxServer if rig.type == "flux" else StandIn
+        make = {"flux": FluxServer, "invokeai": InvokeStandIn}.get(rig.type, StandIn)
         self.model = make(rig, self.server_url, step_s)
         places = {
             **rig.agent_environment(self.aws.url),

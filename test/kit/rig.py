@@ -167,7 +167,7 @@ class Rig(JobsTable):
     def submit_with_link(self, number=1, **metadata):
         """Submit a task that draws from a picture in the bucket; return its id."""
         link = self.upload(f"in/{number}.png", INPUT_PNG)
-        tasktype = "pipeline" if self.type == "comfyui" else "image-to-image"
+        tasktype = "pipeline" if TASKTYPES[self.type] == "pipeline" else "image-to-image"
         return self.submit(linking_content(self.type, link, seed=number), tasktype, **metadata)
 
     def send(self, body, priority="normal"):

@@ -61,6 +61,31 @@ class StandIn(_Server):
         """Nothing goes wrong but for the job that hangs."""
 
 
+class InvokeStandIn(StandIn):
+    """The stand-in for InvokeAI, whose queue outlives its process."""
+
+    def __init__(self, rig, url, step_s):
+        super().__init__(rig, url, step_s)
+        self.environment = {"INVOKEAI_ROOT": str(rig.kit.folder / f"invokeai-{url.rpartition(':')[2]}")}
+
+    @property
+    def waiting(self):
+        """Destinations of pending items in its queue, which are the jobs' ids on the server."""
+        return [item["destination"] for item in self.items() if item["status"] == "pending"]
+
+    @property
+    def left_behind(self):
+        """Pictures and items of the queue that jobs left."""
+        return _get(f"{self._url}/_standin/files")
+
+    def items(self):
+        """All items of its queue, without their sessions."""
+        ids = _get(f"{self._url}/api/v1/queue/default/item_ids")
+        summaries = HTTP.post(f"{self._url}/api/v1/queue/default/item_summaries_by_ids", json=ids)
+        summaries.raise_for_status()
+        return summaries.json()
+
+
 class FluxServer(_Server):
     """The FLUX server with a painting pipeline in its worker process; a file controls its faults."""
 

@@ -1,9 +1,9 @@
-"""Sample tasks of every type, and parts of ComfyUI workflows."""
+"""Sample tasks of every type, and parts of ComfyUI workflows and InvokeAI graphs."""
 
 import base64
 from pathlib import Path
 
-TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image"}
+TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image", "invokeai": "pipeline"}
 MODELS = ("a.safetensors", "b.ckpt")
 """The stand-ins' checkpoints."""
 INPUT_PNG = (Path(__file__).parents[1] / "input.png").read_bytes()
@@ -25,8 +25,46 @@ WORKFLOW = {"1": empty_image(), "2": save_image()}
 """The smallest workflow."""
 
 
+INVOKE_MODEL = {"name": "a", "base": "sd-1", "type": "main"}
+"""The first of the stand-in's checkpoints, as InvokeAI names it."""
+
+
+def edge(source, destination):
+    """An edge of an InvokeAI graph, between two fields as "node.field"."""
+    ends = {"source": source.split("."), "destination": destination.split(".")}
+    return {end: dict(zip(("node_id", "field"), point, strict=True)) for end, point in ends.items()}
+
+
+def blank_image(**changes):
+    return {"type": "blank_image", "width": 32, "height": 24, **changes}
+
+
+def drawing_graph(seed=1, steps=2):
+    """An InvokeAI graph that draws a picture from a text."""
+    nodes = {
+        "model": {"type": "main_model_loader", "model": INVOKE_MODEL},
+        "text": {"type": "compel", "prompt": "p"},
+        "noise": {"type": "noise", "seed": seed, "width": 64, "height": 64},
+        "denoise": {"type": "denoise_latents", "steps": steps},
+        "picture": {"type": "l2i"},
+    }
+    edges = [
+        edge("model.unet", "denoise.unet"),
+        edge("model.clip", "text.clip"),
+        edge("model.vae", "picture.vae"),
+        edge("text.conditioning", "denoise.positive_conditioning"),
+        edge("text.conditioning", "denoise.negative_conditioning"),
+        edge("noise.noise", "denoise.noise"),
+        edge("denoise.latents", "picture.latents"),
+    ]
+    return {"nodes": nodes, "edges": edges}
+
+
 def content_of(runtime_type, *, seed=1, steps=2, pictures=1):
     """The content of a task with some steps, each of which takes a server its ``step_s``."""
+    if runtime_type == "invokeai":
+        seeds = {"node_path": "noise", "field_name": "seed", "items": [seed + number for number in range(pictures)]}
+        return {"graph": drawing_graph(seed, steps), "batch": [[seeds]]}
     if runtime_type == "flux":
         drawing = {"num_inference_steps": steps, "num_images": pictures, "width": 128, "height": 64}
         return {"prompt": "p", "seed": seed, **drawing}
@@ -64,4 +102,7 @@ def linking_content(runtime_type, link, *, seed=1):
         return {"1": node("LoadImage", image=link), "2": save_image(prefix=f"x{seed}")}
     if runtime_type == "flux":
         return {**content_of("flux", seed=seed), "image_url": link}
+    if runtime_type == "invokeai":
+        resized = {"type": "img_resize", "image": {"image_name": link}, "width": 32 + seed % 32, "height": 24}
+        return {"nodes": {"resized": resized}, "edges": []}
     return {**content_of("sdwebui", seed=seed), "init_images": [link]}

@@ -1,33 +1,22 @@
-"""ComfyUI's websocket: says when a prompt ends, and carries the pictures of SaveImageWebsocket.
-
-It may lose events or die at any time: nothing may rely on it alone.
-"""
+"""ComfyUI's websocket: says when a prompt ends, and carries the pictures of SaveImageWebsocket."""
 
 import asyncio
-import contextlib
 import json
-import logging
 import struct
 from collections.abc import Mapping
 from typing import Any
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
+from websockets.asyncio.client import ClientConnection
 
 from contract import strict_json
 from jobs.job import Progress
 from queue_agent.ports import MAX_PREVIEW_BYTES, RunSignals, progress_of
 from runtimes._http import as_object
 from runtimes._queued import QueuedJob
+from runtimes._socket import EventSocket
 from runtimes._wording import shorten
 from runtimes.comfyui.driver.workflow import WEBSOCKET_CLASS, Workflow
 
-logger = logging.getLogger(__name__)
-
-_RECONNECT_S = 0.5
-_CLOSE_S = 1.0
-"""A server that does not close its side is not waited for: the socket is opened again, or the agent stops."""
-_MAX_FRAME_BYTES = 128 * 1024 * 1024
 _MAX_KEPT_BYTES = 512 * 1024 * 1024
 _MAX_EVENT_CHARS = 4 * 1024 * 1024
 _MAX_METADATA_BYTES = 64 * 1024
@@ -105,56 +94,17 @@ class Prompt(QueuedJob[Workflow]):
         return next(filter(None, (self.prepared.name_of(node) for node in nodes if isinstance(node, str))), None)
 
 
-class EventStream:
-    """One websocket for all prompts of this agent, which it knows by id; opened again whenever it closes.
+class EventStream(EventSocket):
+    """One websocket for all prompts of this agent, which it knows by id.
 
     Its URL holds the client id that the prompts are posted under. A second socket with the same id would silently take
     the first one's events.
     """
 
     def __init__(self, url: str, prompts: Mapping[str, Prompt]) -> None:
-        self._url = url
+        super().__init__(url)
         self._prompts = prompts
         self._running: tuple[str | None, str | None] = (None, None)
-        self._connected = asyncio.Event()
-        self.heard = 0  # events of this agent's prompts so far
-        self._task: asyncio.Task[None] | None = None
-
-    async def wait_until_connected(self, timeout_s: float) -> bool:
-        """Open the socket if need be; whether it is open in time."""
-        if self._task is None:
-            self._task = asyncio.create_task(self._listen(), name="comfyui-events")
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._connected.wait(), timeout_s)
-        return self._connected.is_set()
-
-    async def aclose(self) -> None:
-        """Close the socket."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-
-    async def _listen(self) -> None:
-        while True:
-            try:
-                # Pictures are large; and a server busy with the GPU may leave pings unanswered for long.
-                # Nor is anything compressed: it comes from the same machine, and pictures get no smaller.
-                async with connect(
-                    self._url,
-                    max_size=_MAX_FRAME_BYTES,
-                    ping_interval=None,
-                    close_timeout=_CLOSE_S,
-                    proxy=None,
-                    compression=None,
-                ) as socket:
-                    await self._read(socket)
-            except (OSError, WebSocketException, TimeoutError) as exc:
-                logger.debug("websocket closed: %s", type(exc).__name__)
-            except Exception:
-                # A message that breaks this code breaks one connection: later jobs need the listener.
-                logger.exception("the websocket's listener failed; it connects again")
-            self._connected.clear()
-            await asyncio.sleep(_RECONNECT_S)
 
     async def _read(self, socket: ClientConnection) -> None:
         # The first message decides: with it the server names the node and the job of every picture it sends.

@@ -19,6 +19,7 @@ from queue_agent.media import Media
 from queue_agent.ports import Capacity, Inputs, Output, Result, RunSignals
 from runtimes._http import ModelServerClient, write_json
 from runtimes._queued import JobReport, QueuedServer
+from runtimes._socket import socket_url
 from runtimes._wording import shorten
 from runtimes.comfyui.driver.catalogue import catalogue_of
 from runtimes.comfyui.driver.events import EventStream, Prompt
@@ -49,9 +50,8 @@ class ComfyUI(QueuedServer[Prompt]):
     def __init__(self, client: ModelServerClient) -> None:
         super().__init__(client)
         self._client_id = uuid.uuid4().hex
-        scheme = "wss" if client.base_url.scheme == "https" else "ws"
-        url = (client.base_url / "ws").with_scheme(scheme).with_query(clientId=self._client_id)
-        self._events = EventStream(str(url), self._jobs)
+        url = (client.base_url / "ws").with_query(clientId=self._client_id)
+        self._events = EventStream(socket_url(url), self._jobs)
         self._leftovers = Leftovers(client)
 
     async def prepare(self, task: Task, inputs: Inputs) -> Workflow:

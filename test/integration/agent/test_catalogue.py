@@ -5,17 +5,19 @@ import pytest
 from api.content import content_errors
 from api.live import LiveCatalogues
 from runtimes.catalog import DeployedRuntime
-from test.kit.tasks import TASKTYPES, content_of
+from test.kit.tasks import INVOKE_MODEL, TASKTYPES, content_of
 
 WRONG = {
     "sdwebui": {"sd_model_checkpoint": "c.ckpt"},
     "comfyui": {"1": {"class_type": "SaveImag", "inputs": {}}},
     "flux": {"prompt": "p", "lora_weights": {"ink": 1}},
+    "invokeai": {"nodes": {"model": {"type": "main_model_loader", "model": {**INVOKE_MODEL, "name": "c"}}}},
 }
 TROUBLE = {
     "sdwebui": "there are a.safetensors",
     "comfyui": "did you mean SaveImage?",
     "flux": "is no LoRA of this model",
+    "invokeai": "there are a (sd-1), b (sd-1)",
 }
 
 

@@ -20,9 +20,20 @@ from test.kit.tasks import WORKFLOW, content_of
 
 pytestmark = pytest.mark.concurrent
 
-TYPES = ("sdwebui", "comfyui", "flux")
+TYPES = ("sdwebui", "comfyui", "flux", "invokeai")
+WITH_QUEUE = ("comfyui", "flux", "invokeai")
+"""Types whose servers have a queue of their own."""
 NEVER_RENEWED_S = 900
 """A visibility timeout whose leases are renewed after the patience of all tests."""
+
+
+def former_batch(pod, job, content):
+    """A batch of InvokeAI as a former agent posted it."""
+    graph = content["graph"]
+    url = f"{pod.server_url}/api/v2/models/get_by_attrs"
+    record = HTTP.get(url, params=graph["nodes"]["model"]["model"]).json()
+    graph["nodes"]["model"]["model"] = {key: record[key] for key in ("key", "hash", "name", "base", "type")}
+    return {"graph": graph, "destination": job, "origin": "sd-on-eks", "runs": 1}
 
 
 def has_begun(pod):
@@ -66,7 +77,12 @@ def test_the_api_knows_an_agent_from_the_readiness_of_its_server_to_its_end(kit,
 
 @pytest.mark.parametrize(
     ("runtime_type", "step", "stage"),
-    [("sdwebui", 38, "sampling"), ("comfyui", 39, "KSampler"), ("flux", 39, "sampling")],  # SD WebUI counts from 0
+    [
+        ("sdwebui", 38, "sampling"),  # it counts from 0
+        ("comfyui", 39, "KSampler"),
+        ("flux", 39, "sampling"),
+        ("invokeai", 39, "denoise_latents"),
+    ],
 )
 def test_a_running_job_tells_its_step_and_stage_and_has_a_new_version_only_where_they_change(
     kit, runtime_type, step, stage
@@ -89,7 +105,7 @@ def test_a_running_job_tells_its_step_and_stage_and_has_a_new_version_only_where
         assert rig.record(job).step is None
 
 
-@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui"])
+@pytest.mark.parametrize("runtime_type", ["sdwebui", "comfyui", "invokeai"])
 def test_a_running_job_whose_task_keeps_previews_shows_how_far_its_picture_is(kit, runtime_type):
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(step_s=0.1).start()
@@ -107,7 +123,7 @@ def test_a_running_job_whose_task_keeps_previews_shows_how_far_its_picture_is(ki
         assert len(rig.notice(task_id)["image_url"]) == 1
 
 
-@pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
+@pytest.mark.parametrize("runtime_type", WITH_QUEUE)
 def test_a_job_that_is_cancelled_while_it_waits_in_the_server_is_withdrawn_and_the_running_one_goes_on(
     kit, runtime_type
 ):
@@ -127,7 +143,7 @@ def test_a_job_that_is_cancelled_while_it_waits_in_the_server_is_withdrawn_and_t
         assert rig.notice(running)["result"]
 
 
-@pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
+@pytest.mark.parametrize("runtime_type", WITH_QUEUE)
 def test_a_restarted_agent_adopts_the_job_that_its_server_went_on_with(kit, runtime_type):
     with kit.rig(runtime_type, visibility_s=6) as rig:
         pod = rig.add_pod().start()
@@ -155,7 +171,7 @@ def test_a_restarted_agent_stops_what_its_sd_webui_went_on_with_before_it_takes_
         assert pod.generations[0]["outcome"] == "interrupted"
 
 
-@pytest.mark.parametrize("runtime_type", ["comfyui", "flux"])
+@pytest.mark.parametrize("runtime_type", WITH_QUEUE)
 def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn_and_what_runs_goes_on(kit, runtime_type):
     with kit.rig(runtime_type) as rig:
         pod = rig.add_pod(step_s=0.05)
@@ -165,6 +181,8 @@ def test_what_a_former_agent_left_waiting_in_the_server_is_withdrawn_and_what_ru
             job, content = new_job_id(), content_of(runtime_type, steps=steps)
             if runtime_type == "comfyui":
                 path, body = "prompt", {"prompt": content, "client_id": "former", "prompt_id": job}
+            elif runtime_type == "invokeai":
+                path, body = "api/v1/queue/default/enqueue_batch", {"batch": former_batch(pod, job, content)}
             else:
                 path, body = "jobs", {"job_id": job, "task_type": "text-to-image", "request": content}
             HTTP.post(f"{pod.server_url}/{path}", json=body).raise_for_status()

@@ -12,8 +12,8 @@ PACKAGES = (
     *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
-TYPES = ("sdwebui", "comfyui", "flux", "bedrock", "sagemaker")
-POD_TYPES = TYPES[:3]
+TYPES = ("sdwebui", "comfyui", "flux", "invokeai", "bedrock", "sagemaker")
+POD_TYPES = TYPES[:4]
 REGISTRY = tuple(f"runtimes.{name}" for name in ("registry", "catalog", "spec", "options", "live", "pictures"))
 """The table of runtime types, the deployed runtimes, and what their servers have."""
 TYPE_FOLDERS = ("driver", "standin", "server", "image")

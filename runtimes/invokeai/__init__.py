@@ -1,0 +1,1 @@
+"""Runtime type invokeai: InvokeAI, which runs graphs."""

@@ -1,0 +1,1 @@
+"""The driver of runtime type invokeai."""

@@ -1,0 +1,1 @@
+"""The answers of InvokeAI 6.14.2."""
