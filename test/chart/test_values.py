@@ -89,7 +89,7 @@ NONSENSE = [
     ("path", "value", "said"),
     [
         *NONSENSE,
-        ("runtime.type", "forge", 'runtime.type: "forge" is none of bedrock, comfyui, flux, invokeai, sagemaker, sdwebui'),
+        ("runtime.type", "forge", 'runtime.type: "forge" is none of bedrock, comfyui, flux, invokeai,'),
         ("runtime.type", "flux", "runtime.inferenceApi.modelOptions: set it to"),
         ("runtime.queueAgent.snsTopicArn", "notices", "runtime.queueAgent.awsRegion"),
         (SHORT_WINDOW, 59, "runtime.scaling.extraHPAConfig"),
