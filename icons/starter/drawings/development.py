@@ -1,13 +1,18 @@
 """Programs, data and the network."""
 
+import math
+from itertools import pairwise
+
 from icons.starter.geometry import (
     Drawing,
+    Shape,
     arc,
     circle,
     closed,
     curve,
     dot,
     ellipse,
+    mirrored,
     path,
     placed,
     poly,
@@ -16,6 +21,24 @@ from icons.starter.geometry import (
     turned,
 )
 from icons.starter.parts import GLOBE
+
+
+def _scallops(*numbers: float) -> Shape:
+    """Half circles from point to point, out to the left of the way."""
+    spots = list(zip(numbers[::2], numbers[1::2], strict=True))
+    halves = []
+    for (x, y), (u, v) in pairwise(spots):
+        start = math.degrees(math.atan2(y - v, x - u))
+        halves.append(arc((x + u) / 2, (y + v) / 2, math.dist((x, y), (u, v)) / 2, start, start - 180))
+    return path(*halves)
+
+
+HALF_BRAIN = (
+    _scallops(12, 5, 8, 5.2, 4.8, 9, 4.8, 14, 7.8, 18.3, 12, 19),
+    arc(7.5, 12, 2.4, -100, 30),
+    arc(7, 17.5, 2.2, -80, 0),
+)
+"""The left one."""
 
 DRAWINGS: dict[str, Drawing] = {
     "code-001": (poly(7, 6, 1.5, 12, 7, 18), poly(17, 6, 22.5, 12, 17, 18), poly(14, 3.5, 10, 20.5)),
@@ -49,27 +72,7 @@ DRAWINGS: dict[str, Drawing] = {
         *(poly(x, 1, x, 4) for x in (9, 15)),
         *(poly(x, 20, x, 23) for x in (9, 15)),
     ),
-    "brain-001": (
-        path(
-            curve(12, 4, 9.5, 2.2, 7, 4.5),
-            curve(7, 4.5, 3.2, 5.5, 3.8, 9.8),
-            curve(3.8, 9.8, 1.3, 13, 4, 16),
-            curve(4, 16, 4.2, 20, 8.5, 20),
-            curve(8.5, 20, 10.5, 22, 12, 20),
-        ),
-        path(
-            curve(12, 4, 14.5, 2.2, 17, 4.5),
-            curve(17, 4.5, 20.8, 5.5, 20.2, 9.8),
-            curve(20.2, 9.8, 22.7, 13, 20, 16),
-            curve(20, 16, 19.8, 20, 15.5, 20),
-            curve(15.5, 20, 13.5, 22, 12, 20),
-        ),
-        poly(12, 4, 12, 20),
-        curve(4.5, 11, 7, 9.8, 8.3, 12),
-        curve(19.5, 11, 17, 9.8, 15.7, 12),
-        curve(7, 17, 8.5, 16, 9, 14.8),
-        curve(17, 17, 15.5, 16, 15, 14.8),
-    ),
+    "brain-001": (*HALF_BRAIN, *mirrored(HALF_BRAIN), poly(12, 5, 12, 19)),
     "workflow-001": (
         rect(2, 2.5, 7, 7),
         rect(15, 14.5, 7, 7),
