@@ -57,6 +57,23 @@ async def test_a_picture_can_be_the_whole_answer(painter, opened):
     assert (opened(answer.content).format, opened(answer.content).size) == ("WEBP", (64, 64))
 
 
+async def test_sagemaker_gets_a_picture_or_json_as_it_accepts_and_errors_as_the_server_says_them(painter, opened):
+    assert (await painter.http.get("/ping")).status_code == 200
+    request = {"prompt": "a fox", "width": 64, "height": 64, "seed": 9, "output_format": "jpeg"}
+    view = await painter.http.post("/invocations", json=request, headers={"Accept": "image/jpeg"})
+    assert (view.headers["content-type"], opened(view.content).format) == ("image/jpeg", "JPEG")
+    body = (await painter.http.post("/invocations", json=request, headers={"Accept": "application/json"})).json()
+    assert (base64.b64decode(body["image"]), body["seeds"]) == (view.content, [9])
+    assert field_errors_of(await painter.http.post("/invocations", json={**request, "width": 65})).keys() == {"width"}
+
+
+async def test_sagemaker_may_edit_by_the_same_path(shared, picture):
+    editor = shared(profile="flux-kontext")
+    request = {"instructions": "make it blue", "image": picture(200, 100), "num_inference_steps": 3}
+    answer = await editor.http.post("/invocations", json=request)
+    assert answer.json()["parameters"]["task_type"] == "edit"
+
+
 async def test_the_images_of_a_request_decide_its_task_type(painter, picture, opened):
     request = {"prompt": "a fox", "image": picture(320, 256)}
     redrawn = (await painter.http.post("/generate", json=request)).json()

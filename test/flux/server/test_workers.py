@@ -48,6 +48,7 @@ async def test_requests_get_503_during_loading_and_workers_end_with_the_server(s
     server = serve(ready=False, faults={"load_seconds": 600})
     answer = await server.generate()
     assert (answer.status_code, answer.json()["detail"]) == (503, "the model is being loaded")
+    assert (await server.http.get("/ping")).status_code == 503
     health = server.health()
     assert (health["live"], health["ready"], health["workers"][0]["state"]) == (True, False, "starting")
     (worker,) = server.wait_for(server.workers)

@@ -23,6 +23,7 @@ _BODIES: dict[str, tuple[type[BaseModel], ...]] = {
     "/generate": (Generation, Variation, Inpainting),
     "/generate_view": (Generation, Variation, Inpainting),
     "/edit": (Edit,),
+    "/invocations": (Generation, Variation, Inpainting, Edit),
     "/jobs": (JobSubmission,),
 }
 """FastAPI does not know these, because the routes read the bodies themselves."""

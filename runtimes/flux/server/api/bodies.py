@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from contract.field_errors import FieldError, field_errors_of
 from contract.inputs import MAX_CONTENT_BYTES, MAX_LINKED_BYTES
 from contract.strict_json import loads
-from runtimes.flux.families import IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
+from runtimes.flux.families import EDIT, IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.server.engine.jobs import ServerJob
 from runtimes.flux.server.errors import BodyTooLargeError, InvalidGenerationError, UnavailableError
 
@@ -134,6 +134,11 @@ def generation_type(content: Mapping[str, Any]) -> str:
     if content.get("mask") or content.get("mask_url"):
         return INPAINTING
     return IMAGE_TO_IMAGE if content.get("image") or content.get("image_url") else TEXT_TO_IMAGE
+
+
+def task_type_of(content: Mapping[str, Any]) -> str:
+    """Derive the task type of any request: one with instructions is an edit."""
+    return EDIT if "instructions" in content else generation_type(content)
 
 
 def pictures_body(job: ServerJob) -> bytes:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -11,11 +11,19 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 
 from contract.field_errors import FieldError
 from runtimes.flux.families import EDIT
-from runtimes.flux.server.api.bodies import BodyReader, JobSubmission, generation_type, pictures_body, split_job_id
+from runtimes.flux.server.api.bodies import (
+    BodyReader,
+    JobSubmission,
+    generation_type,
+    pictures_body,
+    split_job_id,
+    task_type_of,
+)
 from runtimes.flux.server.engine.engine import Engine
 from runtimes.flux.server.engine.jobs import ServerJob, ServerJobError, ServerJobs
 from runtimes.flux.server.errors import InvalidGenerationError
 
+TaskTypeOf = Callable[[Mapping[str, Any]], str]
 _STATUS = {"cancelled": 409, "deadline": 504, "worker_lost": 503}
 _PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 _ALIVE_S = 15.0
@@ -34,6 +42,10 @@ def router(engine: Engine) -> APIRouter:
         health = engine.health()
         return JSONResponse(health, 200 if health["ready"] else 503)
 
+    @routes.get("/ping", summary="Whether it takes requests, as SageMaker asks")
+    async def get_ping() -> Response:
+        return Response(status_code=200 if engine.health()["ready"] else 503)
+
     @routes.get("/metrics", summary="Figures for Prometheus")
     async def get_metrics() -> Response:
         return Response(engine.metrics.text(), media_type=_PROMETHEUS)
@@ -44,12 +56,12 @@ def router(engine: Engine) -> APIRouter:
 def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
     """Add the routes that respond with pictures."""
 
-    async def submitted(request: Request, task_type: str | None) -> tuple[ServerJob, bool]:
+    async def submitted(request: Request, task_type: TaskTypeOf) -> tuple[ServerJob, bool]:
         async with bodies.object_of(request) as content:
             rest, job_id = split_job_id(content)
-            return await engine.submit(rest, task_type or generation_type(content), job_id)
+            return await engine.submit(rest, task_type(content), job_id)
 
-    async def drawn(request: Request, task_type: str | None = None) -> ServerJob:
+    async def drawn(request: Request, task_type: TaskTypeOf = generation_type) -> ServerJob:
         # No variable of this frame refers to the body, so its memory is free while the job runs.
         return await _succeeded(engine, request, *await submitted(request, task_type))
 
@@ -64,14 +76,17 @@ def _add_pictures(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None
 
     @routes.post("/edit", summary="Change an image by instructions")
     async def edit(request: Request) -> Response:
-        return await answered(await drawn(request, EDIT))
+        return await answered(await drawn(request, lambda _: EDIT))
 
     @routes.post("/generate_view", summary="Draw, and answer with the picture itself")
     async def generate_view(request: Request) -> Response:
-        job = await drawn(request)
-        headers = {"X-Job-Id": job.id, "X-Seed": str(job.request.seeds[0])}
-        picture = job.outputs[1]
-        return Response(picture.content, media_type=picture.content_type, headers=headers)
+        return _first_picture(await drawn(request))
+
+    @routes.post("/invocations", summary="Draw or edit, as SageMaker calls a model")
+    async def invoke(request: Request) -> Response:
+        job = await drawn(request, task_type_of)
+        wants_picture = request.headers.get("accept", "").strip().startswith("image/")
+        return _first_picture(job) if wants_picture else await answered(job)
 
 
 def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
@@ -120,6 +135,13 @@ def _add_jobs(routes: APIRouter, engine: Engine, bodies: BodyReader) -> None:
     async def delete_job(job_id: UUID) -> Response:
         engine.cancel(known(job_id))
         return Response(status_code=204)
+
+
+def _first_picture(job: ServerJob) -> Response:
+    """A job's first picture, with its seed and the job's id beside it."""
+    headers = {"X-Job-Id": job.id, "X-Seed": str(job.request.seeds[0])}
+    picture = job.outputs[1]
+    return Response(picture.content, media_type=picture.content_type, headers=headers)
 
 
 async def _succeeded(engine: Engine, request: Request, job: ServerJob, is_new: bool) -> ServerJob:
