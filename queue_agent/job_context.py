@@ -28,6 +28,7 @@ class JobContext:
         has_webhook: Whether its notice goes to the courier, too.
         is_over: Whether the job has ended and its message is acked.
         previewed_s: When its latest preview was stored, seconds since 1970; None without one.
+        pause_s: How long its slot stays taken once its message is done with, in seconds.
         outputs: What its stored pictures are, in order.
         timings_s: Seconds of each stage that has ended without an error.
     """
@@ -45,6 +46,7 @@ class JobContext:
     has_webhook: bool = False
     is_over: bool = False
     previewed_s: float | None = None
+    pause_s: float = 0
     outputs: tuple[StoredOutput, ...] = ()
     timings_s: dict[str, float] = field(default_factory=dict)
 

@@ -47,6 +47,10 @@ logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
 _FIRST_RETRY_S, _LAST_RETRY_S = 5, 60
+_PATIENT_DELIVERIES = 20
+_LAST_THROTTLED_S = 1800
+_MAX_PAUSE_S = 20.0
+"""So long at most a throttled job keeps its slot: no other takes its place, only to be throttled too."""
 _JITTER_S = 5.0
 _MAX_REASON_CHARS = 500
 _PREPARE_S = 300.0
@@ -101,6 +105,7 @@ class Processor:
                     async with self._preparing(job) as preparation:
                         if claim := await self._claim(job):
                             await self._hold(job, claim, preparation)
+            await asyncio.sleep(job.pause_s)
         finally:
             slot.leave()
 
@@ -312,7 +317,11 @@ class Processor:
             await self._notify(job, notice)
             await self._ack(job, notice.error)
             return
-        delay_s = _backoff_s(attempt if counted else job.message.deliveries)
+        if isinstance(error, Throttled):
+            delay_s = _throttled_s(job.message.deliveries)
+            job.pause_s = min(delay_s, _MAX_PAUSE_S)
+        else:
+            delay_s = _backoff_s(attempt if counted else job.message.deliveries)
         self.telemetry.retried(error.code)
         logger.warning("released: %s", error, extra={"attempt": attempt, "retry_in_s": delay_s})
         await lease.release(delay_s=delay_s, blameless=not counted, reason=str(error)[:_MAX_REASON_CHARS])
@@ -321,3 +330,14 @@ class Processor:
 def _backoff_s(attempt: int) -> int:
     """Seconds to wait after so many attempts: 5, then twice as many each time, 60 at most."""
     return min(_FIRST_RETRY_S << min(attempt - 1, 10), _LAST_RETRY_S)
+
+
+def _throttled_s(deliveries: int) -> int:
+    """Seconds until a throttled job is tried again: half to all of the backoff, so that not all come back together.
+
+    From the 20th delivery on it waits a minute longer each time, up to half an hour: the deliveries that its queue
+    allows last for a day of throttling.
+    """
+    patience_s = 60 * max(0, deliveries - _PATIENT_DELIVERIES)
+    delay_s = min(_backoff_s(deliveries) + patience_s, _LAST_THROTTLED_S)
+    return round(random.uniform(0.5, 1) * delay_s)  # noqa: S311 (no secret)

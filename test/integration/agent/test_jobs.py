@@ -226,7 +226,7 @@ def test_wrong_settings_end_the_agent_with_one_line_that_names_the_key(kit):
     )
     assert ended.returncode == 2
     assert ended.stderr.startswith("queue agent: SQS_QUEUE_URL is not set; ")
-    assert "; RUNTIME_TYPE='forge' must be sdwebui, comfyui or flux; " in ended.stderr
+    assert "; RUNTIME_TYPE='forge' must be sdwebui, comfyui, flux" in ended.stderr
     assert ended.stderr.count("\n") == 1
 
 

@@ -6,9 +6,10 @@ import time
 from unittest.mock import AsyncMock
 
 import pytest
-from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture
+from agentkit import JOB, NAMES, PNG, Agent, FakeTable, picture, until
 
 from contract.notice import JobError
+from contract.queues import TASKS
 from jobs.job import AlreadyFinished, ClaimDenied, Job, JobState, StoredOutput
 from queue_agent.errors import (
     AgentError,
@@ -98,7 +99,6 @@ COUNTED, BLAMELESS = ("release", 1, "counted"), ("release", 0, "blameless")
         ("submit", ServerAway("refused"), BLAMELESS),
         ("run", PlatformError("s3"), COUNTED),
         ("run", RuntimeError("a bug"), COUNTED),
-        ("run", Throttled(), BLAMELESS),
         ("store", None, COUNTED),
     ],
 )
@@ -127,7 +127,8 @@ async def test_what_is_not_the_tasks_fault_releases_it_and_counts_where_it_could
 
 
 async def test_a_job_that_never_counts_an_attempt_is_released_for_a_minute_again_and_again(message):
-    agent = Agent(Throttled(), jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
+    agent = Agent(PlatformError("away"), jobs=FakeTable(number=50, attempt=MAX_ATTEMPTS))
+    agent.server.prepare = AsyncMock(side_effect=PlatformError("away"))
     await agent.process(dataclasses.replace(message, deliveries=50))
     assert agent.queue.log == [("release", 60)]
     assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
@@ -139,6 +140,58 @@ async def test_a_job_that_a_service_goes_on_with_is_released_for_as_long_as_its_
     assert agent.queue.log == [("release", 75)]
     assert agent.jobs.writes[-1] == ("release", MAX_ATTEMPTS - 1, "blameless")
     assert agent.server.interrupted == []
+
+
+@pytest.fixture
+def throttled_delay(message, monkeypatch):
+    """Gives the delay of a job that is throttled at a delivery, which must cost it no attempt."""
+    monkeypatch.setattr("queue_agent.processing._MAX_PAUSE_S", 0)
+
+    async def delay_of(deliveries):
+        agent = Agent(Throttled(), jobs=FakeTable(number=deliveries, attempt=MAX_ATTEMPTS))
+        await agent.process(dataclasses.replace(message, deliveries=deliveries))
+        assert agent.jobs.writes == [("claim",), ("release", MAX_ATTEMPTS - 1, "blameless")]
+        ((_, delay_s),) = agent.queue.log
+        return delay_s
+
+    return delay_of
+
+
+@pytest.mark.parametrize(("deliveries", "longest_s"), [(1, 5), (3, 20), (19, 60), (30, 660), (99, 1800)])
+async def test_throttled_jobs_come_back_at_different_times_and_the_later_the_more_often_they_were(
+    throttled_delay, deliveries, longest_s
+):
+    delays = [await throttled_delay(deliveries) for _ in range(40)]
+    assert len(set(delays)) > 1
+    assert longest_s // 2 <= min(delays) <= max(delays) <= longest_s
+
+
+async def test_a_day_of_throttling_does_not_use_up_the_deliveries_of_a_job(throttled_delay, monkeypatch):
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    shortest_s = [await throttled_delay(number) for number in range(1, TASKS.max_receives)]
+    assert sum(shortest_s) > 16 * 3600
+
+
+async def test_a_throttled_job_keeps_its_slot_for_a_while_so_that_no_other_is_throttled_in_its_place(
+    message, monkeypatch
+):
+    monkeypatch.setattr("queue_agent.processing._MAX_PAUSE_S", 0.2)
+    agent = Agent(Throttled())
+    processing = asyncio.create_task(agent.process(message))
+    await until(lambda: agent.queue.log)
+    released_s = time.monotonic()
+    await processing
+    assert time.monotonic() - released_s > 0.1
+
+
+async def test_a_stopped_agent_does_not_release_a_throttled_job_twice(message):
+    agent = Agent(Throttled())
+    processing = asyncio.create_task(agent.process(message))
+    await until(lambda: agent.queue.log)
+    processing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await processing
+    assert len(agent.queue.log) == 1
 
 
 async def test_each_retry_waits_longer_up_to_a_minute_and_the_last_attempt_fails_the_job(message):
