@@ -41,7 +41,7 @@ class Translation:
     body: dict[str, Any] = field(default_factory=dict)
     changes: list[FieldError] = field(default_factory=list)
     errors: list[FieldError] = field(default_factory=list)
-    origins: dict[str, str] = field(default_factory=dict)
+    origins: dict[str, str] = field(default_factory=lambda: {"prompt": "text_prompts", "image": "init_image"})
     inverts_mask: bool = False
 
     def change(self, pointer: str, words: str) -> None:
@@ -133,7 +133,6 @@ def _put_image(made: Translation, given: Mapping[str, Any], fields: Body) -> Non
         for name in ("init_image_mode", "image_strength", "step_schedule_start"):
             if name in given:
                 made.change(name, "is dropped: there is no init_image")
-        made.origins["image"] = "init_image"
         return
     if "image" not in fields:
         made.error(

@@ -3,7 +3,10 @@
 import base64
 from pathlib import Path
 
-TASKTYPES = {"sdwebui": "text-to-image", "comfyui": "pipeline", "flux": "text-to-image", "invokeai": "pipeline"}
+TASKTYPES = {
+    **dict.fromkeys(("sdwebui", "flux", "bedrock"), "text-to-image"),
+    **dict.fromkeys(("comfyui", "invokeai"), "pipeline"),
+}
 MODELS = ("a.safetensors", "b.ckpt")
 """The stand-ins' checkpoints."""
 INPUT_PNG = (Path(__file__).parents[1] / "input.png").read_bytes()

@@ -53,9 +53,6 @@ class Twin:
         except errors.ServiceError as exc:
             job.close(exc.code)
             return exc.response()
-        except asyncio.CancelledError:
-            job.close("hung up")
-            raise
         headers = {
             "x-amzn-RequestId": job.id,
             "X-Amzn-Bedrock-Invocation-Latency": str(round(1000 * (time.monotonic() - start_s))),
