@@ -9,7 +9,7 @@ import yaml
 
 CHART = Path("charts/sd-on-eks")
 _GIVEN = yaml.safe_load(Path(__file__).with_name("releases.yaml").read_text(encoding="utf-8"))
-AWS, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED = _GIVEN.values()
+AWS, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED, MANAGED = _GIVEN.values()
 TOPIC, QUEUE = (AWS["runtime"]["queueAgent"][name] for name in ("snsTopicArn", "sqsQueueUrl"))
 NAMES = (*_GIVEN, "china")
 """The releases that all tests share (``conftest.releases``)."""
@@ -41,8 +41,14 @@ class Documents:
 
     @property
     def model_server(self):
-        (container,) = self.pod["spec"]["initContainers"]
-        return container
+        """None where a managed service runs the jobs."""
+        containers = self.pod["spec"].get("initContainers", [])
+        assert len(containers) <= 1
+        return containers[0] if containers else None
+
+    @property
+    def containers(self):
+        return [one for one in (self.agent, self.model_server) if one is not None]
 
 
 class StrictLoader(yaml.SafeLoader):

@@ -13,7 +13,7 @@ import yaml
 # No package: test modules find the kit by its own name.
 sys.path.insert(0, str(Path(__file__).parent))
 
-from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES, Helm
+from chartkit import ANYWHERE, AWS, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, MANAGED, NAMES, Helm
 
 from configuration.config import parse_config
 from test.kit.charts import merged, tool
@@ -36,7 +36,7 @@ def releases(helm):
     text = Path(__file__).with_name("china.yaml").read_text()
     runtime = parse_config(yaml.safe_load(text)).models_runtime[0]
     china = runtime.extra_values.model_dump(by_alias=True, exclude_none=True, exclude_unset=True)
-    values = dict(zip(NAMES, ({}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED, china), strict=True))
+    values = dict(zip(NAMES, ({}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED, MANAGED, china), strict=True))
     return {name: helm.template(of if of is ANYWHERE else merged(AWS, of)) for name, of in values.items()}
 
 

@@ -7,6 +7,7 @@ from configuration.chart_values import ChartValues
 from contract.deadlines import DEFAULT_DEADLINES
 from queue_agent.settings import Settings
 from queue_agent.telemetry.setup import exported_signals
+from runtimes.bedrock.options import BedrockModel
 from test.kit.charts import at, merged
 
 EXIT_S = 2 + 2 + 1
@@ -37,6 +38,12 @@ def test_every_value_reaches_its_setting(releases):
     assert (deadlines.execution_s, deadlines.stall_s) == (DEFAULT_DEADLINES.execution_s, DEFAULT_DEADLINES.stall_s)
     names = [entry["name"] for entry in releases["dynamic"].agent["env"]]  # Kubernetes fills in what came before
     assert names.index("OTEL_RESOURCE_ATTRIBUTES") > max(names.index("POD_NAME"), names.index("POD_NAMESPACE"))
+
+
+def test_a_managed_runtimes_agent_knows_what_its_service_runs(releases):
+    settings = settings_of(releases["managed"])
+    assert settings.options == BedrockModel(id="stability.sd3-5-large-v1:0", region="us-west-2", concurrency=4)
+    assert settings.api_base_url == ""
 
 
 def test_an_agent_of_a_runtime_with_priorities_has_their_queues(helm, static):

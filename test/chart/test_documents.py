@@ -4,7 +4,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
-from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, NAMES, QUEUE
+from chartkit import ANYWHERE, AWS, CHART, COMFYUI, DYNAMIC, FIXED, FLUX, LOCAL_DISKS, MANAGED, NAMES, QUEUE
 
 from configuration.file import load_config
 from configuration.images import IMAGES
@@ -16,7 +16,7 @@ CLUSTER_WIDE = {"NodePool", "EC2NodeClass", "PersistentVolume", "ValidatingAdmis
 KUBERNETES = "1.36.0"
 
 
-@pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED])
+@pytest.mark.parametrize("more", [{}, DYNAMIC, COMFYUI, FLUX, LOCAL_DISKS, ANYWHERE, FIXED, MANAGED])
 def test_helm_has_nothing_against_the_chart(helm, more):
     done = helm.run("lint", "--strict", CHART, values=merged(AWS, more))
     assert done.returncode == 0, done.stdout + done.stderr
@@ -69,4 +69,6 @@ def test_a_runtime_of_an_example_installs_with_the_values_that_a_deployment_comp
     values = release_values(config, runtime, resources_of(QUEUE, "agents"), image_tags=dict.fromkeys(IMAGES, "0.1.0"))
     release = helm.template(values, release=runtime.name, namespace=runtime.namespace)
     assert release["Deployment"]["metadata"]["name"] == runtime.name
-    assert release["ScaledObject"]["spec"]["maxReplicaCount"] == runtime.extra_values.runtime.scaling.max_replica_count
+    most = values["runtime"]["scaling"]["maxReplicaCount"]
+    assert release["ScaledObject"]["spec"]["maxReplicaCount"] == most
+    assert runtime.is_managed or most == runtime.extra_values.runtime.scaling.max_replica_count

@@ -27,7 +27,7 @@ def test_no_container_is_root_or_gains_rights_and_no_volume_that_it_writes_to_is
     release = releases[name]
     seccomp = {"seccompProfile": {"type": "RuntimeDefault"}}
     assert release.pod["spec"]["securityContext"] == {"runAsNonRoot": True, **seccomp}
-    for container in (release.agent, release.model_server):
+    for container in release.containers:
         assert container["securityContext"]["allowPrivilegeEscalation"] is False
         assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     scratch = [each for each in release.pod["spec"]["volumes"] if "emptyDir" in each]
@@ -50,6 +50,22 @@ def test_a_flux_server_is_told_its_model_as_its_settings_read_it_and_its_images_
     text = Path("runtimes/flux/image/Dockerfile").read_text()
     for variable in ("HF_HOME", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR"):
         assert f"{variable}={mount['mountPath']}/" in text
+
+
+def test_a_managed_runtimes_pod_is_the_agent_alone_on_any_node(releases):
+    release = releases["managed"]
+    assert not {"NodePool", "EC2NodeClass", "PersistentVolume", "PersistentVolumeClaim"} & release.kinds
+    spec = release.pod["spec"]
+    assert release.model_server is None
+    assert not {"nodeSelector", "tolerations", "initContainers"} & spec.keys()
+    assert {volume["name"] for volume in spec["volumes"]} == {"agent-tmp", "token"}
+    assert release.agent["resources"]["requests"]["cpu"] == "100m"
+    assert "nvidia" not in json.dumps(release.all)
+    assert release.pod["metadata"]["annotations"] == {"example.org/owner": "art"}
+    [spread] = spec["topologySpreadConstraints"]
+    assert (spread["topologyKey"], spread["whenUnsatisfiable"]) == ("kubernetes.io/hostname", "ScheduleAnyway")
+    assert spread["labelSelector"]["matchLabels"].items() <= release.pod["metadata"]["labels"].items()
+    assert release["Deployment"]["spec"]["progressDeadlineSeconds"] == 900
 
 
 def test_a_node_waits_for_its_pods_as_long_as_they_may_take(releases):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from configuration.chart_values import ChartValues
 from docs.generate_chart import pages
+from runtimes.registry import RUNTIME_TYPES
 from test.kit.charts import at, merged
 
 
@@ -89,8 +90,9 @@ NONSENSE = [
     ("path", "value", "said"),
     [
         *NONSENSE,
-        ("runtime.type", "forge", 'runtime.type: "forge" is none of bedrock, comfyui, flux, invokeai,'),
+        ("runtime.type", "oracle", f'runtime.type: "oracle" is none of {", ".join(sorted(RUNTIME_TYPES))}'),
         ("runtime.type", "flux", "runtime.inferenceApi.modelOptions: set it to"),
+        ("runtime.type", "bedrock", "runtime.queueAgent.modelOptions: set it to"),
         ("runtime.queueAgent.snsTopicArn", "notices", "runtime.queueAgent.awsRegion"),
         (SHORT_WINDOW, 59, "runtime.scaling.extraHPAConfig"),
     ],

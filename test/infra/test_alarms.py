@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from infrakit.stacks import NAME, example
+from infrakit.stacks import example
 
 OPERATE = Path("docs/operate.md").read_text(encoding="utf-8")
 CASES = yaml.safe_load(Path(__file__).with_name("alarms.yaml").read_text(encoding="utf-8"))
@@ -18,7 +18,7 @@ OF_EACH = {"oldest-task", "no-replicas", "returned", "dead"}
 def alarms_of(stack):
     """Properties of each alarm, by its name within the stack."""
     found = stack.properties("AWS::CloudWatch::Alarm").values()
-    return {one["AlarmName"].removeprefix(f"{NAME}-"): one for one in found}
+    return {one["AlarmName"].removeprefix(f"{stack.config.cloudformation_stack}-"): one for one in found}
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from runtimes.spec import Managed
 CATALOG = config_of().catalog
 HERE = ()
 """pip's arguments for this machine's own platform."""
-MAX_ZIP_BYTES = 6 * 1024**2
+MAX_ZIP_BYTES = 7 * 1024**2
 MAX_AGENT_BYTES = 60 * 1024**2
 """Unpacked; a cold start reads a part of it."""
 ENVIRONMENT = {
@@ -95,7 +95,6 @@ def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):
         ("api", "from api.authorizer import handler; from api.stream_handler import main"),
         ("courier", "from courier.handlers import queue_handler, stream_handler"),
         ("keeper", "from keeper.handlers import exhausted_handler, reaper_handler"),
-        ("agent", "import queue_agent.processing; from runtimes.registry import RUNTIME_TYPES"),
     ],
 )
 def test_a_bundle_is_all_that_its_handlers_need(package, handlers):
@@ -123,9 +122,8 @@ def test_the_agents_bundle_has_every_driver_and_binaries_for_lambdas_platform(tm
     folder = bundle("agent", platform=bundles.PLATFORM)
     held = files(folder)
     for runtime_type in RUNTIME_TYPES.values():
-        if (module := runtime_type.driver.partition(":")[0]).startswith("runtimes."):
-            assert {f"{module.replace('.', '/')}.py", f"{module.replace('.', '/')}/__init__.py"} & held, module
-        if isinstance(runtime_type.hosting, Managed) and runtime_type.hosting.service != "toy":
+        assert f"{runtime_type.driver.partition(':')[0].replace('.', '/')}.py" in held
+        if isinstance(runtime_type.hosting, Managed):
             assert [path for path in held if path.startswith(f"botocore/data/{runtime_type.hosting.service}/")]
     assert not {"api", "keeper", "courier", "local", "test", "cdk", "configuration"} & {
         path.partition("/")[0] for path in held

@@ -77,7 +77,7 @@ def test_where_agents_are_functions_lambdas_own_measures_are_shown_and_nothing_o
     assert lines["AWS/Lambda Errors"] == lines["AWS/Lambda Throttles"] == 7 + 2
     for name, number in (("Invocations", 2), ("ConcurrentExecutions", 2), ("Duration", 4)):
         assert lines[f"AWS/Lambda {name}"] == number
-    assert not [line for line in lines if line.startswith(("ContainerInsights", NAME))]
+    assert not [line for line in lines if line.startswith(("ContainerInsights", "cloudStack"))]
     assert "GPU" not in dashboard["DashboardBody"]
 
 

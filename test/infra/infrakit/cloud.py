@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import parse_qs, unquote
 
 import boto3
-from infrakit.stacks import NAME, spelled
+from infrakit.stacks import spelled
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
@@ -107,12 +107,15 @@ class Deployment:
     def _make(self):
         client, sns = self.client("cloudformation"), self.client("sns")
         made = {name: self.stack.template["Resources"][name] for name in self.stack.of_type(*_ARNS)}
-        client.create_stack(StackName=NAME, TemplateBody=json.dumps({"Resources": made}))
-        summaries = client.list_stack_resources(StackName=NAME)["StackResourceSummaries"]
+        name = self.stack.config.cloudformation_stack
+        client.create_stack(StackName=name, TemplateBody=json.dumps({"Resources": made}))
+        summaries = client.list_stack_resources(StackName=name)["StackResourceSummaries"]
         self._ids = {one["LogicalResourceId"]: one["PhysicalResourceId"] for one in summaries}
         assert made.keys() <= self._ids.keys()
         for name in self.stack.of_type("AWS::SecretsManager::Secret"):  # which moto's CloudFormation does not know
-            made = self.client("secretsmanager").create_secret(Name=name, SecretString="s" * 64)
+            made = self.client("secretsmanager").create_secret(
+                Name=f"{self.stack.config.stack_name}-{name}", SecretString="s" * 64
+            )
             self._ids[name] = made["ARN"]
         for name in self.stack.of_type("AWS::SNS::Subscription"):
             one = self.filled(name)

@@ -44,6 +44,33 @@ def handler_of(deployed, caller, handler, **extra):
     return call
 
 
+@contextmanager
+def running_function(deployed, runtime, folder):
+    """A runtime's agent as Lambda runs it: with the template's environment, its messages, and a stand-in of Bedrock."""
+    name, _ = deployed.stack.only("AWS::Lambda::Function", Description=f"Queue agents of runtime {runtime}")
+    port, source = free_port(), {"urls": [deployed.queue_url(runtime)]}
+    standin = ChildProcess(
+        *("runtimes.standin", "--type", "bedrock", "--port", str(port), "--job-s", str(STEP_S)),
+        log=folder / "service.log",
+        endpoint=deployed.endpoint,
+    )
+    environment = deployed.filled(name)["Environment"]["Variables"]
+    agent = ChildProcess(
+        "test.kit.event_source",
+        log=folder / "function.log",
+        endpoint=deployed.endpoint,
+        **environment,
+        AWS_ACCESS_KEY_ID=AGENT,
+        AWS_ENDPOINT_URL_BEDROCK_RUNTIME=f"http://127.0.0.1:{port}",
+        EVENT_SOURCE=json.dumps(source),
+    )
+    with ExitStack() as undo:
+        for process in (standin, agent):
+            undo.callback(process.kill)
+            process.start()
+        yield agent
+
+
 def event_of(method, path, body=None, headers=None):
     """API Gateway's event of a request."""
     path, _, query = path.partition("?")
@@ -99,7 +126,7 @@ class Door:
 
 
 STEP_S = 3
-"""A step of the agent's model server: after 2 s agents ask whether a job is to be cancelled."""
+"""A step of the model server, or a call of the service: after 2 s agents ask whether a job is to be cancelled."""
 
 
 @contextmanager

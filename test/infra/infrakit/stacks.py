@@ -11,8 +11,6 @@ import yaml
 from cdk.stack import build
 from configuration.config import parse_config
 from configuration.file import load_config
-from runtimes.registry import RUNTIME_TYPES
-from test.toy import managed
 
 CONFIGS = Path(__file__).parents[3] / "examples" / "configs"
 NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
@@ -20,7 +18,6 @@ INPUTS = "pictures-of-others"
 NAME = "testStack"
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
 REFERENCE = "${{{}}}".format
-RUNTIME_TYPES[managed.SPEC.name] = managed.SPEC
 _REFERENCED = re.compile(r"\$\{(\w+)")
 
 
