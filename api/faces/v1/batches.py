@@ -10,16 +10,9 @@ from typing import Any
 from api.errors import InvalidRequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
-from api.faces.v1.models import (
-    MAX_BATCH_JOBS,
-    BatchAnswer,
-    BatchJob,
-    BatchRequest,
-    BatchView,
-    JobView,
-    SubmittedBatch,
-    time_of,
-)
+from api.faces.v1.models.base import time_of
+from api.faces.v1.models.batches import MAX_BATCH_JOBS, BatchAnswer, BatchJob, BatchRequest, BatchView, SubmittedBatch
+from api.faces.v1.models.jobs import JobView
 from api.faces.v1.problems import problem_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from api.faces.v1.models import QueueView
+from api.faces.v1.models.jobs import QueueView
 from api.operations.submission import AWS_ERRORS
 from contract import strict_json
 from jobs.dynamodb import error_code

@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from api.faces.alpha_models import V1Alpha1Request, V1Alpha2Request
-from api.faces.v1.models import BatchRequest, JobRequest, JobView, OutputView, RetryRequest, Timings
-from api.faces.v1.picture_models import PictureLinkRequest
+from api.faces.v1.models.batches import BatchRequest
+from api.faces.v1.models.jobs import JobRequest, JobView, RetryRequest, Timings
+from api.faces.v1.models.outputs import OutputView
+from api.faces.v1.models.pictures import PictureLinkRequest
 from jobs.job import JobState
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from api.errors import RequestError
-from api.faces.v1.icon_models import (
+from api.faces.v1.models.base import time_of
+from api.faces.v1.models.icons import (
     DrawingIconView,
     FoundIconView,
     IconCountView,
@@ -23,7 +24,6 @@ from api.faces.v1.icon_models import (
     IconView,
     ResolvedIconView,
 )
-from api.faces.v1.models import time_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response, Wait
 from api.request import traceparent

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from api.content import ignored_content
 from api.errors import InvalidRequestError
-from api.faces.v1.models import JobRequest, KeptRequest
+from api.faces.v1.models.jobs import JobRequest, KeptRequest
 from api.faces.v1.routes import ApiCall
 from api.operations.submission import IdempotencyKey, TaskSubmission, milliseconds
 from api.operations.workflows import ExpandedWorkflow

@@ -8,7 +8,7 @@ from typing import Any
 from api.errors import InvalidRequestError
 from api.faces.v1.events import JobEvents
 from api.faces.v1.job_requests import kept_request, read_request, submission_of
-from api.faces.v1.models import (
+from api.faces.v1.models.jobs import (
     MAX_WAIT_S,
     Checked,
     JobPage,

@@ -14,7 +14,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
 from api.faces.alpha_models import AlphaAnswer, AlphaError, V1Alpha1Request, V1Alpha2Request
 from api.faces.v1.examples import ended_job, examples_of
 from api.faces.v1.face import ROUTES
-from api.faces.v1.models import JobView, Problem
+from api.faces.v1.models.jobs import JobView
+from api.faces.v1.models.problems import Problem
 from api.faces.v1.problems import PROBLEM
 from api.faces.v1.routes import Route
 from api.http import JSON

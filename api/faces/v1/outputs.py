@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from urllib.parse import unquote
 
 from api.errors import RequestError
-from api.faces.v1.models import OutputQuery
+from api.faces.v1.models.outputs import OutputQuery
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Download, Response
 from api.operations.outputs import PRESIGNED_S, StoredFile

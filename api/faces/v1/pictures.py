@@ -9,8 +9,8 @@ from typing import Any
 from api.errors import InvalidRequestError, RequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
-from api.faces.v1.models import time_of
-from api.faces.v1.picture_models import (
+from api.faces.v1.models.base import time_of
+from api.faces.v1.models.pictures import (
     DEFAULT_WAIT_S,
     PictureLinkQuery,
     PictureLinkRequest,

@@ -4,7 +4,7 @@ import re
 from http import HTTPStatus
 
 from api.errors import RequestError
-from api.faces.v1.models import Problem, ProblemField
+from api.faces.v1.models.problems import Problem, ProblemField
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError
 
 PROBLEM = "application/problem+json"

@@ -3,16 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.faces.v1.models import (
-    JobErrorView,
-    JobView,
-    OutputView,
-    ProgressView,
-    QueueView,
-    Timings,
-    WarningView,
-    time_of,
-)
+from api.faces.v1.models.base import time_of
+from api.faces.v1.models.jobs import JobErrorView, JobView, ProgressView, QueueView, Timings, WarningView
+from api.faces.v1.models.outputs import OutputView
 from api.operations.outputs import Outputs, StoredFile
 from contract.field_errors import FieldError
 from contract.objects import s3_url

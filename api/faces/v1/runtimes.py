@@ -4,7 +4,7 @@ from dataclasses import asdict
 
 from api.content import content_schema
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1.models import RuntimeDetails, RuntimeList, RuntimeView, SchemaQuery
+from api.faces.v1.models.runtimes import RuntimeDetails, RuntimeList, RuntimeView, SchemaQuery
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.operations.runtimes import contents_of

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime, time, timedelta
 
 from api.errors import InvalidRequestError
-from api.faces.v1.models import UsageQuery, UsageRow, UsageView
+from api.faces.v1.models.usage import UsageQuery, UsageRow, UsageView
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from contract.field_errors import FieldError

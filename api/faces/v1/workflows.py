@@ -1,13 +1,13 @@
 """Workflows: ComfyUI workflows that jobs run by name, with their own inputs."""
 
-from api.faces.v1.models import (
+from api.faces.v1.models.base import time_of
+from api.faces.v1.models.workflows import (
     InputsSchema,
     WorkflowPage,
     WorkflowQuery,
     WorkflowRequest,
     WorkflowRow,
     WorkflowView,
-    time_of,
 )
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response

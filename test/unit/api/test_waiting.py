@@ -7,7 +7,7 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from botocore.parsers import ResponseParserError
 
 from api.faces.v1.events import JobEvents
-from api.faces.v1.models import QueueView
+from api.faces.v1.models.jobs import QueueView
 from api.http import Stream, Wait
 from api.waiting import followed, waited
 from api.watching import Watcher

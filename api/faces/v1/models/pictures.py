@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, field_validator
 
-from api.faces.v1.models import ApiModel, ApiRequest
+from api.faces.v1.models.base import ApiModel, ApiRequest
 from contract.field_errors import shown
 from contract.inputs import is_link
 from jobs.job import JobState

@@ -5,7 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, RootModel, StringConstraints
 
-from api.faces.v1.models import MAX_WAIT_S, ApiModel, ApiRequest
+from api.faces.v1.models.base import ApiModel, ApiRequest
+from api.faces.v1.models.jobs import MAX_WAIT_S
 
 Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
 Status = Literal["published", "candidate"]

@@ -1,0 +1,50 @@
+"""What ``/v1/webhooks`` takes and answers."""
+
+from datetime import datetime
+from typing import Literal
+
+from api.faces.v1.models.base import ApiModel, ApiRequest
+from contract.webhooks import JobEvent
+
+
+class SecretView(ApiModel):
+    """The secret that signs your webhooks."""
+
+    secret: str
+    """`whsec_` followed by base64, as Standard Webhooks defines it."""
+    version: int
+    """Increases with every rotation."""
+    previous_until: datetime | None
+    """Until then, webhooks are also signed with the previous secret; null if they are not."""
+
+
+class DeliveryQuery(ApiRequest):
+    """Parameters of GET /v1/webhooks/deliveries."""
+
+    job: str
+    """The job."""
+
+
+class DeliveryView(ApiModel):
+    """A webhook and the result of its delivery."""
+
+    id: str
+    """The `webhook-id` header."""
+    job: str
+    event: JobEvent
+    state: Literal["delivered", "waiting", "failed"]
+    """`delivered`, `waiting` for the next attempt, or `failed` for good."""
+    attempts: int
+    status: int | None
+    """HTTP status of the receiver's answer; null if it did not answer."""
+    problem: str | None
+    """What went wrong."""
+    sent_at: datetime
+    next_at: datetime | None
+    """When the next attempt will be made."""
+
+
+class DeliveryPage(ApiModel):
+    """The webhooks of a job."""
+
+    deliveries: list[DeliveryView]
