@@ -1,5 +1,7 @@
 """A client of a managed service of AWS, and what its errors mean for a job."""
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from queue_agent.errors import AgentError, PlatformError, Rejected, ServerAway, ServerError, ServiceRefused, Throttled
+
+logger = logging.getLogger(__name__)
 
 _CONNECT_TIMEOUT_S = 10
 _CONNECTIONS = 1000
@@ -40,6 +44,7 @@ class ManagedService:
         )
         self._stack = AsyncExitStack()
         self._client: Any = None
+        self._opening = asyncio.Lock()
 
     async def call(self, operation: str, **arguments: Any) -> Any:
         """Call an operation by its name in Python.
@@ -49,10 +54,11 @@ class ManagedService:
             ServerAway: It cannot be reached.
             ServerError: It does not answer in time.
         """
-        if self._client is None:
-            client = get_session().create_client(self.name, region_name=self.region, config=self._config)
-            self._client = await self._stack.enter_async_context(client)
         try:
+            async with self._opening:
+                if self._client is None:
+                    client = get_session().create_client(self.name, region_name=self.region, config=self._config)
+                    self._client = await self._stack.enter_async_context(client)
             return await getattr(self._client, operation)(**arguments)
         except (AwsConnectionError, NoCredentialsError) as exc:
             raise ServerAway(f"{self.name} cannot be reached ({type(exc).__name__}).") from exc
@@ -74,7 +80,11 @@ class ManagedService:
 
 
 def error_of(exc: ClientError) -> AgentError:
-    """What a service's error means for the job: whose fault it is, and whether another attempt may succeed."""
+    """What a service's error means for the job: whose fault it is, and whether another attempt may succeed.
+
+    The words of one that is the operator's fault go to the log alone: they name accounts and roles, and callers read
+    the error.
+    """
     code = str(exc.response.get("Error", {}).get("Code", ""))
     words = str(exc.response.get("Error", {}).get("Message", "")) or code
     status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
@@ -83,7 +93,8 @@ def error_of(exc: ClientError) -> AgentError:
     if code in _THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:
         return Throttled(f"The service takes no more calls now ({code}).")
     if status in _REFUSED:
-        return ServiceRefused(f"{code}: {words}")
+        logger.error("the service refuses the call: %s: %s", code, words)
+        return ServiceRefused(f"The service refuses the agent's call ({code}); the agent's log has its words.")
     if status == HTTPStatus.BAD_REQUEST:
         return Rejected(words)
     return ServerError(f"{code}: {words}")

@@ -9,6 +9,11 @@ class RuntimeOptions(Section):
     """``model`` in config.yaml: what a runtime serves, and how. Types that have it have a class of their own."""
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """What its callers see as its models; empty where only its servers know."""
+        return ()
+
+    @property
     def task_types(self) -> tuple[str, ...] | None:
         """What API v1alpha2 accepts for the runtime; None for all of its type."""
         return None

@@ -97,6 +97,8 @@ def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
     models, loras = _names(known.models), _names(known.loras)
     if runtime.model_filename is not None:
         models = (runtime.model_filename,)
+    elif runtime.options is not None and live is None:
+        models = runtime.options.models
     card = runtime.card or known.card
     if card is not None:
         loras = tuple(lora.name for lora in card.loras)

@@ -53,6 +53,11 @@ class BedrockModel(ManagedOptions):
         return FAMILIES[family_name(self.id)]
 
     @property
+    def models(self) -> tuple[str, ...]:
+        """The one that it calls."""
+        return (self.id,)
+
+    @property
     def task_types(self) -> tuple[str, ...]:
         """What its model does."""
         return tuple(self.family.bodies)

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
-from contract.field_errors import FieldError, one_of, shown, suggestion
+from contract.field_errors import MAX_FIELD_ERRORS, FieldError, one_of, shown, suggestion
 from runtimes.bedrock.families import IMAGE_TO_IMAGE, INPAINTING, TEXT_TO_IMAGE, Body, nearest_ratio
 
 _SIDE = 1024
 """SDXL's own width and height."""
+_MAX_SIDE = 8192
+_MAX_PROMPTS = 100
 _IMAGE_STRENGTH = 0.35
 _STEP_SCHEDULE_START = 0.65
 _DROPPED = {
@@ -86,15 +89,18 @@ def translate(content: Mapping[str, Any], task_type: str, fields: Body) -> Trans
     for name, why in _DROPPED.items():
         if name in given:
             made.change(name, f"is dropped: {why}")
-    for name in given:
-        if name not in _FIELDS:
-            made.error(name, f"is not a known key of SDXL{suggestion(name, _FIELDS)}")
+    unknown = (name for name in given if name not in _FIELDS)
+    for name in islice(unknown, MAX_FIELD_ERRORS + 1):
+        made.error(name, f"is not a known key of SDXL{suggestion(name, _FIELDS)}")
     return made
 
 
 def _put_prompts(made: Translation, prompts: Any) -> None:
     if not isinstance(prompts, list) or not prompts:
         made.error("text_prompts", f'must be a list of objects {{"text": …, "weight": …}}, not {shown(prompts)}')
+        return
+    if len(prompts) > _MAX_PROMPTS:
+        made.error("text_prompts", f"may have at most {_MAX_PROMPTS} items")
         return
     sound = list(_sound_prompts(made, prompts))
     wanted = [text for text, weight in sound if weight > 0]
@@ -118,9 +124,8 @@ def _sound_prompts(made: Translation, prompts: list[Any]) -> Iterator[tuple[str,
         if not _is_number(weight):
             made.error(f"{at}.weight", f"must be a number, not {shown(weight)}")
             continue
-        for key in prompt:
-            if key not in {"text", "weight"}:
-                made.error(f"{at}.{key}", f"is not a known key{suggestion(key, ('text', 'weight'))}")
+        if unknown := next((key for key in prompt if key not in {"text", "weight"}), None):
+            made.error(f"{at}.{unknown}", f"is not a known key{suggestion(unknown, ('text', 'weight'))}")
         if weight == 0:
             made.change(at, "is dropped: its weight is 0")
         elif abs(weight) != 1:
@@ -189,9 +194,9 @@ def _put_ratio(made: Translation, given: Mapping[str, Any]) -> None:
     sides = {side: given[side] for side in ("width", "height") if side in given}
     if not sides:
         return
-    wrong = {side: value for side, value in sides.items() if not _is_number(value) or value <= 0}
+    wrong = {side: value for side, value in sides.items() if not _is_number(value) or not 1 <= value <= _MAX_SIDE}
     for side, value in wrong.items():
-        made.error(side, f"must be a number of pixels, not {shown(value)}")
+        made.error(side, f"must be a number of pixels from 1 to {_MAX_SIDE}, not {shown(value)}")
     if not wrong:
         width, height = sides.get("width", _SIDE), sides.get("height", _SIDE)
         made.put("aspect_ratio", nearest_ratio(width, height), "width")

@@ -101,7 +101,7 @@ def refusal(exc: ClientError, model: str) -> AgentError:
         return error
     words = str(error)
     if any(one in words for one in _OPERATORS_WORDS):
-        return ServiceRefused(f"{model} cannot be called in this region: {shorten(words)}")
+        return ServiceRefused(f"{model} cannot be called here: {shorten(words)}")
     with suppress(ValueError, KeyError, TypeError):
         words = str(json.loads(words)["detail"])
     return Rejected(shorten(words))

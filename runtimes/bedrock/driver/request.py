@@ -3,12 +3,13 @@
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import pybase64
 from PIL import Image, ImageOps
 
-from contract.field_errors import one_of
+from contract.field_errors import MAX_FIELD_ERRORS, one_of
 from contract.inputs import MAX_PIXELS
 from contract.task import Task
 from queue_agent.errors import InputError, InvalidTask
@@ -74,7 +75,7 @@ def call_of(task: Task, family: BedrockFamily) -> PreparedCall:
         InvalidTask: The model does not do it, or the content is no body of it; all errors are named.
     """
     task_type, content = task.metadata.tasktype, task.content or {}
-    if errors := list(content_errors(content, task_type, family)):
+    if errors := list(islice(content_errors(content, task_type, family), MAX_FIELD_ERRORS)):
         raise InvalidTask(in_words(errors))
     fields, changes, inverts_mask = family.bodies[task_type], tuple[str, ...](), False
     body = {name: value for name, value in content.items() if value is not None}

@@ -11,6 +11,7 @@ from driverkit import PNG, task_of
 from PIL import Image
 
 from api.content import content_errors, content_schema, ignored_content
+from api.operations.runtimes import contents_of
 from configuration.config import ConfigError, parse_config
 from contract.field_errors import one_of
 from queue_agent.errors import (
@@ -129,6 +130,7 @@ def test_the_model_travels_to_the_api_with_the_deployed_runtime():
     catalog = RuntimeCatalog.from_json(RuntimeCatalog([runtime_of(SD35, "us-west-2")]).to_json())
     assert catalog["mine"].options == BedrockModel.model_validate({"id": SD35, "region": "us-west-2"})
     assert catalog["mine"].task_types == ("text-to-image", "image-to-image")
+    assert contents_of(catalog["mine"]).models == (SD35,)
 
 
 def test_each_model_that_has_not_ended_is_known_with_its_price_and_every_task_type_has_a_model():
@@ -207,6 +209,14 @@ def test_all_errors_of_a_body_are_named_with_what_was_meant(model, content, erro
 def test_text_prompts_for_a_model_that_edits_are_an_unknown_key_and_no_body_of_sdxl():
     found = dict(errors_of({"text_prompts": [], "image": LINK}, "stable-fast-upscale"))
     assert found == {"content.text_prompts": "is not a known key"}
+
+
+@pytest.mark.parametrize("content", [{}, {"text_prompts": [{"text": "a"}]}])
+def test_a_body_with_very_many_unknown_keys_is_rejected_in_time(content):
+    errors = errors_of({**content, **{f"k{number}": 1 for number in range(100_000)}})
+    assert len(errors) > 100
+    with pytest.raises(InvalidTask):
+        call_of(task_of({f"k{number}": 1 for number in range(100_000)}), runtime_of(SD35).options.family)
 
 
 # SDXL
@@ -308,6 +318,9 @@ def test_a_style_is_kept_where_the_model_has_styles():
         ({"text_prompts": [{"text": "a" * 10_001}]}, SD35, "text-to-image", ["text_prompts"]),
         ({**SEED_BODY, "samples": 2, "width": "512"}, SD35, "text-to-image", ["width", "samples"]),
         ({**SEED_BODY, "sampels": 1}, SD35, "text-to-image", ["sampels"]),
+        ({**SEED_BODY, "width": 10**400}, SD35, "text-to-image", ["width"]),
+        ({"text_prompts": [{"text": "a"}] * 101}, SD35, "text-to-image", ["text_prompts"]),
+        ({"text_prompts": [{"text": "a", "wieght": 1}]}, SD35, "text-to-image", ["text_prompts[0].wieght"]),
         ({**SEED_BODY, "seed": 2**32 - 1}, SD35, "text-to-image", ["seed"]),
         ({**SEED_BODY, "init_image": LINK}, SD35, "text-to-image", ["init_image"]),
         ({**SEED_BODY, "mask_source": "INIT_IMAGE_ALPHA"}, SD35, "text-to-image", ["mask_source"]),
@@ -462,6 +475,14 @@ def test_each_error_of_the_service_is_the_tasks_the_operators_or_its_own(code, s
     found = refusal(service_error(code, status, message), SD35)
     assert type(found) is error
     assert str(found) == "prompt: too long" or "detail" not in str(found)
+
+
+def test_what_names_the_operators_roles_is_in_the_log_and_not_in_the_jobs_error(caplog):
+    words = "User: arn:aws:sts::123456789012:assumed-role/agent is not authorized"
+    error = refusal(service_error("AccessDeniedException", 403, words), SD35)
+    assert words in caplog.text
+    assert "AccessDeniedException" in str(error)
+    assert "arn:" not in str(error)
 
 
 async def test_settings_that_name_no_model_end_the_agent():
