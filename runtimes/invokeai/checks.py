@@ -25,6 +25,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
     yield from document.errors
     if document.errors:
         return
+    yield from _size_errors(document, runtime.max_pixels)
     for path, value in document.fields():
         yield from _file_errors(value, path)
     if (live := runtime.live()) is not None:
@@ -45,6 +46,16 @@ def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at
                 near = suggestion(name, declared.inputs)
                 detail = f"is no input of {node['type']} (node {node_id}), which ignores it{near}"
                 yield FieldError(field_path(document.path_of(node_id, name)), detail)
+
+
+def _size_errors(document: Document, max_pixels: int) -> Iterator[FieldError]:
+    """Name nodes whose picture would take the memory of the server, and with it the server's life."""
+    for node_id, node in document.graph["nodes"].items():
+        match node:
+            case {"width": int(width), "height": int(height)} if width * height > max_pixels:
+                size = f"{width} x {height} is {width * height / 1e6:.0f} megapixels"
+                detail = f"{size}; a task may have at most {max_pixels / 1e6:.0f} (node {node_id})"
+                yield FieldError(field_path(document.path_of(node_id)), detail)
 
 
 def _file_errors(value: Any, at: FieldPath) -> Iterator[FieldError]:

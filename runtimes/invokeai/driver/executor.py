@@ -140,6 +140,7 @@ class InvokeAI(QueuedServer[Run]):
         report = await super()._wait(job)
         if report.error is not None:
             # One item's failure is the job's: the others of its batch must not run on.
+            job.prepared.is_lost = True
             await self._withdraw(job.server_id)
         return report
 

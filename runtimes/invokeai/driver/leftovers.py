@@ -37,8 +37,8 @@ class JobRemover:
         self._removals: set[asyncio.Task[None]] = set()
 
     def discard(self, session: Session, *, over: bool) -> None:
-        """Remove what a job left. Unless it is over, what has been posted stays whole, for its next claim to adopt."""
-        if not over and session.server_id is not None:
+        """Remove what a job left. Unless it is over, a run that its next claim may adopt stays whole."""
+        if not over and not session.is_lost and session.server_id is not None:
             return
         if session.uploads or session.server_id is not None:
             removal = self._remove(dict(session.uploads), session.server_id)

@@ -3,6 +3,7 @@
 InvokeAI itself removes latents and encoded prompts only when it ends; of SDXL these are megabytes a picture.
 """
 
+import os
 import sys
 import time
 from contextlib import suppress
@@ -10,7 +11,7 @@ from pathlib import Path
 
 FORGOTTEN_S = 6 * 3600
 """No job runs so long."""
-_EVERY_S = 600
+_EVERY_S = 60
 _FOLDERS = ("tensors", "conditioning")
 
 
@@ -25,6 +26,7 @@ def remove_forgotten(root: Path, *, now_s: float | None = None) -> None:
 
 
 if __name__ == "__main__":
-    while True:
+    server = os.getppid()
+    while os.getppid() == server:
         remove_forgotten(Path(sys.argv[1]))
         time.sleep(_EVERY_S)

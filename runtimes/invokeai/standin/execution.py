@@ -1,11 +1,12 @@
 """The processor that runs item after item, node by node, with the real server's events and messages."""
 
 import asyncio
+import json
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from graphlib import TopologicalSorter
-from typing import Any
+from typing import Any, cast
 
 from PIL import Image
 
@@ -41,7 +42,7 @@ class _ItemRun:
 
     def __init__(self, machine: InvokeMachine, item: dict[str, Any]) -> None:
         self.painter = machine.control.painter
-        self.latents: dict[str, Image.Image] = {}
+        self.latents = machine.latents
         self._machine = machine
         self._item = item
         self._session = item["session"]
@@ -132,12 +133,22 @@ class _ItemRun:
             if field.get("field_kind") == "input" and field.get("orig_required") and given[name] is None:
                 words = f"Node {node['type']} missing value or connection for field {name}"
                 raise NodeError("MissingInputException", words)
-        function: Callable[..., Any] = NODES[node["type"]]
+        # As in the real server, a node with the fields of an earlier one gets that one's very result.
+        key = json.dumps([node["type"], given], sort_keys=True)
+        if given["use_cache"] and key in self._machine.cache:
+            result = self._machine.cache[key]
+        else:
+            result = await self._result_of(node["type"], given)
+            self._machine.cache[key] = result
+        self._session["results"][self._prepared] = result
+        self._tell("invocation_complete", result={"output_meta": None, **result})
+
+    async def _result_of(self, node_type: str, given: dict[str, Any]) -> dict[str, Any]:
+        function: Callable[..., Any] = NODES[node_type]
         result = function(self, given)
         if asyncio.iscoroutine(result):
             result = await result
-        self._session["results"][self._prepared] = result
-        self._tell("invocation_complete", result={"output_meta": None, **result})
+        return cast("dict[str, Any]", result)
 
     def _fail(self, error: Exception) -> str:
         kind, words = type(error).__qualname__, str(error)

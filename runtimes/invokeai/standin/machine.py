@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from PIL import Image
+
 from runtimes.invokeai.standin.socket import Listeners
 from runtimes.standin.control import Control
 
@@ -32,6 +34,8 @@ class InvokeMachine:
         items: All items of the queue, by their id, the oldest first.
         running: The id of the item that runs.
         stop_running: Set to end it.
+        latents: What nodes keep between them, by name.
+        cache: Results of nodes by their fields.
     """
 
     def __init__(self, control: Control) -> None:
@@ -45,6 +49,8 @@ class InvokeMachine:
         self.running: int | None = None
         self.stop_running = asyncio.Event()
         self.filled = asyncio.Event()
+        self.latents: dict[str, Image.Image] = {}
+        self.cache: dict[str, dict[str, Any]] = {}
         self._last_id = 0
         self.models = [_record(name) for name in control.models]
         self._load()
@@ -133,6 +139,14 @@ class InvokeMachine:
         """Where a picture is; None where there is none."""
         path = self.images / Path(name).name
         return path if name and path.is_file() else None
+
+    def delete_image(self, name: str) -> bool:
+        """Delete a picture, and the results that name it; whether there was one."""
+        if (path := self.image(name)) is None:
+            return False
+        path.unlink()
+        self.cache = {key: result for key, result in self.cache.items() if name not in json.dumps(result)}
+        return True
 
     def keep(self) -> None:
         """Write the state to disk."""

@@ -153,10 +153,8 @@ async def _get_image(machine: InvokeMachine, request: web.Request) -> web.Stream
 
 
 async def _post_delete(machine: InvokeMachine, request: web.Request) -> web.Response:
-    paths = [path for name in (await request.json())["image_names"] if (path := machine.image(name))]
-    for path in paths:
-        path.unlink()
-    return web.json_response({"affected_boards": [], "deleted_images": [path.name for path in paths]})
+    deleted = [name for name in (await request.json())["image_names"] if machine.delete_image(name)]
+    return web.json_response({"affected_boards": [], "deleted_images": deleted, "failed_images": []})
 
 
 async def _get_models(machine: InvokeMachine, _: web.Request) -> web.Response:

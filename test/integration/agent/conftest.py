@@ -31,3 +31,8 @@ def comfyui(kit):
 def flux(kit):
     edits = {"MODEL_OPTIONS": json.dumps({"profile": "flux-kontext"})}
     yield from running_rig(kit, "flux", step_s=0.05, server_environment=edits)
+
+
+@pytest.fixture(scope="session")
+def invokeai(kit):
+    yield from running_rig(kit, "invokeai")

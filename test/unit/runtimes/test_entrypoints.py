@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ import pytest
 
 from runtimes.comfyui.image import removal
 from runtimes.comfyui.image.__main__ import ADDRESS
+from runtimes.invokeai.document import HOSTED
+from runtimes.invokeai.image import __main__ as invokeai
+from runtimes.invokeai.image.removal import FORGOTTEN_S, remove_forgotten
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.image.__main__ import SETTINGS
 
@@ -118,3 +122,43 @@ def test_comfyui_finds_the_bucket_and_its_custom_node_and_writes_only_below_its_
     own, theirs = said["paths"].split(os.pathsep)
     assert Path(own, *removal.__name__.split(".")).with_suffix(".py").is_file()  # what the node imports
     assert theirs == "/mine"
+
+
+def test_invokeai_records_the_models_before_it_takes_the_entry_points_place(tmp_path):
+    package = tmp_path / "lib" / "invokeai"
+    (package / "app").mkdir(parents=True)
+    own = """
+import json, os, sys
+settings = {name: value for name, value in os.environ.items() if name.startswith("INVOKEAI_")}
+print(json.dumps({"arguments": sys.argv[1:], "pid": os.getpid(), "settings": settings}))
+"""
+    (package / "app" / "run_app.py").write_text(f"def run_app():\n    exec({own!r})\n")
+    (package / "__init__.py").write_text("import sys\nif len(sys.argv) == 2: print('\"models\"', flush=True)\n")
+    out, work = tmp_path / "out", tmp_path / "work"
+    paths = os.pathsep.join([str(tmp_path / "lib"), str(Path.cwd())])
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": paths, "WORK_DIR": str(work), "INVOKEAI_LOG_FORMAT": "color"}
+    with out.open("w") as written:
+        command = [sys.executable, "-m", "runtimes.invokeai.image", "--flag", "two words"]
+        process = subprocess.Popen(command, env=environ, stdout=written, start_new_session=True)
+        assert process.wait(timeout=60) == 0
+    os.killpg(process.pid, signal.SIGKILL)  # the removal of forgotten files
+    first, said = map(json.loads, out.read_text().splitlines())
+    assert first == "models"
+    assert said["pid"] == process.pid  # so that signals reach it
+    assert said["arguments"] == ["--root", str(work), "--flag", "two words"]
+    wanted = {"INVOKEAI_ROOT": str(work), "INVOKEAI_LOG_FORMAT": "color", "INVOKEAI_NODE_CACHE_SIZE": "0"}
+    assert said["settings"].items() >= {**wanted, "INVOKEAI_PORT": str(RUNTIME_TYPES["invokeai"].pod.port)}.items()
+    assert set(json.loads(said["settings"]["INVOKEAI_DENY_NODES"])) == HOSTED == set(invokeai.HOSTED)
+
+
+def test_what_no_node_of_invokeai_needs_any_more_is_removed(tmp_path):
+    folder = tmp_path / "outputs" / "tensors" / "tmp"
+    picture = tmp_path / "outputs" / "images" / "a.png"
+    for path in (folder / "old", folder / "new", picture):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+        os.utime(path, (1000, 1000))
+    os.utime(folder / "new", (2000, 2000))
+    remove_forgotten(tmp_path, now_s=1001 + FORGOTTEN_S)
+    assert [path.name for path in folder.iterdir()] == ["new"]
+    assert picture.exists()
