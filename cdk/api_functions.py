@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.bundles import lambda_code
 from cdk.context import Context, allow
+from cdk.icons import IconFunction
 from cdk.messaging import Messaging
 from cdk.python_function import PythonFunction
 from cdk.storage import Kept, acknowledge_objects
@@ -32,6 +33,7 @@ class ApiFunctions(Construct):
         door: Answers all requests but those for events.
         stream: Streams the events of a job.
         authorizer: Finds a request's key.
+        icons: Answers requests for icons; None where there is no icon library.
     """
 
     def __init__(
@@ -63,10 +65,16 @@ class ApiFunctions(Construct):
         self.door = self._door(scope, topics)
         self.stream = self._stream()
         self.authorizer = self._authorizer()
+        self.icons: lambda_.Function | None = None
+        if config.icons is not None:
+            of_icons = IconFunction(
+                self, "Icons", context=context, kept=kept, environment=self._environment, icons=config.icons
+            )
+            self.icons = of_icons.function
 
     def name_keys(self, keys: str) -> None:
         """Tell the functions what each API key may do: JSON, as ``api.http.Caller.of`` reads it."""
-        for function in (self.door, self.stream):
+        for function in filter(None, (self.door, self.stream, self.icons)):
             function.add_environment("API_KEYS", keys)
 
     def _door(self, scope: Construct, topics: list[str]) -> lambda_.Function:

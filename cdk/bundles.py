@@ -32,15 +32,33 @@ PLATFORM = (
 )
 """pip's options for Lambda's processor and Python."""
 
-Package = Literal["agent", "api", "courier", "keeper"]
+Package = Literal["agent", "api", "courier", "icons", "keeper"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _LOCKS = {
     name: _ROOT / "requirements" / f"{lock}.txt"
-    for name, lock in {"agent": "agent", "api": "api", "courier": "courier", "keeper": "api"}.items()
+    for name, lock in {
+        "agent": "agent",
+        "api": "api",
+        "courier": "courier",
+        "icons": "icons",
+        "keeper": "api",
+    }.items()
 }
 """The libraries of each bundle."""
 _CACHE = _ROOT / ".local" / "lambda"
+_API = (
+    "contract/*.py",
+    "jobs/*.py",
+    "courier/*.py",
+    "runtimes/[!_]*.py",
+    "runtimes/__init__.py",
+    *(f"runtimes/{name}/*.py" for name in RUNTIME_TYPES),
+    "runtimes/*/samples/first.json",
+    "api/**/*.py",
+    "api/**/*.html",
+    "api/stream_wrapper",
+)
 _CARRIED = {
     "agent": (
         "contract/*.py",
@@ -51,19 +69,17 @@ _CARRIED = {
         *(f"runtimes/{name}/*.py" for name in RUNTIME_TYPES),
         *(f"runtimes/{name}/driver/*.py" for name in RUNTIME_TYPES),
     ),
-    "api": (
-        "contract/*.py",
-        "jobs/*.py",
-        "courier/*.py",
-        "runtimes/[!_]*.py",
-        "runtimes/__init__.py",
-        *(f"runtimes/{name}/*.py" for name in RUNTIME_TYPES),
-        "runtimes/*/samples/first.json",
-        "api/**/*.py",
-        "api/**/*.html",
-        "api/stream_wrapper",
-    ),
+    "api": _API,
     "courier": ("contract/*.py", "egress/*.py", "jobs/*.py", "courier/*.py"),
+    "icons": (
+        *_API,
+        "icons/*.py",
+        "icons/*.json",
+        "icons/index/*.py",
+        "icons/starter/__init__.py",
+        "icons/starter/library.json",
+        "icons/starter/svg/*/*.svg",
+    ),
     "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
 }
 """Our modules in each bundle, and what they read."""
@@ -76,6 +92,8 @@ _MANAGED_SERVICES = tuple(
     sorted({one.hosting.service for one in RUNTIME_TYPES.values() if isinstance(one.hosting, Managed)})
 )
 """Those that run the jobs of managed types, which agents call too."""
+_FURTHER_SERVICES = {"agent": _MANAGED_SERVICES, "icons": ("bedrock-runtime", "s3vectors")}
+"""What the handlers of a package call besides."""
 _TASK_FOLDER = "/var/task"
 """Where Lambda puts a bundle; tracebacks name it."""
 
@@ -115,7 +133,7 @@ def stage(
     }
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
-    services = (*_SERVICES, *_MANAGED_SERVICES) if package == "agent" else _SERVICES
+    services = (*_SERVICES, *_FURTHER_SERVICES.get(package, ()))
     libraries = _libraries(_LOCKS[package], cache, platform, services)
 
     def fill(folder: Path) -> None:

@@ -65,6 +65,9 @@ _KEYED = (
 )
 """Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
 
+_ICONS = ("/v1/icons", "/v1/icons/{proxy+}")
+"""The same of the icon library, which go to its own function."""
+
 
 class FrontDoorApi(Construct):
     """A REST API that sends every path and method to the door's function, which produces its own error answers.
@@ -162,9 +165,15 @@ class FrontDoorApi(Construct):
         for path in _KEYED:
             self.api.root.resource_for_path(path).add_method("ANY", door, **keyed)
         self.api.root.resource_for_path(gateway.EVENTS_PATH).add_method("GET", stream, **keyed)
+        of_icons: tuple[str, ...] = ()
+        if self.functions.icons is not None:
+            of_icons = _ICONS
+            icons = apigateway.LambdaIntegration(self.functions.icons, scope_permission_to_method=False)
+            for path in of_icons:
+                self.api.root.resource_for_path(path).add_method("ANY", icons, **keyed)
         for path in gateway.PUBLIC_PATHS:
             self.api.root.resource_for_path(path).add_method("ANY", door)
-        for path in _KEYED if self._settings.cors_origins else ():
+        for path in (*_KEYED, *of_icons) if self._settings.cors_origins else ():
             # A browser asks without a key whether a page may send one.
             self.api.root.resource_for_path(path).add_method("OPTIONS", door)
 

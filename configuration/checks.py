@@ -10,6 +10,7 @@ from typing import Any
 
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.deadlines import deadline_errors
+from configuration.icons import icon_errors
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
@@ -31,6 +32,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
     if isinstance(data, dict):
         own = {f"{at}.deadlines": runtime.get("deadlines") for at, runtime in runtimes.items()}
         yield from deadline_errors(data.get("deadlines"), own)
+        yield from icon_errors(data, runtimes)
     yield from _repeated(runtimes, "name", "name")
     yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)
     yield from _repeated(_entries(data, "APIGW", "keys"), "name", "name")

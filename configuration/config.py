@@ -8,6 +8,7 @@ from configuration.api import ApiGateway, Webhooks
 from configuration.chart_values import ChartValues
 from configuration.checks import STACK_SUFFIX, file_errors
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
+from configuration.icons import Icons
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import Filling
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
@@ -166,6 +167,7 @@ class Config(Section):
     """Whether what was asked for is kept with each job, for 90 days; to retry a job or to look at its request needs
     it."""
     webhooks: Webhooks = Webhooks()
+    icons: Icons | None = None
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
     kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None

@@ -13,6 +13,8 @@ FILE_DAYS = 30
 """How long they stay."""
 WORKFLOWS_PREFIX = "_workflows/"
 """Named workflows."""
+ICONS_PREFIX = "_icons/"
+"""The icon library."""
 CATALOGUE_PREFIX = "_catalogue/"
 """What the model servers of each runtime have."""
 

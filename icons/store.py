@@ -8,11 +8,12 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
+from contract.objects import ICONS_PREFIX
 from icons.icon import Icon
 from icons.library import IconLibrary, written
 from icons.storage import ABSENT, ChangedMeanwhileError, Storage
 
-PREFIX = "_icons/"
+PREFIX = ICONS_PREFIX
 """Where the library is in the output bucket."""
 LIBRARY = "library.json"
 _CHANGES = "changes.json"

@@ -13,6 +13,7 @@ from deploy.verify.samples import Sample, samples_of
 from deploy.verify.target import local_target
 from deploy.verify.verification import SampleOutcome, verify
 from local.console import plain
+from local.icons import ICONS_OF_DEMO, ask_for_icons
 from local.layout import Layout
 from local.platform import Platform, running
 from local.sheet import DemoOutput
@@ -33,7 +34,8 @@ async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str
     say = plain(console)
     samples = samples_of(layout.config.catalog)
     say("Starting the platform …")
-    output = DemoOutput(out, layout.config, asked=len(samples), platform=platform)
+    asked = len(samples) + (0 if layout.config.icons is None else ICONS_OF_DEMO)
+    output = DemoOutput(out, layout.config, asked=asked, platform=platform)
 
     def report(outcome: SampleOutcome) -> None:
         output.save(outcome)
@@ -45,6 +47,9 @@ async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str
                 say(f"Posting {len(samples)} requests …")
                 status.update("Waiting for their pictures")
                 await _verify(parts, layout, samples, report)
+                if layout.config.icons is not None:
+                    status.update("Asking for icons")
+                    await asyncio.to_thread(_save_icons, layout, output, say)
                 status.update("Ending")
         except asyncio.CancelledError:
             say(_interruption(output))
@@ -59,6 +64,13 @@ async def run_demo(layout: Layout, out: Path, console: Console, *, platform: str
             say(f"{entry['runtime']}: {entry['problem']}\n  Logs: {logs}")
     say(f"\nAll pictures on one page: {sheet}")
     return all(entry["problem"] is None for entry in output.entries)
+
+
+def _save_icons(layout: Layout, output: DemoOutput, say: Callable[[str], None]) -> None:
+    for answer in ask_for_icons(layout):
+        output.save_icon(answer)
+        how = answer.problem or f"{'drawn' if answer.was_drawn else 'found'} in {answer.seconds:.2f} s"
+        say(f'  icon "{answer.request["query"]}": {how}')
 
 
 def _interruption(output: DemoOutput) -> str:

@@ -21,6 +21,7 @@ from local.aws import (
     dead_queue_name,
     queue_url,
 )
+from local.icons import icon_settings
 from local.layout import Layout
 from local.ports import LOOPBACK
 from local.processes import GivenUpError, Part, Probe
@@ -65,6 +66,7 @@ def door_part(layout: Layout) -> Part:
         "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
         **webhook_names(layout),
+        **icon_settings(layout),
     }
     part = _part(layout, "door", module, *arguments, **names)
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))

@@ -11,6 +11,7 @@ from configuration.config import ModelsRuntime
 from local import parts
 from local.api_key import write_keys
 from local.console import readable
+from local.icons import start_icons
 from local.layout import Layout
 from local.processes import LineSink, Part, PartFailedError, SupervisedProcess
 
@@ -71,6 +72,7 @@ class Platform:
                     waiting.create_task(self.ready(server))
             waiting.create_task(self.ready(self._launch(parts.door_part(layout), self._others)))
             await self.ready(aws)
+            waiting.create_task(start_icons(layout))
             for runtime in layout.config.enabled_runtimes:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
         # Nobody waits for these, because they have nothing to do in the first seconds.

@@ -14,6 +14,7 @@ from contract.objects import s3_url
 from deploy.verify.samples import INPUT_KEY, InputLinks, make_request
 from deploy.verify.verification import SampleOutcome
 from local.aws import OUTPUT_BUCKET
+from local.icons import IconAnswer
 from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 
 _RUN_FILE = "run.json"
@@ -62,7 +63,7 @@ class DemoOutput:
         body = make_request(sample, _UP_LINKS).body
         request = self.directory / f"{stem}.json"
         request.write_text(json.dumps(body, indent=2) + "\n", encoding="utf-8")
-        self.entries.append(
+        self._add(
             {
                 "task": outcome.request.task_type,
                 "api": sample.api_version,
@@ -75,6 +76,32 @@ class DemoOutput:
                 "curl": self._curl(sample.api_version, request),
             }
         )
+
+    def save_icon(self, answer: IconAnswer) -> None:
+        """Save an icon and the request for it."""
+        kind = "drawn" if answer.was_drawn else "found"
+        files = []
+        if answer.picture is not None:
+            files.append(f"icon-{kind}.{answer.extension}")
+            (self.directory / files[0]).write_bytes(answer.picture)
+        request = self.directory / f"icon-{kind}.json"
+        request.write_text(json.dumps(answer.request, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        self._add(
+            {
+                "task": f"icon, {kind}",
+                "api": "v1",
+                "runtime": "icon library",
+                "prompt": answer.request["query"],
+                "seconds": answer.seconds,
+                "pictures": files,
+                "problem": answer.problem,
+                "request": request.name,
+                "curl": self._curl("v1/icons/resolve", request),
+            }
+        )
+
+    def _add(self, entry: dict[str, Any]) -> None:
+        self.entries.append(entry)
         (self.directory / _RUN_FILE).write_text(json.dumps(self._run, indent=2) + "\n", encoding="utf-8")
 
     def write_sheet(self) -> Path | None:
@@ -102,9 +129,9 @@ class DemoOutput:
         version = None if sample.api_version == "v1alpha2" else sample.api_version
         return "-".join(filter(None, (runtime, sample.name, version)))
 
-    def _curl(self, api_version: str, request: Path) -> str:
+    def _curl(self, path: str, request: Path) -> str:
         return (
-            f"curl -sS http://{LOOPBACK}:{GATEWAY_PORT}/{self._stage}/{api_version} \\\n"
+            f"curl -sS http://{LOOPBACK}:{GATEWAY_PORT}/{self._stage}/{path} \\\n"
             '  -H "x-api-key: $(cat .local/api-key)" \\\n'
             "  -H 'Content-Type: application/json' \\\n"
             f"  -d @{shlex.quote(str(request))}"
