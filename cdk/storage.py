@@ -16,8 +16,7 @@ from cdk.nag import acknowledge
 from configuration.config import Config
 from contract.objects import FILE_DAYS, FILES_PREFIX, PREVIEWS_PREFIX, TASKS_PREFIX
 from contract.queues import DEAD
-from jobs.commands import RETENTION_S
-from jobs.schema import DEFINITION, TTL_ATTRIBUTE
+from jobs.schema import DEFINITION, RETENTION_S, TTL_ATTRIBUTE
 
 BUCKET_ID = "OutputBucket"
 _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
-from jobs.dynamodb import Item, read_values
-from jobs.schema import KEY
+from jobs.calls import setting
+from jobs.dynamodb import Item, JobCommand, expressions, read_values
+from jobs.schema import KEY, QUEUE_INDEX, TTL_ATTRIBUTE, agent_pk, agents_of, key_of
 
 FRESH_S = 150
 """Agents write their beacon every minute. An agent that misses two counts as gone."""
@@ -91,6 +92,38 @@ class Servers:
         if before == 0 and waited_s < _AT_ONCE_S and self.running < self.devices:
             return 0.0
         return None if self.seconds is None else (before + 0.5) * self.seconds / self.devices
+
+
+def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
+    """Write an agent's beacon, replacing the previous one."""
+    values = {
+        "queue": agents_of(runtime),
+        "ready": beacon.ready,
+        "devices": beacon.devices,
+        "running": beacon.running,
+        "seen_at": beacon.seen_s,
+        TTL_ATTRIBUTE: int(beacon.seen_s) + KEPT_S,
+        **({} if beacon.seconds is None else {"seconds": beacon.seconds}),
+    }
+    update = expressions({"UpdateExpression": f"SET {', '.join(setting(values))}"}, **values)
+    return JobCommand(
+        operation="UpdateItem",
+        parameters={"Key": key_of(agent_pk(runtime, beacon.owner)), **update},
+        read=lambda answer: None,  # noqa: ARG005 (it says nothing)
+    )
+
+
+def beacons_of(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
+    """Read the beacons of a runtime's agents from the last hour: one page, which holds thousands."""
+    texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
+    return JobCommand(
+        operation="Query",
+        parameters={
+            "IndexName": QUEUE_INDEX,
+            **expressions(texts, queue=agents_of(runtime), since=now_s - KEPT_S),
+        },
+        read=lambda answer: [Beacon.from_item(item) for item in answer["Items"]],
+    )
 
 
 def _seconds_of(beacons: Iterable[Beacon]) -> float | None:

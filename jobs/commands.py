@@ -1,12 +1,10 @@
-"""The commands to the jobs table: their calls, the conditions that keep the table consistent, and what answers mean.
+"""The commands that change a job, from acceptance to notice: the conditions that keep it consistent, and their answers.
 
 This module sends nothing; ``jobs.store`` does. So the door, the agent and the keeper change jobs by the same rules,
 although they use different clients.
 """
 
-import re
-import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -16,37 +14,12 @@ from contract.notice import JobError
 from contract.queues import Priority
 from contract.task import Task
 from contract.webhooks import Webhook
-from jobs.beacon import KEPT_S, Beacon
-from jobs.dynamodb import (
-    CONDITION_FAILED,
-    TRANSACTION_CANCELLED,
-    Answer,
-    Item,
-    JobCommand,
-    Parameters,
-    expressions,
-    write_item,
-)
+from jobs.calls import conditional, setting, then, update_job
+from jobs.dynamodb import TRANSACTION_CANCELLED, Item, JobCommand, Parameters, expressions, write_item
+from jobs.idempotency import key_put
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress, StoredOutput
-from jobs.schema import (
-    DUE_SHARDS,
-    KEY,
-    TTL_ATTRIBUTE,
-    WAITING,
-    agent_pk,
-    agents_of,
-    batch_pk,
-    budget_pk,
-    idempotency_pk,
-    key_of,
-    queue_of,
-    request_pk,
-    shard_of,
-)
+from jobs.schema import DUE_SHARDS, KEY, RETENTION_S, TTL_ATTRIBUTE, key_of, queue_of, shard_of
 
-RETENTION_S = 90 * 24 * 3600
-"""How long a job's item is kept: at least as long as its results."""
-IDEMPOTENCY_S = 24 * 3600
 CLOCK_MARGIN_S = 10
 """How long after a lease's end another agent may claim the job, because clocks differ."""
 PUBLISH_DUE_S = 60
@@ -57,8 +30,6 @@ let a runtime's tasks through (SNS's guide, "Message filtering")."""
 NOTICE_DUE_S = 120
 """The keeper sends a notice this long after a job's end, if no part has recorded that it was sent."""
 
-MAX_KEPT_BYTES = 16 * 1024
-"""Maximum size of a compressed request in the table. Larger ones are kept in the bucket."""
 MAX_OUTPUTS = 100
 """Maximum number of pictures that a job's item describes; the manifest lists all."""
 
@@ -70,7 +41,6 @@ _LEASED = "#lease_token = :token AND #state = :running"
 _OF_PROGRESS = ("progress", "step", "steps", "stage")
 _PROGRESS = ", ".join(f"#{name}" for name in _OF_PROGRESS)
 _END_OF_LEASE = f"#lease_until, {_PROGRESS}"
-_CONSTANTS: Mapping[str, Any] = {**{state.value: state for state in JobState}, "zero": 0, "one": 1, "true": True}
 _ENDED = "#state IN (:succeeded, :failed, :cancelled)"
 
 
@@ -96,78 +66,11 @@ def accept(
     }
     puts = [_acceptance(task, now_s, start_by_s, entered)]
     if key is not None:
-        values: dict[str, Any] = {
-            KEY: idempotency_pk(task.metadata.tenant, key),
-            "job": job,
-            "body_sha256": body_sha256,
-            TTL_ATTRIBUTE: int(now_s) + IDEMPOTENCY_S,
-        }
-        # An item may outlive its TTL by days.
-        condition = f"attribute_not_exists(#pk) OR #{TTL_ATTRIBUTE} < :now"
-        puts.append({"Item": write_item(values), **expressions({"ConditionExpression": condition}, now=now_s)})
+        puts.append(key_put(task.metadata.tenant, key, job, body_sha256, now_s))
     if len(puts) == 1:
-        return _conditional("PutItem", puts[0])
+        return conditional("PutItem", puts[0])
     together = {"TransactItems": [{"Put": put} for put in puts]}
-    return _conditional("TransactWriteItems", together, refusal=TRANSACTION_CANCELLED)
-
-
-def keep_request(job: str, now_s: float, *, request: bytes | None, sent: bytes | None = None) -> JobCommand[JobChange]:
-    """Keep a job's request, so that it can be repeated.
-
-    ``request`` is the packed content (see ``pack``); ``sent`` is packed too, and holds what the caller sent instead of
-    the content, such as the name of a workflow.
-
-    The request is a separate item, because the cost of each write to a job grows with the size of its whole item.
-    """
-    kept = {name: packed for name, packed in (("request", request), ("sent", sent)) if packed is not None}
-    item: dict[str, Any] = {KEY: request_pk(job), TTL_ATTRIBUTE: int(now_s) + RETENTION_S, **kept}
-    return _conditional("PutItem", {"Item": write_item(item)})
-
-
-def pack(content: Mapping[str, Any]) -> bytes | None:
-    """Pack a task's content for the table; None if it is too large."""
-    packed = zlib.compress(strict_json.utf8(content).encode("utf-8", "surrogatepass"))
-    return packed if len(packed) <= MAX_KEPT_BYTES else None
-
-
-def count_job(tenant: str, day: str, most: int, now_s: float) -> JobCommand[JobChange]:
-    """Count a tenant's job on a day, such as 2026-01-31; refused if the tenant has reached its limit."""
-    texts = {
-        "UpdateExpression": f"SET #jobs = if_not_exists(#jobs, :zero) + :one, #{TTL_ATTRIBUTE} = :ttl",
-        "ConditionExpression": "attribute_not_exists(#jobs) OR #jobs < :most",
-    }
-    values = {"zero": 0, "one": 1, "most": most, "ttl": int(now_s) + 2 * IDEMPOTENCY_S}
-    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, day)), **expressions(texts, **values)})
-
-
-def count_waiting(tenant: str, most: int, now_s: float) -> JobCommand[JobChange]:
-    """Count a job that will wait; refused where as many are counted as may. The count is never too low."""
-    texts = {
-        "UpdateExpression": "SET #jobs = if_not_exists(#jobs, :zero) + :one, #counted_at = :now, "
-        f"#{TTL_ATTRIBUTE} = :ttl",
-        "ConditionExpression": "attribute_not_exists(#jobs) OR #jobs < :most",
-    }
-    values = {"zero": 0, "one": 1, "most": most, "now": now_s, "ttl": int(now_s) + RETENTION_S}
-    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, WAITING)), **expressions(texts, **values)})
-
-
-def correct_waiting(tenant: str, waiting: int, before_s: float) -> JobCommand[JobChange]:
-    """Correct the count of a tenant's waiting jobs; refused where one was counted after a time."""
-    texts = {"UpdateExpression": "SET #jobs = :waiting", "ConditionExpression": "#counted_at < :before"}
-    values = {"waiting": waiting, "before": before_s}
-    return _conditional("UpdateItem", {"Key": key_of(budget_pk(tenant, WAITING)), **expressions(texts, **values)})
-
-
-def enter_batch(batch: str, tenant: str, jobs: Mapping[int, str], now_s: float) -> JobCommand[JobChange]:
-    """Enter a batch with its jobs by position. A batch that already exists has the same jobs."""
-    values: dict[str, Any] = {
-        KEY: batch_pk(batch),
-        "batch_of": tenant,  # not the attribute of the index of a tenant's jobs
-        "jobs": strict_json.dumps(list(jobs.items())),
-        "created_at": now_s,
-        TTL_ATTRIBUTE: int(now_s) + RETENTION_S,
-    }
-    return _conditional("PutItem", {"Item": write_item(values)})
+    return conditional("TransactWriteItems", together, refusal=TRANSACTION_CANCELLED)
 
 
 def withdraw(job: str) -> JobCommand[JobChange]:
@@ -176,7 +79,7 @@ def withdraw(job: str) -> JobCommand[JobChange]:
     Its kept request expires later.
     """
     condition = expressions({"ConditionExpression": "#state = :accepted"}, accepted=JobState.ACCEPTED)
-    return _conditional("DeleteItem", {"Key": key_of(job), **condition})
+    return conditional("DeleteItem", {"Key": key_of(job), **condition})
 
 
 def published(job: str, *, now_s: float, start_by_s: float) -> JobCommand[JobChange]:
@@ -185,7 +88,7 @@ def published(job: str, *, now_s: float, start_by_s: float) -> JobCommand[JobCha
     The job is due at its start deadline, and before that in case its message was lost.
     """
     due_s = min(start_by_s, now_s + LOST_MESSAGE_S)
-    return _update(job, "SET #state = :queued, #due_at = :due", "#state = :accepted", due=due_s)
+    return update_job(job, "SET #state = :queued, #due_at = :due", "#state = :accepted", due=due_s)
 
 
 def claim(
@@ -201,15 +104,15 @@ def claim(
     lease = {"lease_owner": owner, "lease_token": token, "lease_until": now_s + lease_s}
     written = {"state": JobState.RUNNING, "started_at": now_s, **lease, **_due(job, now_s + lease_s + start_s)}
     count = "#claims = if_not_exists(#claims, :zero) + :one"
-    update = _update(
+    update = update_job(
         job,
-        f"SET {', '.join([*_setting(written), count, *_entering(creation)])} REMOVE #queue, {_PROGRESS}",
+        f"SET {', '.join([*setting(written), count, *_entering(creation)])} REMOVE #queue, {_PROGRESS}",
         f"attribute_not_exists(#pk) OR {_NOT_LEASED}",
         **written,
         **creation,
         free_since=now_s - CLOCK_MARGIN_S,
     )
-    return _then(update, lambda change: _claim_of(change.item, token, now_s, start_s))
+    return then(update, lambda change: _claim_of(change.item, token, now_s, start_s))
 
 
 def renew(
@@ -225,8 +128,8 @@ def renew(
     if progress is not None:
         values |= progress.written()
         unknown = [f"#{name}" for name in _OF_PROGRESS if name not in values]
-    update = f"SET {', '.join(_setting(values))}" + (f" REMOVE {', '.join(unknown)}" if unknown else "")
-    return _update(job, update, _LEASED, is_visible=progress is not None, token=token, **values)
+    update = f"SET {', '.join(setting(values))}" + (f" REMOVE {', '.join(unknown)}" if unknown else "")
+    return update_job(job, update, _LEASED, is_visible=progress is not None, token=token, **values)
 
 
 def release(
@@ -245,8 +148,8 @@ def release(
     A release for no fault of the job's is blameless. ``reason`` says why this attempt has no result.
     """
     reasons: dict[str, Any] = {} if reason is None else {"retry_reason": reason}
-    also = "".join(f", {one}" for one in _setting(reasons))
-    return _update(
+    also = "".join(f", {one}" for one in setting(reasons))
+    return update_job(
         job,
         "SET #state = :queued, #attempts = :attempts, #due_at = :due, #start_by = :due, #queue = :queue, "
         f"#hand_backs = if_not_exists(#hand_backs, :zero) + :releases{also} "
@@ -288,7 +191,7 @@ def complete(
     }
     update = _end(job, _LEASED, ending, error, now_s, token=token)
     # The token stays: should the answer be lost, the agent knows its own ending by it.
-    return _then(update, lambda change: replace(change, done=change.done or _bears(change.item or {}, token)))
+    return then(update, lambda change: replace(change, done=change.done or _bears(change.item or {}, token)))
 
 
 def give_up(job: str, state: JobState, error: JobError, *, now_s: float, seen_due_s: float) -> JobCommand[JobChange]:
@@ -319,25 +222,25 @@ def cancel_waiting(job: str, error: JobError, *, now_s: float) -> JobCommand[Job
 def notified(job: str, now_s: float) -> JobCommand[JobChange]:
     """Record that the notice was sent, so that the job is never due again; refused if the job was redriven."""
     update = "SET #notified_at = :now REMOVE #due_shard, #due_at"
-    return _update(job, update, _ENDED, is_visible=False, now=now_s)
+    return update_job(job, update, _ENDED, is_visible=False, now=now_s)
 
 
 def postpone(job: str, *, seen_due_s: float, due_s: float) -> JobCommand[JobChange]:
     """Make a job due later; refused if it has changed since ``seen_due_s`` was read."""
-    return _update(job, "SET #due_at = :due", "#due_at = :seen", is_visible=False, due=due_s, seen=seen_due_s)
+    return update_job(job, "SET #due_at = :due", "#due_at = :seen", is_visible=False, due=due_s, seen=seen_due_s)
 
 
 def request_cancel(job: str, now_s: float) -> JobCommand[JobChange]:
     """Ask the agent that runs a job to stop it; refused if no agent has it."""
     update = "SET #cancel_requested = :true, #due_at = :due"
-    return _update(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
+    return update_job(job, update, "#state = :running", due=now_s + NOTICE_DUE_S)
 
 
 def redrive(
     job: str, *, runtime: str, now_s: float, start_s: float, priority: Priority = Priority.NORMAL
 ) -> JobCommand[JobChange]:
     """Failed → queued; refused in any other state."""
-    return _update(
+    return update_job(
         job,
         "SET #state = :queued, #attempts = :zero, #due_shard = :due_shard, #due_at = :due_at, #start_by = :due_at, "
         "#queue = :queue, "
@@ -347,58 +250,6 @@ def redrive(
         "#state = :failed",
         queue=queue_of(runtime, priority, job),
         **_due(job, now_s + start_s),
-    )
-
-
-def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
-    """Write an agent's beacon, replacing the previous one."""
-    values = {
-        "queue": agents_of(runtime),
-        "ready": beacon.ready,
-        "devices": beacon.devices,
-        "running": beacon.running,
-        "seen_at": beacon.seen_s,
-        TTL_ATTRIBUTE: int(beacon.seen_s) + KEPT_S,
-        **({} if beacon.seconds is None else {"seconds": beacon.seconds}),
-    }
-    update = expressions({"UpdateExpression": f"SET {', '.join(_setting(values))}"}, **values)
-    return JobCommand(
-        operation="UpdateItem",
-        parameters={"Key": key_of(agent_pk(runtime, beacon.owner)), **update},
-        read=lambda answer: None,  # noqa: ARG005 (it says nothing)
-    )
-
-
-def _conditional(operation: str, parameters: Parameters, *, refusal: str = CONDITION_FAILED) -> JobCommand[JobChange]:
-    return JobCommand(
-        operation=operation,
-        parameters=parameters,
-        read=lambda answer: JobChange(done=True, item=answer.get("Attributes")),
-        read_refused=lambda item: JobChange(done=False, item=item),
-        refusal=refusal,
-    )
-
-
-def _update(job: str, update: str, condition: str, *, is_visible: bool = True, **values: Any) -> JobCommand[JobChange]:
-    """Update a job. ``is_visible`` says whether its caller can see the change. States and constants need no value."""
-    if is_visible:
-        update = update.replace("SET ", "SET #version = if_not_exists(#version, :zero) + :one, ", 1)
-    for name in re.findall(r":(\w+)", f"{update} {condition}"):
-        if name in _CONSTANTS:
-            values[name] = _CONSTANTS[name]
-    texts = {"UpdateExpression": update, "ConditionExpression": condition}
-    answers = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-    return _conditional("UpdateItem", {"Key": key_of(job), **expressions(texts, **values), **answers})
-
-
-def _then(command: JobCommand[JobChange], meaning: Callable[[JobChange], Answer]) -> JobCommand[Answer]:
-    """Give the answer of a command another meaning than a change."""
-    refused = command.read_refused
-    return JobCommand(
-        operation=command.operation,
-        parameters=command.parameters,
-        read=lambda answer: meaning(command.read(answer)),
-        read_refused=None if refused is None else lambda item: meaning(refused(item)),
     )
 
 
@@ -437,9 +288,9 @@ def _end(
     written = {**ending, "ended_at": now_s, **_due(job, now_s + NOTICE_DUE_S)}
     if error is not None:
         written |= {"error_code": error.code, "error_message": error.message}
-    sets = ", ".join([*_setting(written), *_entering(entered)])
+    sets = ", ".join([*setting(written), *_entering(entered)])
     removed = f"#queue, {_END_OF_LEASE}"
-    return _update(job, f"SET {sets} REMOVE {removed}", condition, **written, **entered, **compared)
+    return update_job(job, f"SET {sets} REMOVE {removed}", condition, **written, **entered, **compared)
 
 
 def _job_of(task: Task) -> str:
@@ -478,10 +329,6 @@ def _creation(task: Task, runtime: str, now_s: float) -> dict[str, Any]:
         **({"keep": ",".join(metadata.keep)} if metadata.keep else {}),
         **({"deadlines": metadata.deadlines.model_dump_json(exclude_none=True)} if metadata.deadlines else {}),
     }
-
-
-def _setting(values: Iterable[str]) -> list[str]:
-    return [f"#{name} = :{name}" for name in values]
 
 
 def _entering(creation: Mapping[str, Any]) -> list[str]:

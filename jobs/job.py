@@ -251,11 +251,3 @@ class JobChange:
     def job(self) -> Job | None:
         """The item's job."""
         return None if self.item is None else Job.from_item(self.item)
-
-
-@dataclass(frozen=True, slots=True)
-class KeyUse:
-    """What a caller's Idempotency-Key stands for: a job, and the request that made it."""
-
-    job: str
-    body_sha256: str

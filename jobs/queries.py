@@ -1,26 +1,19 @@
-"""The queries of the jobs table: their calls, and what answers mean. This module sends nothing."""
+"""The queries of jobs: their calls, and what answers mean. This module sends nothing."""
 
-import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from contract import strict_json
 from contract.queues import Priority
-from jobs.beacon import KEPT_S, Beacon
-from jobs.dynamodb import Answer, Item, JobCommand, expressions, read_values
-from jobs.job import Job, JobState, KeyUse
+from jobs.calls import get_item
+from jobs.dynamodb import Item, JobCommand, expressions, read_values
+from jobs.job import Job, JobState
 from jobs.schema import (
     DUE_INDEX,
     KEY,
     QUEUE_INDEX,
     TENANT_INDEX,
-    TTL_ATTRIBUTE,
-    agents_of,
-    batch_pk,
-    idempotency_pk,
     key_of,
     queue_shard,
-    request_pk,
 )
 
 MAX_BATCH = 100
@@ -48,17 +41,9 @@ class TenantPage(NamedTuple):
     last: str | None
 
 
-class JobBatch(NamedTuple):
-    """Jobs that were submitted together, by position in the request."""
-
-    tenant: str
-    jobs: Mapping[int, str]
-    created_s: float
-
-
 def get(job: str) -> JobCommand[Job | None]:
     """A job's current state; None if there is no such job."""
-    return _get(job, lambda item: Job.from_item(item) if item else None)
+    return get_item(job, lambda item: Job.from_item(item) if item else None)
 
 
 def cancel_requested(job: str) -> JobCommand[bool]:
@@ -166,66 +151,4 @@ def waiting(
             **expressions({"KeyConditionExpression": condition}, **values),
         },
         read=lambda answer: int(answer["Count"]),
-    )
-
-
-def beacons(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
-    """Read the beacons of a runtime's agents from the last hour: one page, which holds thousands."""
-    texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
-    return JobCommand(
-        operation="Query",
-        parameters={
-            "IndexName": QUEUE_INDEX,
-            **expressions(texts, queue=agents_of(runtime), since=now_s - KEPT_S),
-        },
-        read=lambda answer: [Beacon.from_item(item) for item in answer["Items"]],
-    )
-
-
-def kept_content(job: str) -> JobCommand[dict[str, Any] | None]:
-    """Read a job's content; None if it is not in the table."""
-    return _kept(job, "request")
-
-
-def kept_sent(job: str) -> JobCommand[dict[str, Any] | None]:
-    """Read what a job's caller sent instead of its content; None if it sent the content itself."""
-    return _kept(job, "sent")
-
-
-def _kept(job: str, name: str) -> JobCommand[dict[str, Any] | None]:
-    def read(item: Item | None) -> dict[str, Any] | None:
-        packed = read_values(item or {}).get(name)
-        return None if packed is None else strict_json.loads(zlib.decompress(packed))
-
-    return _get(request_pk(job), read)
-
-
-def batch(batch_id: str) -> JobCommand[JobBatch | None]:
-    """Read a batch; None if it does not exist."""
-
-    def read(item: Item | None) -> JobBatch | None:
-        if item is None:
-            return None
-        values = read_values(item)
-        return JobBatch(values["batch_of"], dict(strict_json.loads(values["jobs"])), values["created_at"])
-
-    return _get(batch_pk(batch_id), read)
-
-
-def key_use(tenant: str | None, key: str, now_s: float) -> JobCommand[KeyUse | None]:
-    """What a caller's Idempotency-Key stands for; None for nothing, or nothing any more."""
-
-    def read(item: Item | None) -> KeyUse | None:
-        values = read_values(item or {})
-        is_valid = bool(values) and values[TTL_ATTRIBUTE] >= now_s
-        return KeyUse(values["job"], values["body_sha256"]) if is_valid else None
-
-    return _get(idempotency_pk(tenant, key), read)
-
-
-def _get(pk: str, read: Callable[[Item | None], Answer]) -> JobCommand[Answer]:
-    return JobCommand(
-        operation="GetItem",
-        parameters={"Key": key_of(pk), "ConsistentRead": True},
-        read=lambda answer: read(answer.get("Item")),
     )

@@ -22,6 +22,8 @@ BEACON = ("ready", "devices", "running", "seconds", "seen_at")
 LISTED = ("state", "runtime", "task_id", "tasktype", "ended_at", "pictures", "stages_s")
 """What the index of a tenant's jobs has of each. Progress is not in it, or each step would be written twice."""
 TTL_ATTRIBUTE = "expires_at"
+RETENTION_S = 90 * 24 * 3600
+"""How long a job's item is kept: at least as long as its results."""
 
 DEFINITION: Mapping[str, Any] = {
     "KeySchema": [{"AttributeName": KEY, "KeyType": "HASH"}],

@@ -9,7 +9,7 @@ from contract import strict_json
 from contract.objects import MISSING_CODES, content_key, s3_url
 from contract.queues import Priority
 from contract.task import MAX_CONTENT_BYTES, Metadata, Task
-from jobs import queries
+from jobs import requests
 from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
@@ -62,7 +62,7 @@ class TaskRepublisher:
         Returns:
             False if its content was not kept, so that the task cannot be published.
         """
-        content = self._jobs.run(queries.kept_content(job.id))
+        content = self._jobs.run(requests.content(job.id))
         if content is not None and len(strict_json.dumps(content)) <= MAX_CONTENT_BYTES:
             task = Task(metadata=_metadata(job), content=content)
         elif self._has_content(content_key(job.id)):

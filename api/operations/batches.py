@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from api.errors import RequestError
 from api.http import Caller
-from jobs import commands, queries
+from jobs import batches
 from jobs.job import JobState
 from jobs.store import JobStore
 
@@ -36,7 +36,7 @@ class Batches:
     def enter(self, tenant: str, jobs: Mapping[int, str]) -> str:
         """Store a batch of jobs. Returns its id, which is always the same for the same jobs."""
         batch = str(uuid.uuid5(_NAMESPACE, " ".join(jobs.values())))
-        self._jobs.run(commands.enter_batch(batch, tenant, jobs, self._clock()))
+        self._jobs.run(batches.enter(batch, tenant, jobs, self._clock()))
         return batch
 
     def get(self, caller: Caller, batch: str) -> BatchState:
@@ -45,7 +45,7 @@ class Batches:
         Raises:
             RequestError: It does not exist, or the caller may not see it (404).
         """
-        found = self._jobs.run(queries.batch(batch))
+        found = self._jobs.run(batches.get(batch))
         if found is None or not (caller.is_admin or found.tenant == caller.tenant):
             raise RequestError(404, "not_found", "There is no such batch, or it is older than 90 days.")
         jobs = self._jobs.get_many(list(found.jobs.values()))

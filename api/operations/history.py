@@ -16,7 +16,7 @@ from contract import strict_json
 from contract.ids import JOB_ID_PATTERN, first_job_id
 from contract.notice import JobError
 from contract.objects import MISSING_CODES, content_key
-from jobs import commands, queries
+from jobs import commands, requests
 from jobs.dynamodb import error_code
 from jobs.job import Job, JobState
 from jobs.notifier import JobNotifier
@@ -118,7 +118,7 @@ class History:
 
     def sent(self, job: Job) -> dict[str, Any] | None:
         """Return what a job's caller sent instead of its content; None if there is nothing but the content."""
-        return self._jobs.run(queries.kept_sent(job.id))
+        return self._jobs.run(requests.sent(job.id))
 
     def content(self, job: Job) -> dict[str, Any]:
         """Return the content that a job's model server got.
@@ -126,7 +126,7 @@ class History:
         Raises:
             RequestError: The content was not kept (404).
         """
-        kept = self._jobs.run(queries.kept_content(job.id))
+        kept = self._jobs.run(requests.content(job.id))
         if kept is not None:
             return kept
         try:

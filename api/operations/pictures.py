@@ -10,7 +10,7 @@ from api.errors import InvalidRequestError
 from api.operations.submission import IdempotencyKey
 from contract import strict_json
 from contract.field_errors import FieldError, one_of, suggestion
-from jobs import queries
+from jobs import idempotency
 from jobs.job import Job
 from jobs.store import JobStore
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
@@ -77,7 +77,7 @@ class Pictures:
         now_s = self._clock()
         hour = int(now_s // JOINED_S)
         for slot in (hour, hour - 1):
-            use = self._jobs.run(queries.key_use(tenant, _key(picture, runtime, slot).value, now_s))
+            use = self._jobs.run(idempotency.key_use(tenant, _key(picture, runtime, slot).value, now_s))
             job = None if use is None else self._jobs.get(use.job)
             if job is not None and now_s - job.created_s < JOINED_S:
                 return job

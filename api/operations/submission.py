@@ -24,7 +24,7 @@ from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import first_job_id
 from contract.task import Task
 from contract.webhooks import Webhook
-from jobs import commands, queries
+from jobs import budgets, commands, idempotency, requests
 from jobs.dynamodb import error_code
 from jobs.job import Job, JobState
 from jobs.store import JobStore
@@ -144,8 +144,8 @@ class Submissions:
             botocore.exceptions.BotoCoreError, ClientError: An AWS call failed.
         """
         content = submission.request.content or {}
-        request = commands.pack(content) if self._keep_requests else None
-        sent = commands.pack(submission.sent) if submission.sent and self._keep_requests else None
+        request = requests.pack(content) if self._keep_requests else None
+        sent = requests.pack(submission.sent) if submission.sent and self._keep_requests else None
         is_large = self._keep_requests and request is None
         has_budget = submission.caller.has_budget
         if submission.key is not None and (is_large or has_budget or self._publisher.is_large(submission.task)):
@@ -176,7 +176,7 @@ class Submissions:
         if not (request or sent):
             return
         try:
-            self._jobs.run(commands.keep_request(job, accepted_s, request=request, sent=sent))
+            self._jobs.run(requests.keep(job, accepted_s, request=request, sent=sent))
         except AWS_ERRORS as exc:
             logger.warning("request not kept: job %s, %s", job, error_code(exc) or type(exc).__name__)
 
@@ -206,7 +206,7 @@ class Submissions:
 
     def _find(self, submission: TaskSubmission, key: IdempotencyKey) -> _EarlierJob | None:
         """The job that a key stands for; None if there is none, or none any more."""
-        use = self._jobs.run(queries.key_use(submission.caller.tenant, key.value, submission.accepted_s))
+        use = self._jobs.run(idempotency.key_use(submission.caller.tenant, key.value, submission.accepted_s))
         if use is None:
             return None
         if use.body_sha256 != key.body_sha256:
@@ -240,7 +240,7 @@ class Submissions:
             self._check_waiting(tenant, caller.queued_jobs)
         if (most := caller.jobs_per_day) is not None:
             day = datetime.fromtimestamp(now_s, UTC)
-            if not self._jobs.run(commands.count_job(tenant, day.date().isoformat(), most, now_s)).done:
+            if not self._jobs.run(budgets.count_job(tenant, day.date().isoformat(), most, now_s)).done:
                 left_s = 24 * 3600 - (day.hour * 60 + day.minute) * 60 - day.second
                 raise BudgetError(f"You have submitted {most} jobs today, which is as many as you may.", left_s)
 
@@ -251,13 +251,13 @@ class Submissions:
         jobs is a little behind, so it is asked a moment after the last job was counted.
         """
         began_s = time.time()
-        while not self._jobs.run(commands.count_waiting(tenant, most, time.time())).done:
+        while not self._jobs.run(budgets.count_waiting(tenant, most, time.time())).done:
             seen_s = time.time() - _INDEX_LAG_S
             waiting = self._waiting(tenant, most)
             is_late = time.time() - began_s > 2 * _INDEX_LAG_S
             if waiting >= most or is_late:
                 raise BudgetError(f"{most} of your jobs are waiting, which is as many as may; try again later.", 30)
-            if not self._jobs.run(commands.correct_waiting(tenant, waiting, seen_s)).done:
+            if not self._jobs.run(budgets.correct_waiting(tenant, waiting, seen_s)).done:
                 time.sleep(_INDEX_PAUSE_S)
 
     def _waiting(self, tenant: str, most: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from contract.notice import Notice
 from contract.task import Task
 from jobs import commands, queries
-from jobs.beacon import Beacon
+from jobs.beacon import Beacon, announce
 from jobs.dynamodb import JobCommand
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, Job, JobChange, JobState, Progress, StoredOutput
 from jobs.store import AsyncJobStore
@@ -120,7 +120,7 @@ class DynamoJobs:
             owner=self._owner, ready=ready, devices=devices, running=running, seconds=seconds, seen_s=time.time()
         )
         with translated("dynamodb:UpdateItem"):
-            await self._jobs.run(commands.announce(self._runtime, beacon))
+            await self._jobs.run(announce(self._runtime, beacon))
 
     async def _own(self, command: JobCommand[JobChange]) -> Job:
         """Change a job that this agent has; gives it as it is then."""

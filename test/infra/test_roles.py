@@ -16,7 +16,7 @@ from contract.objects import WORKFLOWS_PREFIX, content_key
 from contract.task import Task
 from courier.delivery import Delivery
 from courier.log import read_log
-from jobs import commands
+from jobs import commands, requests
 from jobs.commands import LOST_MESSAGE_S
 from jobs.job import JobState
 from jobs.store import JobStore
@@ -221,7 +221,7 @@ def reap(deployed, jobs):
     handler = handler_of(deployed, REAPER, OWNERS[REAPER])
     lost, then = new_task("comfy", "pipeline"), time.time() - 2 * LOST_MESSAGE_S
     jobs.run(commands.accept(lost, then, start_by_s=then + 86400))
-    jobs.run(commands.keep_request(lost.metadata.job, then, request=commands.pack(lost.content)))
+    jobs.run(requests.keep(lost.metadata.job, then, request=requests.pack(lost.content)))
     jobs.run(commands.published(lost.metadata.job, now_s=then, start_by_s=then + 86400))
     assert handler({})["republished"] == len(deployed.take("comfy")) == 1
     s3, overdue = deployed.client("s3"), []

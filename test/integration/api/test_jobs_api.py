@@ -8,7 +8,7 @@ import pytest
 
 from contract.ids import new_job_id
 from contract.queues import Priority
-from jobs import commands
+from jobs import commands, requests
 from jobs.job import Progress
 from local.api_key import API_KEY_ID
 from test.kit.tasks import TASKTYPES, content_of
@@ -223,8 +223,8 @@ def test_a_job_goes_to_the_queue_of_its_priority_and_keeps_it_when_it_is_repeate
 
 def test_a_job_whose_runtime_has_no_priorities_any_more_is_repeated_without(api):
     task = api.rig.accepted(tenant=API_KEY_ID, priority="high")
-    request = commands.pack(api.body()["content"])
-    api.rig.update(commands.keep_request(task.metadata.job, time.time(), request=request))
+    request = requests.pack(api.body()["content"])
+    api.rig.update(requests.keep(task.metadata.job, time.time(), request=request))
     api.call("POST", f"/jobs/{task.metadata.job}/cancel", {})
     response = api.call("POST", f"/jobs/{task.metadata.job}/retry", {})
     assert (response.status_code, response.json()["priority"]) == (202, "normal")

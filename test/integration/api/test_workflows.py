@@ -7,7 +7,7 @@ import random
 import pytest
 
 from contract.objects import tenant_label
-from jobs import queries
+from jobs import requests
 from local.api_key import API_KEY_ID
 from test.kit.tasks import content_of, node, save_image
 
@@ -149,7 +149,7 @@ def test_agents_get_the_workflow_itself_and_the_keeper_can_publish_it_again(api)
     expected = content_of("comfyui")
     expected["2"]["inputs"]["text"] = "a dog"
     assert published(api) == expected
-    assert api.rig.store.run(queries.kept_content(job["job"])) == expected
+    assert api.rig.store.run(requests.content(job["job"])) == expected
 
 
 def test_wrong_inputs_are_named_each_with_the_nearest_known_one(api):
@@ -182,7 +182,7 @@ def test_a_large_workflow_is_kept_in_the_bucket_and_what_named_it_in_the_table(a
     put(api, workflow={**content_of("comfyui"), "note": node("Note", words=words)})
     job = run(api, {"seed": 7}).json()
     assert api.get(job["links"]["request"])["content"] == {"workflow": "sketch", "inputs": {"seed": 7}}
-    assert api.rig.store.run(queries.kept_content(job["job"])) is None
+    assert api.rig.store.run(requests.content(job["job"])) is None
     stored = json.loads(api.rig.read(f"s3://{api.rig.bucket}/_tasks/{job['job']}.json"))
     assert (stored["4"]["inputs"]["seed"], stored["note"]["inputs"]["words"]) == (7, words)
 

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from jobs.commands import IDEMPOTENCY_S
+from jobs.idempotency import IDEMPOTENCY_S
 from jobs.job import JobState
 from test.integration.door.bodies import LARGE, TASK
 from test.kit.wire import DiedError

@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from contract.notice import JobError
-from jobs import commands, queries
+from jobs import commands, queries, requests
 from jobs.commands import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, JobState, Progress
 from jobs.schema import DUE_SHARDS, QUEUE_SHARDS
@@ -231,8 +231,8 @@ def test_a_job_waits_in_its_runtimes_queue_until_an_agent_has_it(jobs):
 
 def test_a_request_is_kept_unless_it_is_too_large(jobs):
     task = jobs.task()
-    request = commands.pack(task.content)
-    jobs.store.run(commands.keep_request(task.metadata.job, jobs.now_s, request=request))
-    assert jobs.store.run(queries.kept_content(task.metadata.job)) == task.content
-    assert jobs.store.run(queries.kept_content(jobs.queued().metadata.job)) is None
-    assert commands.pack({"noise": random.Random(1).randbytes(20_000).hex()}) is None
+    request = requests.pack(task.content)
+    jobs.store.run(requests.keep(task.metadata.job, jobs.now_s, request=request))
+    assert jobs.store.run(requests.content(task.metadata.job)) == task.content
+    assert jobs.store.run(requests.content(jobs.queued().metadata.job)) is None
+    assert requests.pack({"noise": random.Random(1).randbytes(20_000).hex()}) is None

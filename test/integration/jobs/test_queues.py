@@ -7,7 +7,7 @@ import pytest
 from api.operations import runtimes as module
 from api.operations.runtimes import QueueEstimates
 from contract.queues import Priority
-from jobs import commands
+from jobs import beacon, commands
 from jobs.beacon import FRESH_S, Beacon
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.jobs import JobsTable
@@ -25,7 +25,7 @@ def queues(jobs):
 
 def announce(jobs, owner="pod-0", runtime=None, **changes):
     said = {"ready": True, "devices": 1, "running": 1, "seconds": 8.0, "seen_s": jobs.now_s, **changes}
-    jobs.store.run(commands.announce(runtime or jobs.name, Beacon(owner=owner, **said)))
+    jobs.store.run(beacon.announce(runtime or jobs.name, Beacon(owner=owner, **said)))
 
 
 def test_a_job_has_a_place_while_it_waits(jobs, queues):

@@ -9,7 +9,7 @@ from contract.notice import JobError
 from contract.objects import content_key
 from contract.queues import Priority
 from contract.task import Task
-from jobs import commands
+from jobs import commands, requests
 from jobs.commands import CLOCK_MARGIN_S, LOST_MESSAGE_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from jobs.job import JobState
 from keeper import reaper
@@ -293,8 +293,8 @@ def test_a_waiting_job_whose_message_was_lost_is_published_again_from_what_was_k
     if is_large:
         world.upload(content_key(task.metadata.job), json.dumps(task.content).encode())
     else:
-        request = commands.pack(task.content)
-        world.store.run(commands.keep_request(task.metadata.job, world.now_s, request=request))
+        request = requests.pack(task.content)
+        world.store.run(requests.keep(task.metadata.job, world.now_s, request=request))
     start_by_s = world.now_s + 7200
     world.update(commands.accept(task, world.now_s, start_by_s=start_by_s))
     world.update(commands.published(task.metadata.job, now_s=world.now_s, start_by_s=start_by_s))
@@ -327,7 +327,7 @@ def test_a_lost_message_of_a_priority_is_looked_for_in_its_queue_and_published_t
 ):
     world = make_world(priorities=has_priorities)
     task = world.task(id="lost", priority="high")
-    world.store.run(commands.keep_request(task.metadata.job, world.now_s, request=commands.pack(task.content)))
+    world.store.run(requests.keep(task.metadata.job, world.now_s, request=requests.pack(task.content)))
     start_by_s = world.now_s + 7200
     world.update(commands.accept(task, world.now_s, start_by_s=start_by_s))
     world.update(commands.published(task.metadata.job, now_s=world.now_s, start_by_s=start_by_s))

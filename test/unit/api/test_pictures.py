@@ -5,9 +5,9 @@ from dataclasses import dataclass
 import pytest
 
 from api.operations.pictures import Pictures
-from jobs import queries
+from jobs import idempotency
+from jobs.idempotency import KeyUse
 from jobs.job import Job, JobState
-from jobs.queries import KeyUse
 from runtimes.catalog import RuntimeCatalog
 from runtimes.pictures import PictureRequest
 
@@ -23,7 +23,7 @@ class Submitted:
     created_s: float
 
     def run(self, command):
-        known = queries.key_use("tenant", self.key, 0)
+        known = idempotency.key_use("tenant", self.key, 0)
         return KeyUse("j", "") if command.parameters["Key"] == known.parameters["Key"] else None
 
     def get(self, job):

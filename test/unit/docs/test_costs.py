@@ -10,7 +10,7 @@ from configuration.chart_values import ChartValues
 from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from deploy.support import quotas
 from docs.costs import WRITE_UNITS, Month, estimate, following_table, idle, left_out, main, table, total
-from jobs import commands
+from jobs import commands, requests
 from jobs.job import JobState
 from jobs.schema import DEFINITION, key_of, request_pk
 from test.kit.jobs import JobsTable
@@ -76,7 +76,7 @@ def test_a_job_takes_as_many_write_units_as_the_calculator_counts():
         after = dynamodb.get_item(TableName=jobs.store.table, Key=key_of(job))["Item"]
         counted += units(before, after)
         before = after
-    assert jobs.store.run(commands.keep_request(job, now_s, request=commands.pack({"prompt": "a"}))).done
+    assert jobs.store.run(requests.keep(job, now_s, request=requests.pack({"prompt": "a"}))).done
     kept = dynamodb.get_item(TableName=jobs.store.table, Key=key_of(request_pk(job)))["Item"]
     assert counted + units({}, {**kept, "request": ""}) == WRITE_UNITS
 
