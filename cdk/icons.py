@@ -16,7 +16,7 @@ from cdk.storage import Kept, acknowledge_objects
 from configuration.gateway import INTEGRATION_TIMEOUT_S
 from configuration.icons import Icons
 from contract.objects import ICONS_PREFIX, TASKS_PREFIX
-from jobs.schema import QUEUE_INDEX
+from jobs.schema import QUEUE_INDEX, TENANT_INDEX
 
 _VECTORS_ID = "IconVectors"
 _TITAN = "amazon.titan-embed-text-v2:0"
@@ -60,7 +60,8 @@ class IconFunction(Construct):
                     [table.table_arn],
                 ),
                 allow(["dynamodb:DeleteItem"], [table.table_arn]),  # of a job that could not be published
-                allow(["dynamodb:Query"], [f"{table.table_arn}/index/{QUEUE_INDEX}"]),
+                # The report reads one index, and a key's limit of waiting jobs the other.
+                allow(["dynamodb:Query"], [f"{table.table_arn}/index/{one}" for one in (QUEUE_INDEX, TENANT_INDEX)]),
                 allow(["sns:Publish"], [environment["TASK_TOPIC_ARN"]]),
                 allow(["s3:PutObject"], [library, bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
                 allow(["s3:DeleteObject"], [library]),

@@ -50,6 +50,8 @@ _SIDES = (512, 1024)
 """Of the pictures that are asked for; icons are made from them."""
 _IMPORT_S = 20.0
 """After this time an import or a rebuild begins nothing more: behind API Gateway an answer takes 29 seconds at most."""
+_MAX_EMBEDDED = 1500
+"""Descriptions that Titan embeds within a request: it takes a text a call, 0.1 s each, eight at once."""
 _SLICE = 200
 """Icons that are indexed together."""
 _STARTER = Path(package.__file__).with_name("starter")
@@ -203,7 +205,17 @@ class IconService:
         return ImportResult(imported=done, unchanged=len(given) - len(new), left=len(new) - done)
 
     def rebuild(self) -> RebuildResult:
-        """Take in pictures that nobody has waited for, and make a new index of the whole library."""
+        """Take in pictures that nobody has waited for, and make a new index of the whole library.
+
+        Raises:
+            RequestError: The library is too large to be indexed within a request (409).
+        """
+        count = sum(len(icon.texts) for icon in self.library.icons.values())
+        if self._settings.embeddings == "titan" and count > _MAX_EMBEDDED:
+            advice = f"run python -m icons --bucket {self._outputs.bucket} --embeddings titan rebuild"
+            if self._settings.vector_bucket:
+                advice = advice.replace(" rebuild", f" --vector-bucket {self._settings.vector_bucket} rebuild")
+            raise RequestError(409, "too_many", f"{count} descriptions cannot be indexed within a request; {advice}.")
         taken_in = self._take_in_pending(time.monotonic() + _IMPORT_S / 2)
         made = self._indexer.rebuild()
         self._search.refresh()

@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from configuration.file import load_config
 from deploy.verify.samples import samples_of
@@ -112,3 +113,15 @@ def test_managed_runtimes_draw_on_stand_ins_of_their_services(tmp_path: Path) ->
     asked = {f"{one.runtime}-{one.name}" for one in samples_of(config.catalog)}
     assert set(pictures_of(tmp_path)) == {f"{name}.png" for name in asked}
     assert {name.partition("-")[0] for name in asked} == {one.name for one in config.enabled_runtimes}
+
+
+def test_an_icon_library_finds_one_icon_and_has_another_drawn(tmp_path: Path) -> None:
+    ended = make_demo(tmp_path, "demo", "CONFIG=examples/configs/icons.yaml")
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (run,) = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
+    assert (run / "icon-found.svg").read_text(encoding="utf-8").startswith("<svg ")
+    with Image.open(run / "icon-drawn.png") as icon:
+        assert (icon.mode, icon.size, icon.getpixel((0, 0))[3]) == ("RGBA", (256, 256), 0)
+    page = (tmp_path / "out" / "index.html").read_text(encoding="utf-8")
+    assert "icon-found.svg" in page
+    assert "icon-drawn.png" in page

