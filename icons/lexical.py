@@ -4,7 +4,7 @@ Chinese has no spaces: its terms are single characters and pairs of them. The te
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import add
 
@@ -70,9 +70,9 @@ class Vocabulary:
         ids = self._ids
         return np.asarray([ids.setdefault(term, len(ids)) for term in terms_of(text)], np.int32)
 
-    def query(self, text: str) -> list[int | None]:
-        """The different terms of a query as numbers; None for those of no document."""
-        return [self._ids.get(term) for term in dict.fromkeys(terms_of(text))]
+    def number(self, term: str) -> int | None:
+        """The number of a term; None for one of no document."""
+        return self._ids.get(term)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,19 +112,26 @@ class Bm25:
         norms = _K1 * (1 - _B + _B * lengths[self._documents] / mean)
         self._weights = (counts * (_K1 + 1) / (counts + norms)).astype(np.float32)
 
-    def scores(self, query: str) -> LexicalScores:
-        """Score all documents."""
+    def scores(self, query: Iterable[str]) -> LexicalScores:
+        """Score all documents for the different terms of a query."""
         bm25 = np.zeros(self._size, np.float32)
         coverage = np.zeros(self._size, np.float32)
-        total = 0.0
-        for term in self._vocabulary.query(query):
-            if term is None or term >= len(self._idf):
-                total += self._absent_idf
-                continue
-            postings = slice(self._starts[term], self._starts[term + 1])
-            weight = self._idf[term]
-            documents = self._documents[postings]
-            bm25[documents] += weight * self._weights[postings]
-            coverage[documents] += weight
-            total += float(weight)
+        terms = set(query)
+        for term in terms:
+            number = self._vocabulary.number(term)
+            if number is not None and number < len(self._idf):
+                postings = slice(self._starts[number], self._starts[number + 1])
+                documents = self._documents[postings]
+                bm25[documents] += self._idf[number] * self._weights[postings]
+                coverage[documents] += self._idf[number]
+        total = self.weight(terms)
         return LexicalScores(bm25, coverage / np.float32(total) if total else coverage)
+
+    def weight(self, terms: Iterable[str]) -> float:
+        """How rare terms are, added up; those of no document are the rarest."""
+        total = 0.0
+        for term in terms:
+            number = self._vocabulary.number(term)
+            is_known = number is not None and number < len(self._idf)
+            total += float(self._idf[number]) if is_known else self._absent_idf
+        return total

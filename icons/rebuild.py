@@ -11,6 +11,7 @@ from icons.index.metadata import metadata_of
 from icons.index.protocol import IconVector, VectorIndex, VectorIndexes
 from icons.library import IconLibrary
 from icons.store import CurrentIndex, LibraryChanges, LibraryStore
+from icons.text import language_of
 
 _AT_ONCE = 500
 """Icons that are embedded together."""
@@ -102,9 +103,15 @@ class Indexer:
             texts = [
                 (icon, key, text) for icon in batch for key, text in zip(icon.vector_keys, icon.texts, strict=True)
             ]
-            rows = self._embedder.embed([text for _, _, text in texts])
+            rows = self._embedder.embed([_with_tags(icon, text) for icon, _, text in texts])
             for (icon, key, text), row in zip(texts, rows, strict=True):
                 yield IconVector(key, row, metadata_of(icon, text))
+
+
+def _with_tags(icon: Icon, text: str) -> str:
+    """A description and the tags in its language, with which more queries are near it."""
+    language = language_of(text)
+    return " ".join((text, *(tag for tag in icon.tags if language_of(tag) == language)))
 
 
 def _made_at(index: str) -> str:

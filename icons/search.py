@@ -1,19 +1,26 @@
-"""Finds icons by words: the ranks by meaning (vectors) and by words (BM25) are fused, and must agree on a hit."""
+"""Finds icons by words.
+
+The nearest icons by meaning (vectors) and by words (BM25) are fused by reciprocal rank. For the first of them, what
+speaks for each is weighed (``icons.evidence``); a match is accepted only if meaning and words agree on it.
+"""
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
+import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
 
 from icons.calibration import Calibration, shipped_calibration
 from icons.embeddings import Embedder, RememberingEmbedder
+from icons.evidence import Evidence, Terms, agreement, labels_of
 from icons.icon import Icon
 from icons.index.protocol import IndexMissingError, VectorIndex, VectorIndexes
-from icons.lexical import Bm25, Ints, Vocabulary
+from icons.lexical import Bm25, Ints, Vocabulary, terms_of
 from icons.library import IconLibrary
 from icons.store import CurrentIndex, LibraryStore
 from icons.text import Language, language_of
@@ -23,7 +30,9 @@ _log = logging.getLogger(__name__)
 _RANK_OFFSET = 60
 """Of reciprocal rank fusion: how little the first ranks stand out."""
 _LOOKED_AT = 30
-"""Vectors and documents that are ranked at least."""
+"""Icons that are ranked by meaning, and by words, at least."""
+_WEIGHED = 20
+"""Icons that are weighed at least."""
 _FRESH_S = 5.0
 """How long what was read from the store counts as fresh."""
 _MAX_AGE_S = 60.0
@@ -37,16 +46,16 @@ class Match:
     Attributes:
         icon: The icon.
         similarity: Cosine of its nearest description; None if it is not among the nearest.
-        lexical: BM25 of its words.
-        coverage: The share of the query's words that it has, the rarer the heavier; 0 to 1.
-        score: Both ranks fused; only an order.
+        lexical: BM25 of its words; 0 if it has none of the query's.
+        score: How likely it is the right one, 0 to 1.
+        evidence: What that was computed from.
     """
 
     icon: Icon
     similarity: float | None
     lexical: float
-    coverage: float
     score: float
+    evidence: Evidence
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +89,7 @@ class _View:
         self.rows = {key: row for row, icon in enumerate(self.icons) for key in icon.vector_keys}
         self.bm25 = Bm25(documents, vocabulary)
         self.index = index
+        self.labels: dict[int, tuple[Terms, ...]] = {}
         self.by_category: dict[str, list[int]] = {}
         for row, icon in enumerate(self.icons):
             self.by_category.setdefault(icon.category, []).append(row)
@@ -92,7 +102,7 @@ class IconSearch:
         store: The library.
         indexes: Where the vectors are.
         embedder: The one that made them.
-        calibration: When a match is good enough.
+        calibration: When a match is good enough; None for the store's or the platform's.
         clock: Seconds; for tests.
     """
 
@@ -108,6 +118,7 @@ class IconSearch:
         self._store = store
         self._indexes = indexes
         self._embedder = RememberingEmbedder(embedder)
+        self._given_calibration = calibration
         self._calibration = calibration or shipped_calibration()
         self._clock = clock
         self._vocabulary = Vocabulary()
@@ -133,14 +144,14 @@ class IconSearch:
             category: Of the icons; None for all.
             threshold: Leaves out matches with a lower similarity; None for none.
         """
+        language = language_of(query)
         view = self._fresh_view()
         try:
-            matches = self._matches(view, query, max(top_k, _LOOKED_AT), category)
+            matches = self._matches(view, query, language, top_k, category)
         except IndexMissingError:
             # It was dropped after a rebuild that this process has not seen yet.
             view = self._refreshed()
-            matches = self._matches(view, query, max(top_k, _LOOKED_AT), category)
-        language = language_of(query)
+            matches = self._matches(view, query, language, top_k, category)
         accepted = self._accepted(matches, language)
         duplicate = self._accepted(matches, language, stricter=0.5)
         shown = (
@@ -176,6 +187,7 @@ class IconSearch:
         """Make a view of what the store has now, beside the one that queries see."""
         self._read_at = self._clock()
         library, current = self._store.library(), self._store.current()
+        self._calibration = self._given_calibration or self._store.calibration()
         index = self._view.index if self._view else None
         if current != self._current:
             index = self._open(current)
@@ -206,45 +218,64 @@ class IconSearch:
             known = self._documents[icon.key] = (icon, self._vocabulary.document("\n".join(words)))
         return known[1]
 
-    def _matches(self, view: _View, query: str, count: int, category: str | None) -> list[Match]:
+    def _matches(self, view: _View, query: str, language: Language, top_k: int, category: str | None) -> list[Match]:
+        count = max(top_k, _LOOKED_AT)
         similarities = self._similarities(view, query, count, category)
-        scores = view.bm25.scores(query)
-        allowed = None if category is None else view.by_category.get(category, [])
-        bm25 = scores.bm25 if allowed is None else scores.bm25[allowed]
-        top = np.argpartition(-bm25, count - 1)[:count] if count < len(bm25) else np.arange(len(bm25))
-        ranked = top[np.argsort(-bm25[top], kind="stable")]
-        lexical = [int(at) if allowed is None else allowed[at] for at in ranked if bm25[at] > 0]
-        score: dict[int, float] = {}
+        terms = frozenset(terms_of(query))
+        scores = view.bm25.scores(terms)
+        lexical = _best(scores.bm25, count, None if category is None else view.by_category.get(category, []))
+        fused: dict[int, float] = {}
         for ranking in (list(similarities), lexical):
             for rank, row in enumerate(ranking, start=1):
-                score[row] = score.get(row, 0.0) + 1 / (_RANK_OFFSET + rank)
-        return [
-            Match(
-                view.icons[row],
-                similarities.get(row),
-                float(scores.bm25[row]),
-                float(scores.coverage[row]),
-                score[row],
-            )
-            for row in sorted(score, key=lambda row: (-score[row], row))
-        ]
+                fused[row] = fused.get(row, 0.0) + 1 / (_RANK_OFFSET + rank)
+        judgement = self._calibration.judgement(self._embedder, language)
+        matches = []
+        for row in sorted(fused, key=lambda row: (-fused[row], row))[: max(top_k, _WEIGHED)]:
+            evidence = _evidence(view, row, terms, similarities, float(scores.coverage[row]))
+            score = judgement.chance(evidence)
+            matches.append(Match(view.icons[row], similarities.get(row), float(scores.bm25[row]), score, evidence))
+        return sorted(matches, key=lambda match: -match.score)
 
     def _similarities(self, view: _View, query: str, count: int, category: str | None) -> dict[int, float]:
         """Rows of the nearest icons, nearest first."""
         if view.index is None:
             return {}
         found: dict[int, float] = {}
+        # Icons have a vector for each description, which are often near each other.
         for key, similarity in view.index.query(self._embedder.embed_query(query), 2 * count, category):
             if (row := view.rows.get(key)) is not None:
                 found.setdefault(row, similarity)
         return found
 
     def _accepted(self, matches: Sequence[Match], language: Language, *, stricter: float = 0) -> Match | None:
-        """The best match if it is good enough. ``stricter`` is how far the thresholds move to 1."""
+        """The best match if it is good enough. ``stricter`` is how far the threshold moves to 1."""
         if not matches:
             return None
         best = matches[0]
-        needs = self._calibration.thresholds(self._embedder, language)
-        similarity, coverage = (one + stricter * (1 - one) for one in (needs.similarity, needs.coverage))
-        similar = best.similarity is not None and best.similarity >= similarity
-        return best if similar and best.coverage >= coverage else None
+        threshold = self._calibration.judgement(self._embedder, language).threshold
+        agreed = best.similarity is not None and best.lexical > 0
+        return best if agreed and best.score >= threshold + stricter * (1 - threshold) else None
+
+
+def _best(bm25: npt.NDArray[np.float32], count: int, allowed: Sequence[int] | None) -> list[int]:
+    """Rows with the highest scores, best first, without those that have none; only of the allowed rows."""
+    inside = bm25 if allowed is None else bm25[allowed]
+    top = np.argpartition(-inside, count - 1)[:count] if count < len(inside) else np.arange(len(inside))
+    ranked = top[np.argsort(-inside[top], kind="stable")]
+    return [int(at) if allowed is None else allowed[at] for at in ranked if inside[at] > 0]
+
+
+def _evidence(view: _View, row: int, query: Terms, similarities: Mapping[int, float], coverage: float) -> Evidence:
+    nearest = list(islice(similarities.items(), 2))
+    similarity = similarities.get(row, min(similarities.values(), default=0.0))
+    others = [other for at, other in nearest if at != row]
+    labels = view.labels.get(row)
+    if labels is None:
+        labels = view.labels[row] = labels_of(view.icons[row])
+    return Evidence(
+        similarity=similarity,
+        lead=similarity - max(others, default=similarity),
+        rank=1 / (1 + list(similarities).index(row)) if row in similarities else 0.0,
+        coverage=coverage,
+        agreement=agreement(query, labels, view.bm25.weight),
+    )

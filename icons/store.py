@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 
 from contract.objects import ICONS_PREFIX
+from icons.calibration import Calibration, shipped_calibration
 from icons.icon import Icon
 from icons.library import IconLibrary, written
 from icons.storage import ABSENT, ChangedMeanwhileError, Storage
@@ -16,6 +17,8 @@ from icons.storage import ABSENT, ChangedMeanwhileError, Storage
 PREFIX = ICONS_PREFIX
 """Where the library is in the output bucket."""
 LIBRARY = "library.json"
+CALIBRATION = "calibration.json"
+"""An operator's own; most have none."""
 _CHANGES = "changes.json"
 _CURRENT = "current.json"
 _TRIES = 30
@@ -121,6 +124,15 @@ class LibraryStore:
         """The index that queries go to; None before the first rebuild."""
         read = self.storage.read(_CURRENT)
         return CurrentIndex(**json.loads(read.body)) if read.body else None
+
+    def calibration(self) -> Calibration:
+        """``calibration.json``, with the platform's tables for embedders that it does not have."""
+        read = self.storage.read(CALIBRATION)
+        return Calibration.from_json(read.body).over(shipped_calibration()) if read.body else shipped_calibration()
+
+    def write_calibration(self, calibration: Calibration) -> None:
+        """Replace ``calibration.json``."""
+        self.storage.write(CALIBRATION, calibration.to_json().encode())
 
     def write_imported(self, library: IconLibrary) -> None:
         """Replace ``library.json``."""

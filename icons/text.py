@@ -5,6 +5,7 @@ import unicodedata
 from typing import Literal
 
 Language = Literal["zh", "en"]
+LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 _FOLDED = "PZC"
 """First letters of Unicode's categories that only separate words: punctuation, spaces, control characters."""

