@@ -33,6 +33,8 @@ class V1Face:
         """Answer a request."""
         path = request.path.partition("/")[2]
         matches = [(route, values) for route in ROUTES if (values := route.match(path)) is not None]
+        # A path that is written down is no value of another's name.
+        matches = [(route, values) for route, values in matches if not values] or matches
         if not matches:
             raise RequestError(404, "not_found", "No such path; GET /v1/docs describes those there are.")
         found = next(((route, values) for route, values in matches if route.method == request.method), None)

@@ -36,12 +36,11 @@ if TYPE_CHECKING:  # the library is imported by the first request for it
     from icons.report import IconReport, IconRow
 
 ROUTES = Routes()
-_RESERVED = frozenset({"search", "resolve", "import", "rebuild", "report"})
 _RETRY_S = 2
 _NOT_STORED = {"Cache-Control": "no-store"}
 
 
-@ROUTES.add("POST", "/icons/search", body=IconSearchRequest, answers={200: IconSearchView})
+@ROUTES.add("POST", "/icons/search", body=IconSearchRequest, answers={200: IconSearchView}, problems=(404,))
 def search_icons(call: ApiCall) -> Answer:
     """Search the icon library.
 
@@ -62,7 +61,7 @@ def search_icons(call: ApiCall) -> Answer:
     "/icons/resolve",
     body=IconResolveRequest,
     answers={200: ResolvedIconView, 202: DrawingIconView},
-    problems=(409, 422, 502),
+    problems=(404, 409, 422, 502),
 )
 def resolve_icon(call: ApiCall) -> Answer:
     """Get an icon, drawn if the library has none.
@@ -93,7 +92,7 @@ def resolve_icon(call: ApiCall) -> Answer:
     )
 
 
-@ROUTES.add("GET", "/icons", query=IconQuery, answers={200: IconPage})
+@ROUTES.add("GET", "/icons", query=IconQuery, answers={200: IconPage}, problems=(404,))
 def list_icons(call: ApiCall) -> Answer:
     """List the icons of the library.
 
@@ -115,7 +114,7 @@ def list_icons(call: ApiCall) -> Answer:
     return Response.json(200, IconPage(icons=icons, next=page[-1].key if len(found) > len(page) else None))
 
 
-@ROUTES.add("GET", "/icons/report", answers={200: IconReportView})
+@ROUTES.add("GET", "/icons/report", answers={200: IconReportView}, problems=(404,))
 def get_icon_report(call: ApiCall) -> Answer:
     """Get a report on what the library saves.
 
@@ -147,7 +146,7 @@ def get_icon_report(call: ApiCall) -> Answer:
     return Response(status=200, headers=headers, body=page(report, picture_of).encode())
 
 
-@ROUTES.add("POST", "/icons/import", body=IconImportRequest, answers={200: IconImportView})
+@ROUTES.add("POST", "/icons/import", body=IconImportRequest, answers={200: IconImportView}, problems=(404,))
 def import_icons(call: ApiCall) -> Answer:
     """Import icons.
 
@@ -159,7 +158,7 @@ def import_icons(call: ApiCall) -> Answer:
     return Response.json(200, IconImportView(imported=done.imported, unchanged=done.unchanged, left=done.left))
 
 
-@ROUTES.add("POST", "/icons/rebuild", answers={200: IconRebuildView}, problems=(409,))
+@ROUTES.add("POST", "/icons/rebuild", answers={200: IconRebuildView}, problems=(404, 409))
 def rebuild_icons(call: ApiCall) -> Answer:
     """Rebuild the index.
 
@@ -184,11 +183,8 @@ def put_icon(call: ApiCall) -> Answer:
     It replaces the one with the same key. Only for admin keys.
     """
     _check_admin(call)
-    key = _key(call)
-    if key in _RESERVED:
-        raise RequestError(409, "reserved", f"{key} is the name of a call; use another key.")
-    asked = call.read_body(IconRequest)
-    return Response.json(200, IconView(**_values(call, _service(call).put(key, asked.model_dump()))))
+    icon = _service(call).put(_key(call), call.read_body(IconRequest).model_dump())
+    return Response.json(200, IconView(**_values(call, icon)))
 
 
 @ROUTES.add("DELETE", "/icons/{key...}", answers={204: None})

@@ -51,6 +51,8 @@ def test_every_example_of_the_document_is_accepted(waiting_api, runtime_type):
     api.call("POST", f"/jobs/{ended}/cancel", {})
     assert {path for _, path, _, _ in examples} >= {"/v1/jobs", "/v1/jobs/{job}/retry", "/v1alpha2"}
     for method, path, name, value in examples:
+        if path.startswith("/v1/icons"):
+            continue  # they need a library: test/integration/icons
         answer = api.call(method, api.door.base + path.replace("{job}", ended), value)
         assert answer.status_code < 300, f"{method} {path} {name}: {answer.text}"
         assert all(one["job"] for one in answer.json().get("answers", ())), answer.text

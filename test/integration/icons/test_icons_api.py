@@ -135,7 +135,8 @@ def test_an_icon_with_errors_is_refused_with_all_of_them(api, body, pointers):
 
 def test_names_of_calls_are_no_keys(api):
     body = {"description": "a report", "s3_url": "s3://a/b"}
-    assert api.call("PUT", "/icons/report", body, key="admin-key").status_code == 409
+    refused = api.call("PUT", "/icons/report", body, key="admin-key")
+    assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
 
 
 def test_an_import_names_all_errors_and_then_imports_nothing(api):
@@ -158,6 +159,24 @@ def test_an_import_that_is_repeated_changes_nothing(api):
     changed = [{**SEED[0], "tags": ["→"]}, *SEED[1:]]
     assert api.library(changed) == {"imported": 1, "unchanged": 2, "left": 0}
     assert api.get("/icons/arrow-right-001")["tags"] == ["→"]
+
+
+def test_every_example_of_the_document_is_accepted(api):
+    calls = [(path, item) for path, item in api.get("/openapi.json", key=None)["paths"].items() if "/icons" in path]
+    examples = [
+        (method, path, example["value"])
+        for path, item in calls
+        for method, operation in item.items()
+        for content in operation.get("requestBody", {}).get("content", {}).values()
+        for example in content["examples"].values()
+    ]
+    assert {path for _, path, _ in examples} == {
+        f"/v1/icons/{name}" for name in ("search", "resolve", "import", "{key}")
+    }
+    for method, path, value in examples:
+        body = {**value, "wait": 0} if path.endswith("resolve") else value
+        url = api.door.base + path.replace("{key}", "new")
+        assert api.call(method.upper(), url, body, key="admin-key").status_code in {200, 202}, path
 
 
 @pytest.mark.parametrize(
