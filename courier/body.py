@@ -1,15 +1,17 @@
 """The body of a webhook: the event, and the job's state at the time of sending, without prompt or signed link."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from contract.notice import JobError
 from contract.objects import s3_url
+from contract.times import time_of
 from courier.delivery import Delivery
 from jobs.commands import MAX_OUTPUTS
-from jobs.job import Job, JobState
+from jobs.job import Job, JobState, StoredOutput
+from jobs.view import job_fields, output_fields, progress_fields
 
 
 class _BodyPart(BaseModel):
@@ -82,38 +84,21 @@ class WebhookBody(_BodyPart):
 def webhook_body(delivery: Delivery, job: Job, bucket: str) -> bytes:
     """Build the body of a webhook. ``bucket`` is the output bucket."""
     body = WebhookBody.model_validate(
-        {"type": f"job.{delivery.event}", "timestamp": _time(delivery.at_s), "data": _job(job, bucket)}
+        {"type": f"job.{delivery.event}", "timestamp": time_of(delivery.at_s), "data": _job(job, bucket)}
     )
     return body.model_dump_json().encode()
 
 
 def _job(job: Job, bucket: str) -> WebhookJob:
-    progress = WebhookProgress(fraction=job.progress, step=job.step, steps=job.steps, stage=job.stage)
+    progress = WebhookProgress(**progress_fields(job))
     return WebhookJob(
-        job=job.id,
-        task_id=job.task_id,
-        runtime=job.runtime,
-        type=job.tasktype,
-        state=job.state,
-        version=job.version,
-        created_at=_time(job.created_s),
-        started_at=None if job.started_s is None else _time(job.started_s),
-        ended_at=None if job.ended_s is None else _time(job.ended_s),
+        **job_fields(job),
         progress=progress if any(value is not None for _, value in progress) else None,
-        images=tuple(_images(job, bucket)),
+        images=tuple(_image(s3_url(bucket, key), known) for key, known in job.results[:MAX_OUTPUTS]),
         manifest=WebhookManifest(s3=s3_url(bucket, job.names.answer_key)) if job.has_manifest else None,
         error=job.error,
-        context=job.context,
     )
 
 
-def _images(job: Job, bucket: str) -> list[WebhookImage]:
-    images = []
-    for key, known in job.results[:MAX_OUTPUTS]:
-        facts = {} if known is None else {**known.model_dump(), "bytes": known.size_bytes}
-        images.append(WebhookImage.model_validate({**facts, "s3": s3_url(bucket, key)}))
-    return images
-
-
-def _time(seconds: float) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
+def _image(s3: str, known: StoredOutput | None) -> WebhookImage:
+    return WebhookImage(s3=s3, content_type=None if known is None else known.content_type, **output_fields(known))

@@ -1,6 +1,5 @@
 """Publishes tasks whose messages were never sent or were lost, from their jobs and kept requests."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -9,6 +8,7 @@ from contract import strict_json
 from contract.objects import MISSING_CODES, content_key, s3_url
 from contract.queues import Priority
 from contract.task import MAX_CONTENT_BYTES, Metadata, Task
+from contract.times import time_of
 from jobs import requests
 from jobs.dynamodb import error_code
 from jobs.job import Job
@@ -94,5 +94,5 @@ def _metadata(job: Job) -> Metadata:
         priority=job.priority,
         job=job.id,
         tenant=job.tenant,
-        submitted_at=datetime.fromtimestamp(job.created_s, UTC),
+        submitted_at=time_of(job.created_s),
     )

@@ -23,6 +23,7 @@ from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import first_job_id
 from contract.task import Task
+from contract.times import time_of
 from contract.webhooks import Webhook
 from jobs import budgets, commands, idempotency, requests
 from jobs.dynamodb import error_code
@@ -78,7 +79,7 @@ class TaskSubmission:
     @property
     def task(self) -> Task:
         """The task with the platform's own metadata."""
-        submitted_at = datetime.fromtimestamp(self.accepted_s, UTC)
+        submitted_at = time_of(self.accepted_s)
         platform_keys = {"job": self.job, "tenant": self.caller.tenant, "submitted_at": submitted_at}
         return self.request.model_copy(update={"metadata": self.request.metadata.model_copy(update=platform_keys)})
 

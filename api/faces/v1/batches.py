@@ -10,7 +10,6 @@ from typing import Any
 from api.errors import InvalidRequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.batches import MAX_BATCH_JOBS, BatchAnswer, BatchJob, BatchRequest, BatchView, SubmittedBatch
 from api.faces.v1.models.jobs import JobView
 from api.faces.v1.problems import problem_of
@@ -20,6 +19,7 @@ from api.operations.submission import AWS_ERRORS
 from api.rejections import rejection_of
 from api.request import IDEMPOTENCY_HEADER, key_errors, part_key
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, suggestion
+from contract.times import time_of
 from jobs.dynamodb import error_code
 
 ROUTES = Routes()

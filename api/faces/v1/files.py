@@ -3,13 +3,13 @@
 from typing import Any
 
 from api.errors import InvalidRequestError
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.files import FileView, UploadRequest, UploadView
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.operations.files import KeptFile, Upload
 from api.request import read_file
 from contract.field_errors import FieldError
+from contract.times import time_of
 
 ROUTES = Routes()
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from api.errors import RequestError
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.icons import (
     DrawingIconView,
     FoundIconView,
@@ -27,6 +26,7 @@ from api.faces.v1.models.icons import (
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response, Wait
 from api.request import traceparent
+from contract.times import time_of
 from jobs.job import Job
 
 if TYPE_CHECKING:  # the library is imported by the first request for it

@@ -9,7 +9,6 @@ from typing import Any
 from api.errors import InvalidRequestError, RequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.pictures import (
     DEFAULT_WAIT_S,
     PictureLinkQuery,
@@ -24,6 +23,7 @@ from api.http import Answer, Caller, Response, Wait
 from api.operations.submission import IdempotencyKey
 from contract.field_errors import FieldError
 from contract.signatures import PictureLink, picture_token, read_picture_token
+from contract.times import time_of
 from jobs.job import Job, JobState
 from runtimes.pictures import PictureRequest
 

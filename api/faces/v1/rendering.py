@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.jobs import JobErrorView, JobView, ProgressView, QueueView, Timings, WarningView
 from api.faces.v1.models.outputs import OutputView
 from api.operations.outputs import Outputs, StoredFile
 from contract.field_errors import FieldError
 from contract.objects import s3_url
-from jobs.job import Job, JobState, StoredOutput
+from contract.times import time_of
+from jobs.job import Job, JobState
+from jobs.view import job_fields, output_fields, progress_fields
 
 _HINTS = {
     "start_deadline_exceeded": "No server took it in time: see GET /v1/runtimes/{runtime}, or ask for a longer "
@@ -34,16 +35,8 @@ def job_view(
     results = _outputs(job, base_url, outputs)
     manifest, preview = outputs.manifest(job), outputs.preview(job)
     view = JobView(
-        job=job.id,
-        task_id=job.task_id,
-        runtime=job.runtime,
-        type=job.tasktype,
-        state=job.state,
-        version=job.version,
+        **job_fields(job),
         priority=job.priority,
-        created_at=time_of(job.created_s),
-        started_at=None if job.started_s is None else time_of(job.started_s),
-        ended_at=None if job.ended_s is None else time_of(job.ended_s),
         attempts=job.attempts,
         queue=queue,
         progress=_progress(job, None if preview is None else _linked(preview, base_url, outputs).url),
@@ -56,7 +49,6 @@ def job_view(
         cancel_requested=job.cancel_requested,
         warnings=[WarningView(pointer=one.pointer, detail=one.detail) for one in warnings],
         timings=_timings(job),
-        context=job.context,
         links=_links(job, here),
     )
     return view.model_dump(mode="json")
@@ -69,14 +61,9 @@ def has_links(job: Job) -> bool:
 
 def _outputs(job: Job, base_url: str, outputs: Outputs) -> list[OutputView]:
     return [
-        _linked(file, base_url, outputs).model_copy(update={} if known is None else _described(known))
+        _linked(file, base_url, outputs).model_copy(update=output_fields(known))
         for file, (_, known) in zip(outputs.files(job), job.results, strict=True)
     ]
-
-
-def _described(known: StoredOutput) -> dict[str, Any]:
-    values = known.model_dump(include={"width", "height", "seed", "name"})
-    return {**values, "bytes": known.size_bytes}
 
 
 def _linked(file: StoredFile, base_url: str, outputs: Outputs) -> OutputView:
@@ -92,13 +79,7 @@ def _linked(file: StoredFile, base_url: str, outputs: Outputs) -> OutputView:
 def _progress(job: Job, preview: str | None) -> ProgressView | None:
     if job.state is not JobState.RUNNING:
         return None
-    return ProgressView(
-        fraction=job.progress,
-        step=job.step,
-        steps=job.steps,
-        stage=job.stage,
-        preview=preview,
-    )
+    return ProgressView(**progress_fields(job), preview=preview)
 
 
 def _error(job: Job) -> JobErrorView | None:

@@ -4,10 +4,10 @@ import math
 import time
 
 from api.errors import RequestError
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.webhooks import DeliveryPage, DeliveryQuery, DeliveryView, SecretView
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
+from contract.times import time_of
 from courier.delivery import job_of_delivery
 from courier.log import LoggedDelivery
 from courier.operations import WebhookOperations

@@ -1,6 +1,5 @@
 """Workflows: ComfyUI workflows that jobs run by name, with their own inputs."""
 
-from api.faces.v1.models.base import time_of
 from api.faces.v1.models.workflows import (
     InputsSchema,
     WorkflowPage,
@@ -12,6 +11,7 @@ from api.faces.v1.models.workflows import (
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
 from api.operations.workflows import StoredWorkflow
+from contract.times import time_of
 
 ROUTES = Routes()
 

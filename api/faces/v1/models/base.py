@@ -1,13 +1,6 @@
 """What all models of API v1 share."""
 
-from datetime import UTC, datetime
-
 from pydantic import BaseModel, ConfigDict
-
-
-def time_of(seconds: float) -> datetime:
-    """Convert seconds since 1970 into a time in UTC, to the millisecond."""
-    return datetime.fromtimestamp(round(seconds, 3), UTC)
 
 
 class ApiModel(BaseModel):
