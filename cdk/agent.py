@@ -2,10 +2,11 @@
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_s3 as s3
 
 from cdk.context import Context, allow, owned_by
 from cdk.nag import acknowledge, acknowledge_wildcards
-from cdk.storage import BUCKET_ID
+from cdk.storage import BUCKET_ID, acknowledge_objects
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
 from runtimes.options import Place
@@ -26,6 +27,7 @@ def agent_statements(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -
         allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
         allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [flow.table.table_arn]),
         *_service_statements(runtime),
+        *_folder_statements(runtime, bucket),
         *context.key_statements("dynamodb", "s3", "sns", "sqs"),
     ]
 
@@ -38,7 +40,14 @@ def acknowledge_agent(context: Context, role: iam.IRole, runtime: ModelsRuntime)
             f"AwsSolutions-IAM5[Resource::{bucket}/*]",
             "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
         )
+    if runtime.is_managed and (folder := runtime.managed.folder):
+        acknowledge_objects(role, folder)
     acknowledge_wildcards(role, _service_statements(runtime), "What the type's own options name, and no more.")
+
+
+def _folder_statements(runtime: ModelsRuntime, bucket: s3.IBucket) -> list[iam.PolicyStatement]:
+    folder = runtime.managed.folder if runtime.is_managed else None
+    return [allow(["s3:DeleteObject"], [bucket.arn_for_objects(f"{folder}*")], owned_by([]))] if folder else []
 
 
 def _service_statements(runtime: ModelsRuntime) -> list[iam.PolicyStatement]:

@@ -20,6 +20,7 @@ from cdk.managed_runtime import ManagedRuntime
 from cdk.network import Network
 from cdk.node_drain import NodeDrain
 from cdk.runtime import RuntimeRelease
+from cdk.sagemaker_endpoint import ModelEndpoint, new_endpoint_of
 from cdk.task_flow import TaskFlow
 from configuration.config import Config
 from configuration.platform import ZONES
@@ -47,6 +48,11 @@ class PlatformStack(Stack):
                 ).function
                 for runtime in config.models_runtime
             }
+        for runtime in config.models_runtime:
+            if new_endpoint_of(runtime) is not None:
+                ModelEndpoint(
+                    self, f"Endpoint-{runtime.name}", context=context, runtime=runtime, bucket=self._flow.bucket
+                )
         Dashboard(self, "Dashboard", context=context, flow=self._flow, agents=agents)
         Alarms(self, "Alarms", context=context, flow=self._flow, agents=agents)
         self._add_outputs()

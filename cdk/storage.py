@@ -24,6 +24,8 @@ _PARTS = "jobsTable"
 """A value of CDK's context, which deploy/deploy.sh sets."""
 _DAY_S = 24 * 3600
 _PREVIEW_DAYS = 1
+_FOLDER_DAYS = 2
+"""For what a managed service leaves: a job that was released looks for it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
         "previews": (PREVIEWS_PREFIX, _PREVIEW_DAYS),
         "files": (FILES_PREFIX, FILE_DAYS),
     }
+    for runtime in config.models_runtime:
+        if runtime.is_managed and (folder := runtime.managed.folder):
+            days[folder.strip("_/")] = folder, _FOLDER_DAYS
     rules = [
         s3.LifecycleRule(id=name, prefix=prefix, expiration=Duration.days(number))
         for name, (prefix, number) in days.items()

@@ -34,6 +34,11 @@ class ManagedOptions(RuntimeOptions):
     concurrency: int
     """How many jobs the service runs for this runtime at once."""
 
+    @property
+    def folder(self) -> str | None:
+        """Prefix of the output bucket below which the service and its agents leave what they need for a while."""
+        return None
+
     def resources(self, place: Place) -> list[str]:
         """The ARNs on which the agent needs its type's actions."""
         raise NotImplementedError

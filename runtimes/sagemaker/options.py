@@ -11,11 +11,17 @@ from runtimes.sagemaker.forms import FORMS, FormName
 
 FOLDER = "_sagemaker/"
 """Asynchronous endpoints write their results below this prefix of the output bucket."""
+IMAGE = "flux"
+"""The project's own image that an endpoint can serve."""
 MAX_QUEUE_S = 21_600
 """The longest RequestTTLSeconds that InvokeEndpointAsync takes."""
 
 _NAME = r"^[a-zA-Z0-9](-*[a-zA-Z0-9])*$"
 _MEDIA_TYPE = r"^[\x21-\x7e][\x20-\x7e]{0,254}$"
+_IMAGE = (
+    r"^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/[a-z0-9][a-z0-9._/-]*"
+    r"(:[A-Za-z0-9_.-]+)?(@sha256:[0-9a-f]{64})?$"
+)
 _INSTANCE = r"^ml\.[a-z0-9-]+\.[a-z0-9]+$"
 
 
@@ -26,7 +32,9 @@ class NewEndpoint(Section):
     """The machine; ml.g6.xlarge (24 GiB) is enough for FLUX in 8 bits and for SDXL."""
     max_instances: Annotated[int, Field(ge=1, le=100)] = 1
     """How many run at most. An asynchronous endpoint has none while no request waits."""
-    image: str | None = None
+    image: Annotated[str, Form(_IMAGE, "an image in ECR, as 123456789012.dkr.ecr.eu-west-1.amazonaws.com/mine:7")] | (
+        None
+    ) = None
     """URI of an image in ECR that answers GET /ping and POST /invocations on port 8080. Default: the project's flux
     image."""
     model_data: Annotated[str, Form(r"^s3://[^/]+/.+/$", "a folder, as s3://my-models/flux/")] | None = None
@@ -76,6 +84,11 @@ class SageMakerEndpoint(ManagedOptions):
     def task_types(self) -> tuple[str, ...]:
         """What its form allows, and its model, where that is known."""
         return (self.flux and self.flux.task_types) or FORMS[self.form].task_types
+
+    @property
+    def folder(self) -> str | None:
+        """Where calls and results of an asynchronous endpoint are."""
+        return FOLDER if self.mode == "async" else None
 
     def resources(self, place: Place) -> list[str]:
         """The endpoint's ARN, whose name is in lower case (AWS's service authorization reference)."""

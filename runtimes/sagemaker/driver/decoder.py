@@ -27,6 +27,8 @@ from queue_agent.media import HEAD_BYTES, identify, picture_size
 from queue_agent.ports import Output
 
 MAX_PICTURES = 16
+_MAX_LISTS = 2_500_000
+"""One for each pixel that comes as numbers, as in four pictures of 768 x 768; they take 0.3 GB while they are read."""
 _MAX_DEPTH = 4
 """Objects and lists around a picture."""
 _KEYS = ("generated_images", "generated_image", "artifacts", "predictions", "images", "image", "outputs", "output")
@@ -55,6 +57,10 @@ def decode(answer: bytes) -> Decoded:
     """
     if identify(answer[:HEAD_BYTES]).kind == "image":
         return Decoded([_checked(answer)])
+    if answer.count(b"[") > _MAX_LISTS:
+        raise ExecutionFailed(
+            "The endpoint answered too many numbers; pictures in base64, or by themselves, are smaller."
+        )
     try:
         value = strict_json.loads(answer, max_values=None)
     except ValueError:

@@ -180,7 +180,7 @@ class SageMaker(Executor, Supervised):
                 "invoke_endpoint_async",
                 **body,
                 **self._arguments(prepared),
-                InferenceId=job,
+                InferenceId=f"{job}-{claim}",  # failures may be named after it
                 S3OutputPathExtension=self._calls.extension(job),
                 Filename=self._calls.filename(claim),
                 RequestTTLSeconds=self._options.queue_seconds,

@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from queue_agent.errors import (
     AgentError,
+    DeadlineExceeded,
     ExecutionFailed,
     Rejected,
     ServerError,
@@ -22,6 +23,7 @@ _STATUS = re.compile(r"\((\d{3})\)")
 """As in "Received client error (400) from primary with message …", SageMaker's words for a container's answer."""
 _NOT_READY = re.compile(r"no capacity|not (in service|inservice|ready)|\b(creating|updating)\b", re.IGNORECASE)
 _NO_ENDPOINT = re.compile(r"endpoint .*(not found|could not find|does not exist)|not.*async|async.*not", re.IGNORECASE)
+_TIMED_OUT = re.compile(r"timed out", re.IGNORECASE)
 _EXPIRED = re.compile(r"expired|\bTTL\b", re.IGNORECASE)
 _MAX_CHARS = 20_000
 _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS})
@@ -55,6 +57,8 @@ def failure_of(data: bytes) -> AgentError:
         words = str(next(filter(None, found), text))
     if not status and (named := _STATUS.search(words)):
         status = int(named[1])
+    if not status and _TIMED_OUT.search(words):
+        return DeadlineExceeded("The endpoint did not end with the request before the job's execution deadline.")
     if not status and _EXPIRED.search(words):
         return StartedTooLate("The endpoint had no instance for the request in time; see queueSeconds.")
     return model_error(status, words)

@@ -157,7 +157,10 @@ def test_what_every_part_carries_needs_few_libraries(package):
 
 
 def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_folder():
-    """Defaults of commands, the demo of a real flux model, benches and examples name one."""
+    """Defaults of commands, the demo of a real flux model, benches and examples name one; so is a service of AWS named.
+
+    CDK names that, to scale its endpoints.
+    """
     named = {
         str(path)
         for path in MODULES
@@ -167,6 +170,7 @@ def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_fold
         if isinstance(node, ast.Constant) and node.value in TYPES
     }
     assert named == {
+        "cdk/sagemaker_endpoint.py",
         "configuration/chart_values.py",
         "deploy/rollout/options.py",
         "examples/submit_and_wait.py",
