@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from api.operations.icons import IconService
     from api.operations.outputs import Outputs
     from api.operations.pictures import Pictures
-    from api.operations.runtimes import QueueEstimates
+    from api.operations.queues import QueueEstimates
     from api.operations.usage import UsageSums
     from api.operations.workflows import Workflows
     from courier.operations import WebhookOperations
@@ -125,7 +125,7 @@ class Services:
     @cached_property
     def queues(self) -> "QueueEstimates":
         """How busy the runtimes are."""
-        from api.operations.runtimes import QueueEstimates
+        from api.operations.queues import QueueEstimates
 
         return QueueEstimates(self.jobs, self.catalog)
 

@@ -4,12 +4,20 @@ from dataclasses import asdict
 
 from api.content import content_schema
 from api.errors import InvalidRequestError, RequestError
-from api.faces.v1.models.runtimes import RuntimeDetails, RuntimeList, RuntimeView, SchemaQuery
+from api.faces.v1.models.runtimes import (
+    RuntimeContents,
+    RuntimeDetails,
+    RuntimeList,
+    RuntimeView,
+    SchemaQuery,
+    SizesView,
+)
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
-from api.operations.runtimes import contents_of
 from contract.field_errors import FieldError, one_of, suggestion
 from runtimes.catalog import DeployedRuntime
+from runtimes.flux.options import ModelCard
+from runtimes.live import LiveCatalogue, Names
 
 ROUTES = Routes()
 
@@ -25,7 +33,7 @@ def list_runtimes(call: ApiCall) -> Answer:
 def get_runtime(call: ApiCall) -> Answer:
     """Get a runtime with its models, LoRAs, samplers or node classes."""
     runtime = _runtime(call)
-    details = RuntimeDetails(**_summary(call, runtime), **asdict(contents_of(runtime)))
+    details = RuntimeDetails(**_summary(call, runtime), **dict(contents_of(runtime)))
     return Response.json(200, details)
 
 
@@ -43,6 +51,31 @@ def get_content_schema(call: ApiCall) -> Answer:
     return Response.json(200, schema, media_type="application/schema+json")
 
 
+def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
+    """Return what a runtime offers: as its servers report it, or else from config.yaml."""
+    live = runtime.live()
+    known = live or LiveCatalogue(card=runtime.card)
+    models, loras = _names(known.models), _names(known.loras)
+    if runtime.model_filename is not None:
+        models = (runtime.model_filename,)
+    elif runtime.options is not None and live is None:
+        models = runtime.options.models
+    card = runtime.card or known.card
+    if card is not None:
+        loras = tuple(lora.name for lora in card.loras)
+    return RuntimeContents(
+        is_live=live is not None,
+        models=models,
+        loras=loras,
+        vaes=_names(known.vaes),
+        samplers=_names(known.samplers),
+        schedulers=_names(known.schedulers),
+        upscalers=_names(known.upscalers),
+        node_classes=None if known.nodes is None else tuple(known.nodes),
+        sizes=_sizes(runtime, card),
+    )
+
+
 def _runtime(call: ApiCall) -> DeployedRuntime:
     name = call.path["name"]
     runtime = call.services.catalog.find(name)
@@ -56,3 +89,16 @@ def _summary(call: ApiCall, runtime: DeployedRuntime) -> dict[str, object]:
     load = asdict(call.services.queues.load(runtime.name))
     known = {"task_types": runtime.task_types, "priorities": runtime.priorities}
     return {"name": runtime.name, "type": runtime.type, **known, **load}
+
+
+def _sizes(runtime: DeployedRuntime, card: ModelCard | None) -> SizesView | None:
+    if card is not None:
+        family = card.row
+        return SizesView(default=family.size, multiple_of=family.size_multiple, max_pixels=family.max_pixels)
+    if not runtime.runtime_type.loads_checkpoint:
+        return None
+    return SizesView(default=None, multiple_of=None, max_pixels=runtime.max_pixels)
+
+
+def _names(names: Names) -> tuple[str, ...]:
+    return tuple(one.name for one in names)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from api.operations.runtimes import QueueEstimates
+from api.operations.queues import QueueEstimates
 from contract.ids import new_job_id
 from contract.objects import preview_key, tenant_label
 from jobs import commands

@@ -4,8 +4,8 @@ import uuid
 
 import pytest
 
-from api.operations import runtimes as module
-from api.operations.runtimes import QueueEstimates
+from api.operations import queues as module
+from api.operations.queues import QueueEstimates
 from contract.queues import Priority
 from jobs import beacon, commands
 from jobs.beacon import FRESH_S, Beacon

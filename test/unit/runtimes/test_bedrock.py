@@ -11,7 +11,7 @@ from driverkit import PNG, task_of
 from PIL import Image
 
 from api.content import content_errors, content_schema, ignored_content
-from api.operations.runtimes import contents_of
+from api.faces.v1.runtimes import contents_of
 from configuration.config import ConfigError, parse_config
 from contract.field_errors import one_of
 from queue_agent.errors import (

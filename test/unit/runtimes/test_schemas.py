@@ -9,7 +9,8 @@ from jsonschema import Draft202012Validator
 from test_server_checks import COMFYUI, DYNAMIC, SAMPLING, changed
 
 from api.content import content_errors, content_schema
-from api.operations.runtimes import PictureSizes, contents_of
+from api.faces.v1.models.runtimes import SizesView
+from api.faces.v1.runtimes import contents_of
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelOptions
 from runtimes.live import LiveCatalogue, Named
@@ -116,9 +117,12 @@ def test_a_runtime_has_what_its_servers_say_and_else_what_its_configuration_says
     assert comfyui.loras == ("detail.safetensors",)
     webui = contents_of(DYNAMIC)
     assert webui.models == ("a.safetensors [0123456789]", "sub/dreamshaper.safetensors")
-    assert (webui.node_classes, webui.sizes) == (None, PictureSizes(max_pixels=DYNAMIC.max_pixels))
+    assert (webui.node_classes, webui.sizes) == (
+        None,
+        SizesView(default=None, multiple_of=None, max_pixels=DYNAMIC.max_pixels),
+    )
     static = contents_of(replace(STATIC, live=lambda: LiveCatalogue(models=(Named(name="b.ckpt"),))))
     assert static.models == ("a.safetensors",)
     flux = contents_of(FLUX)
     assert (flux.is_live, flux.loras) == (False, ("ink",))
-    assert flux.sizes == PictureSizes(default=512, multiple_of=16, max_pixels=2 * 1024 * 1024)
+    assert flux.sizes == SizesView(default=512, multiple_of=16, max_pixels=2 * 1024 * 1024)

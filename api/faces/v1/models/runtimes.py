@@ -43,21 +43,25 @@ class SizesView(ApiModel):
     """Maximum of width times height."""
 
 
-class RuntimeDetails(RuntimeView):
-    """A runtime, how busy it is, and which models it has."""
+class RuntimeContents(ApiModel):
+    """What a runtime offers."""
 
     is_live: bool
     """Whether the lists come from its running servers. If false, they come from the configuration."""
-    models: list[str]
+    models: tuple[str, ...]
     """Checkpoints, and ComfyUI's diffusion models."""
-    loras: list[str]
-    vaes: list[str]
-    samplers: list[str]
-    schedulers: list[str]
-    upscalers: list[str]
-    node_classes: list[str] | None
+    loras: tuple[str, ...]
+    vaes: tuple[str, ...]
+    samplers: tuple[str, ...]
+    schedulers: tuple[str, ...]
+    upscalers: tuple[str, ...]
+    node_classes: tuple[str, ...] | None
     """ComfyUI's node classes; null for other types, or if unknown."""
     sizes: SizesView | None
+
+
+class RuntimeDetails(RuntimeContents, RuntimeView):
+    """A runtime, how busy it is, and which models it has."""
 
 
 class SchemaQuery(ApiRequest):

@@ -1,4 +1,4 @@
-"""The deployed runtimes: what they offer, how busy they are, and when a job may start."""
+"""The queues of the runtimes: how long they are, and when a job may start."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -11,9 +11,7 @@ from jobs.beacon import Servers, beacons_of
 from jobs.job import Job, JobState
 from jobs.schema import QUEUE_SHARDS
 from jobs.store import JobStore
-from runtimes.catalog import DeployedRuntime, RuntimeCatalog
-from runtimes.flux.options import ModelCard
-from runtimes.live import LiveCatalogue, Names
+from runtimes.catalog import RuntimeCatalog
 
 MAX_POSITION = 1000
 """Maximum number of waiting jobs to count; that costs about 16 read units."""
@@ -52,78 +50,6 @@ class RuntimeLoad:
     ready_servers: int
     seconds_a_job: float | None
     eta_s: float | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PictureSizes:
-    """Picture sizes that a runtime accepts, in pixels; unknown values are None.
-
-    Attributes:
-        default: Default width and height.
-        multiple_of: Width and height must be multiples of this.
-        max_pixels: Maximum of width times height.
-    """
-
-    default: int | None = None
-    multiple_of: int | None = None
-    max_pixels: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RuntimeContents:
-    """The models, samplers and nodes that a runtime offers.
-
-    Attributes:
-        is_live: Whether the lists come from its running servers. If False, they come from config.yaml.
-        node_classes: ComfyUI's node classes; None for other types, or if unknown.
-        sizes: None for types whose requests have no sizes.
-    """
-
-    is_live: bool
-    models: tuple[str, ...]
-    loras: tuple[str, ...]
-    vaes: tuple[str, ...]
-    samplers: tuple[str, ...]
-    schedulers: tuple[str, ...]
-    upscalers: tuple[str, ...]
-    node_classes: tuple[str, ...] | None
-    sizes: PictureSizes | None
-
-
-def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
-    """Return what a runtime offers: as its servers report it, or else from config.yaml."""
-    live = runtime.live()
-    known = live or LiveCatalogue(card=runtime.card)
-    models, loras = _names(known.models), _names(known.loras)
-    if runtime.model_filename is not None:
-        models = (runtime.model_filename,)
-    elif runtime.options is not None and live is None:
-        models = runtime.options.models
-    card = runtime.card or known.card
-    if card is not None:
-        loras = tuple(lora.name for lora in card.loras)
-    return RuntimeContents(
-        is_live=live is not None,
-        models=models,
-        loras=loras,
-        vaes=_names(known.vaes),
-        samplers=_names(known.samplers),
-        schedulers=_names(known.schedulers),
-        upscalers=_names(known.upscalers),
-        node_classes=None if known.nodes is None else tuple(known.nodes),
-        sizes=_sizes(runtime, card),
-    )
-
-
-def _sizes(runtime: DeployedRuntime, card: ModelCard | None) -> PictureSizes | None:
-    if card is not None:
-        family = card.row
-        return PictureSizes(default=family.size, multiple_of=family.size_multiple, max_pixels=family.max_pixels)
-    return PictureSizes(max_pixels=runtime.max_pixels) if runtime.runtime_type.loads_checkpoint else None
-
-
-def _names(names: Names) -> tuple[str, ...]:
-    return tuple(one.name for one in names)
 
 
 class QueueEstimates:
