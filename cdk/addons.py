@@ -55,7 +55,7 @@ class ModelFiles(Construct):
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context, cluster: EksCluster) -> None:
         super().__init__(scope, construct_id)
-        bucket, prefix = context.config.model_bucket_arn, context.config.models_prefix
+        bucket, prefix = context.config.models, context.config.models_prefix
         owned = owned_by(context.config.bucket_accounts)
         within = f"{prefix or ''}*"
         listed = owned if prefix is None else {**owned, "StringLike": {"s3:prefix": within}}

@@ -15,7 +15,7 @@ from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
-from runtimes.spec import RuntimeSpec
+from runtimes.spec import Managed, RuntimeSpec
 
 STACK_SUFFIX = "Stack"
 """What follows stackName in the name of the CloudFormation stack."""
@@ -33,6 +33,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
         own = {f"{at}.deadlines": runtime.get("deadlines") for at, runtime in runtimes.items()}
         yield from deadline_errors(data.get("deadlines"), own)
         yield from icon_errors(data, runtimes)
+    yield from _model_bucket(data, runtimes)
     yield from _repeated(runtimes, "name", "name")
     yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)
     yield from _repeated(_entries(data, "APIGW", "keys"), "name", "name")
@@ -41,6 +42,14 @@ def file_errors(data: Any) -> Iterator[FieldError]:
         yield from _computed_values(runtime, at)
         yield from _keys_of_type(runtime, at)
         yield from _queue_name(data.get("stackName"), runtime.get("name"), f"{at}.name")
+
+
+def _model_bucket(data: Any, runtimes: Mapping[str, dict[Any, Any]]) -> Iterator[FieldError]:
+    """A model bucket is missing though a runtime may need it."""
+    types = [RUNTIME_TYPES.get(str(runtime.get("type"))) for runtime in runtimes.values()]
+    all_are_managed = bool(types) and all(one is not None and isinstance(one.hosting, Managed) for one in types)
+    if isinstance(data, dict) and data.get("modelBucketArn") in (None, "") and not all_are_managed:
+        yield FieldError("modelBucketArn", "is required")
 
 
 def _entries(data: Any, *path: str) -> dict[str, dict[Any, Any]]:

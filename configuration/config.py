@@ -151,8 +151,8 @@ class Config(Section):
 
     stack_name: Annotated[str, Form(r"^[A-Za-z][A-Za-z0-9-]{0,58}$", _STACK_WORDS)]
     """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
-    model_bucket_arn: BucketArn
-    """Bucket with the models."""
+    model_bucket_arn: BucketArn | None = None
+    """Bucket with the models; required, unless all runtimes are managed."""
     models_prefix: Annotated[str, Form(_FOLDER, "a folder that ends in a slash, as v2/")] | None = None
     """Folder of the bucket that runtimes see in place of the whole, as v2/; a version of all models, to go back to."""
     apigw: Annotated[ApiGateway, Field(alias="APIGW")] = ApiGateway()
@@ -193,6 +193,17 @@ class Config(Section):
     def has_cluster(self) -> bool:
         """Whether the platform has a cluster: managed runtimes alone need none, and their agents run in Lambda."""
         return any(not runtime.is_managed for runtime in self.models_runtime)
+
+    @property
+    def models(self) -> str:
+        """The ARN of the bucket with the models.
+
+        Raises:
+            TypeError: There is none: all runtimes are managed.
+        """
+        if self.model_bucket_arn is None:
+            raise TypeError("Managed runtimes alone have no model bucket.")
+        return self.model_bucket_arn
 
     @property
     def catalog(self) -> RuntimeCatalog:

@@ -132,7 +132,7 @@ def _managed(_: Config, runtime: ModelsRuntime, __: ReleaseResources) -> dict[st
 
 def _served(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:
     """What the model server loads at its start, from where, and its nodes."""
-    persistence = {"bucketName": config.model_bucket_arn.rpartition(":")[2], "region": resources.region}
+    persistence = {"bucketName": config.models.rpartition(":")[2], "region": resources.region}
     prefix, key = config.models_prefix, config.kms_key_arn
     if runtime.model is not None:
         loaded: dict[str, Any] = {"modelOptions": _options_of(runtime.model)}

@@ -113,9 +113,9 @@ class Account:
         """The region's partition."""
         return PARTITIONS.get(self.partition_name, Partition())
 
-    def client(self, service: str) -> Any:
-        """A boto3 client of a service in the region."""
-        return self.session.client(service, config=_RETRIES)
+    def client(self, service: str, region: str | None = None) -> Any:
+        """A boto3 client of a service, in the region unless another one is named."""
+        return self.session.client(service, region_name=region, config=_RETRIES)
 
     def offers(self, service: str) -> bool:
         """Whether a service is in the region, as far as boto3 knows."""

@@ -18,7 +18,8 @@ from deploy.snapshots import made_snapshots
 from deploy.stacks import Stack, explain_failures
 
 _CLOCK_SKEW = timedelta(minutes=1)
-_GOES = "the cluster and its nodes, queues and the tasks in them, topics and their subscriptions, network, roles"
+_GOES = "queues and the tasks in them, topics and their subscriptions, functions, roles"
+_GOES_WITH_PODS = f"the cluster and its nodes, the network, {_GOES}"
 _UNDER_WAY = "DELETE_IN_PROGRESS"
 _KEPT_WHEN_DELETED = frozenset({"Retain", "RetainExceptOnCreate"})
 _DELETE_LOGS = "aws logs delete-log-group --log-group-name {}"
@@ -68,12 +69,14 @@ def remove(account: Account, stack_name: str, *, yes: bool, force: bool) -> None
             for one in stack.resources()
             if template.get(one["LogicalResourceId"], {}).get("DeletionPolicy") in _KEPT_WHEN_DELETED
         ]
-        say(f"Goes:  {_GOES}")
-        say(f"Stays: {', '.join(['the model bucket', *(one['PhysicalResourceId'] for one in kept)])}")
+        has_network = any(one["Type"] == "AWS::EC2::VPC" for one in template.values())  # and so a cluster in it
+        say(f"Goes:  {_GOES_WITH_PODS if has_network else _GOES}")
+        models = ["the model bucket"] if has_network else []
+        say(f"Stays: {', '.join([*models, *(one['PhysicalResourceId'] for one in kept)])}")
         if status != _UNDER_WAY:
             _check(account, stack, force=force)
             confirm(f"Remove {stack.name}?", assumed=yes)
-        _delete(account, stack, status)
+        _delete(account, stack, status, "20 to 30 minutes: GPU nodes end first" if has_network else "a few minutes")
     if nodes := karpenter_nodes(account.client("ec2"), stack.name):
         raise DeployError(
             f"Instances of the cluster still run and cost money: {', '.join(nodes)}.",
@@ -103,13 +106,13 @@ def _check(account: Account, stack: Stack, *, force: bool) -> None:
         note(problem)
 
 
-def _delete(account: Account, stack: Stack, status: str) -> None:
+def _delete(account: Account, stack: Stack, status: str, takes: str) -> None:
     began = datetime.now(UTC) - _CLOCK_SKEW
     # By its id it can still be asked for once it is gone.
     deleted = Stack(account.client("cloudformation"), stack.describe().get("StackId", stack.name))
     if status != _UNDER_WAY:
         deleted.delete()
-    say("Deleting it takes 20 to 30 minutes: GPU nodes end first. Interrupted, the same command goes on.")
+    say(f"Deleting it takes {takes}. Interrupted, the same command goes on.")
     ended = deleted.watch(since=began)
     if ended is not None:
         raise DeployError(

@@ -8,7 +8,7 @@
 # Variables and their defaults:
 #   STACK_NAME      sdoneksStack   the CloudFormation stack
 #   RUNTIME_NAME                   only this runtime; default: all of the platform
-#   RUNTIME_TYPE                   only runtimes of this type: sdwebui, comfyui or flux
+#   RUNTIME_TYPE                   only runtimes of this type, as sdwebui or bedrock
 #   TASK_TYPES                     only these, as text-to-image,edit
 #   API_VERSION                    only v1alpha2 or v1alpha1; v1alpha1 reaches sdwebui only, by the checkpoint
 #   CDK_CONFIG_PATH config.yaml    what a deployed stack runs

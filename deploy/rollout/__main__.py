@@ -14,6 +14,7 @@ from deploy.rollout.steps.account import bootstrap, consent, spot_role, support
 from deploy.rollout.steps.config import config_file, removed_runtimes
 from deploy.rollout.steps.images import images
 from deploy.rollout.steps.models import model_bucket, models
+from deploy.rollout.steps.services import services
 from deploy.rollout.steps.snapshot import snapshot
 from deploy.rollout.steps.stack import DEPLOY_COMMAND, filters, stack, verification
 from deploy.rollout.steps.tools import tools
@@ -21,7 +22,7 @@ from deploy.scripts import ROOT, exit_code_of
 
 # Images are built by a CodeBuild project of the CDK's, which needs its bootstrap.
 PREPARE = (
-    *(tools, support, consent, spot_role, model_bucket, models),
+    *(tools, support, consent, services, spot_role, model_bucket, models),
     *(bootstrap, images, snapshot, config_file, removed_runtimes),
 )
 DEPLOY = (*PREPARE, stack, filters, verification)
@@ -74,13 +75,14 @@ def after_deploying(context: RolloutContext) -> str:
     """Where the platform is, and what comes next."""
     outputs = context.stack.outputs
     place = f"-n {context.config.stack_name} -R {context.account.region}"
+    of_pods = f"""
+  Cluster   {outputs.get("ConfigCommand", "")}
+  Models    deploy/upload-model.sh FILE FOLDER {context.bucket}"""
     return f"""
   Endpoint  {outputs.get("FrontApiEndpoint", "")}
   API key   deploy/print-key.sh {place}
   Pictures  s3://{outputs.get("OutputS3Bucket", "")}
-  Notices   {outputs.get("sdNotificationOutputArn", "")}
-  Cluster   {outputs.get("ConfigCommand", "")}
-  Models    deploy/upload-model.sh FILE FOLDER {context.bucket}
+  Notices   {outputs.get("sdNotificationOutputArn", "")}{of_pods if context.config.has_cluster else ""}
   Change    edit config.yaml, then run deploy/deploy.sh again
   Remove    deploy/destroy.sh {place}"""
 

@@ -56,7 +56,7 @@ class RolloutContext:
         """The content of a new config.yaml, as far as it is known."""
         return {
             "stackName": self.options.stack_name,
-            "modelBucketArn": self.account.bucket_arn(self.bucket),
+            **({} if self.options.is_managed else {"modelBucketArn": self.account.bucket_arn(self.bucket)}),
             **({"vpc": {"availabilityZones": self.zones}} if len(self.zones) == ZONES else {}),
             "modelsRuntime": [first_runtime(self.options, self.instance_types, self.images, self.snapshot)],
         }
@@ -90,7 +90,8 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     account = Account.find(options.region)
     file = ConfigYaml(root / "config.yaml")
     bucket, kept = _bucket_and_kept(options, account, file)
-    if kept is None and options.bucket is None and not account.partition.reaches_hugging_face:
+    takes_models = kept is None and options.bucket is None and not options.is_managed
+    if takes_models and not account.partition.reaches_hugging_face:
         raise DeployError(
             f"Hugging Face cannot be reached from {account.region}, so a new bucket would stay empty.",
             "Make a bucket, upload the model with deploy/upload-model.sh (docs/models.md says how); use -b.",
@@ -101,14 +102,15 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
         file=file,
         bucket=bucket,
         kept=kept,
-        instance_types=[] if kept is not None else _instance_types(account, options),
+        instance_types=[] if kept is not None or options.is_managed else _instance_types(account, options),
         snapshot=options.snapshot,
     )
     try:
         config = context.config
     except ConfigError as exc:
         raise DeployError(f"An option has an invalid name:\n{exc}", "Choose other names.") from exc
-    context.zones = zones_for(account, context.stack, node_types(config.enabled_runtimes))
+    if config.has_cluster:
+        context.zones = zones_for(account, context.stack, node_types(config.enabled_runtimes))
     return context
 
 
@@ -118,11 +120,11 @@ def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml
     if present is not None and present.stack_name != options.stack_name:
         present = None
     bucket = options.bucket
-    if present is not None and bucket is None:
+    if present is not None and bucket is None and present.model_bucket_arn is not None:
         named = present.model_bucket_arn.rpartition(":")[2]
         bucket = named if _is_usable(_bucket(account, named, present)) else None
     bucket = bucket or ModelBucket.default_name(account, options.stack_name)
-    is_ours = present is not None and present.model_bucket_arn == account.bucket_arn(bucket)
+    is_ours = present is not None and present.model_bucket_arn in {None, account.bucket_arn(bucket)}
     return bucket, present if is_ours and file.is_edited else None
 
 

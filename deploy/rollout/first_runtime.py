@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from configuration.gpus import instances_that_fit
 from configuration.images import AGENT
-from deploy.rollout.options import RolloutOptions
+from deploy.rollout.options import FIRST_MODELS, RolloutOptions
 from runtimes.flux.profiles import PROFILES, Profile, Quantization
 from runtimes.registry import RUNTIME_TYPES
 
@@ -25,6 +25,9 @@ def first_runtime(
     options: RolloutOptions, instance_types: Sequence[str], images: Mapping[str, str], snapshot: str | None
 ) -> dict[str, Any]:
     """Its entry in modelsRuntime; ``images`` has ``repository@digest`` by name, and is empty until they are known."""
+    if options.is_managed:
+        model = dict(FIRST_MODELS[options.runtime_type])
+        return {"name": options.runtime_name, "type": options.runtime_type, "model": model}
     provisioner = {"instanceType": list(instance_types), "capacityType": {"onDemand": True, "spot": True}}
     node_template = {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}} if snapshot else {}
     containers = {"inferenceApi": images.get(options.runtime_type), "queueAgent": images.get(AGENT)}

@@ -1,11 +1,17 @@
 """The options of deploy/deploy.sh. Imports nothing that must be installed, so that --help works at once."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from runtimes.flux.profiles import RUNNABLE
 from runtimes.registry import pod_types
+
+FIRST_MODELS: Mapping[str, Mapping[str, Any]] = {
+    "bedrock": {"id": "stability.stable-image-core-v1:1", "region": "us-west-2", "concurrency": 4},
+}
+"""What a new runtime of a managed type draws with: of Bedrock's models the cheapest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +29,11 @@ class RolloutOptions:
     profile: str
     skip_tools: bool
     yes: bool
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether a service of AWS runs the jobs of a new runtime."""
+        return self.runtime_type in FIRST_MODELS
 
 
 def parse_options(arguments: Sequence[str] | None) -> RolloutOptions:
@@ -49,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-s", "--snapshot", metavar="ID", help="an EBS snapshot that holds the images (one is made)")
     parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
     parser.add_argument(
-        "-t", "--runtime-type", default="sdwebui", choices=[*pod_types()], help="its type (%(default)s)"
+        "-t", "--runtime-type", default="sdwebui", choices=[*pod_types(), *FIRST_MODELS], help="its type (%(default)s)"
     )
     parser.add_argument(
         "-p", "--profile", default="flux-schnell", choices=RUNNABLE, help="its model, for type flux (%(default)s)"

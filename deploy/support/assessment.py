@@ -1,19 +1,20 @@
 """Compares what a deployment needs with what an account and a region have. It changes nothing."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from enum import Enum
 from math import ceil, inf
 
 from configuration.config import Config, ModelsRuntime
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items, log_groups
 from deploy.console import aligned
+from deploy.services.table import managed
 from deploy.support import quotas
+from deploy.support.finding import Finding, Sufficiency
 from deploy.support.quotas import Quota, quota_value, used_nat_gateways, used_vcpus
 from deploy.support.region import check_zones, node_types, offered, vcpus
 
-_SERVICES = ("apigateway", "cloudformation", "codebuild", "dynamodb", "ecr", "eks", "lambda", "sns", "sqs")
+_SERVICES = ("apigateway", "cloudformation", "dynamodb", "lambda", "sns", "sqs")
+_CLUSTER_SERVICES = ("codebuild", "ecr", "eks")
 _MESSAGES_PER_TASK = 2
 """The task and its notice."""
 _NEW_BUCKETS = 2
@@ -26,28 +27,6 @@ _OTHER_FUNCTIONS = 4
 """The keeper's two, and what CloudFormation calls."""
 _SURGE = 0.25
 """The chart's maxSurge: what a roll-out needs besides, rounded up as Kubernetes does."""
-
-
-class Sufficiency(Enum):
-    """Whether there is enough of something."""
-
-    ENOUGH = "enough"
-    SHORT = "short"
-    """It deploys, but not everything that config.yaml allows can run."""
-    BLOCKS = "blocks"
-    """It cannot be deployed, or nothing would run."""
-    UNKNOWN = "unknown"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """A row of the table: what is needed, how much of it and how much there is, and a link or sentence of advice."""
-
-    what: str
-    needed: str
-    have: str
-    verdict: Sufficiency
-    advice: str = ""
 
 
 def table_of(findings: Iterable[Finding]) -> str:
@@ -63,26 +42,37 @@ def assess(account: Account, config: Config, *, zones: Sequence[str], builds: in
     has its network and buckets.
     """
     requests_per_s = config.apigw.throttle.rate_limit
-    functions = ceil(requests_per_s * _REQUEST_S) + _OTHER_FUNCTIONS
+    functions = ceil(requests_per_s * _REQUEST_S) + _OTHER_FUNCTIONS + _agents(config)
     return [
-        _services(account),
-        _zones(account, config, zones),
-        *_instance_types(account, config),
-        *_vcpus(account, config),
-        *_filling(config),
+        _services(account, config),
+        *(_cluster(account, config, zones) if config.has_cluster else []),
+        *(service.look(account, runtime.name, runtime.model) for service, runtime in managed(config.enabled_runtimes)),
         *([_compare(account, quotas.BUILDS, needed=builds, least=1)] if builds else []),
         _compare(account, quotas.PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK),
         _compare(account, quotas.CONCURRENCY, needed=functions),
         *([] if exists else _network_and_buckets(account, config)),
-        *([] if exists else _log_groups_in_the_way(account, config.cloudformation_stack)),
+        *([] if exists or not config.has_cluster else _log_groups_in_the_way(account, config.cloudformation_stack)),
     ]
 
 
-def _services(account: Account) -> Finding:
-    missing = [name for name in _SERVICES if not account.offers(name)]
+def _services(account: Account, config: Config) -> Finding:
+    wanted = (*_SERVICES, *(_CLUSTER_SERVICES if config.has_cluster else ()))
+    missing = [name for name in wanted if not account.offers(name)]
     verdict = Sufficiency.UNKNOWN if missing else Sufficiency.ENOUGH
     advice = f"boto3 does not know {', '.join(missing)} there" if missing else ""
-    return Finding("Services", str(len(_SERVICES)), str(len(_SERVICES) - len(missing)), verdict, advice)
+    return Finding("Services", str(len(wanted)), str(len(wanted) - len(missing)), verdict, advice)
+
+
+def _agents(config: Config) -> int:
+    """Functions that run tasks at the same time, where agents are functions."""
+    return 0 if config.has_cluster else sum(one.managed.concurrency for one in config.models_runtime)
+
+
+def _cluster(account: Account, config: Config, zones: Sequence[str]) -> Iterator[Finding]:
+    yield _zones(account, config, zones)
+    yield from _instance_types(account, config)
+    yield from _vcpus(account, config)
+    yield from _filling(config)
 
 
 def _zones(account: Account, config: Config, zones: Sequence[str]) -> Finding:
@@ -143,14 +133,16 @@ def _filling(config: Config) -> Iterator[Finding]:
 
 
 def _network_and_buckets(account: Account, config: Config) -> Iterator[Finding]:
-    ec2 = account.client("ec2")
-    for quota, needed, used in (
-        (quotas.VPCS, 1, sum(1 for _ in items(ec2, "describe_vpcs", "Vpcs"))),
-        (quotas.NAT_GATEWAYS, 1, used_nat_gateways(ec2)),
-        (quotas.ELASTIC_IPS, config.vpc.nat_gateways, len(ec2.describe_addresses()["Addresses"])),
-        (quotas.BUCKETS, _NEW_BUCKETS, len(account.client("s3").list_buckets()["Buckets"])),
-    ):
-        yield _compare(account, quota, needed=needed, used=used, least=needed)
+    if config.has_cluster:
+        ec2 = account.client("ec2")
+        for quota, needed, used in (
+            (quotas.VPCS, 1, sum(1 for _ in items(ec2, "describe_vpcs", "Vpcs"))),
+            (quotas.NAT_GATEWAYS, 1, used_nat_gateways(ec2)),
+            (quotas.ELASTIC_IPS, config.vpc.nat_gateways, len(ec2.describe_addresses()["Addresses"])),
+        ):
+            yield _compare(account, quota, needed=needed, used=used, least=needed)
+    buckets = len(account.client("s3").list_buckets()["Buckets"])
+    yield _compare(account, quotas.BUCKETS, needed=_NEW_BUCKETS, used=buckets, least=_NEW_BUCKETS)
 
 
 def _log_groups_in_the_way(account: Account, cluster: str) -> Iterator[Finding]:

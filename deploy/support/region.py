@@ -44,7 +44,7 @@ def vcpus(ec2: Any, types: Iterable[str]) -> dict[str, int]:
 
 def node_types(runtimes: Iterable[ModelsRuntime]) -> list[str]:
     """The instance types of some runtimes' nodes; those that bring no nodes of their own have none."""
-    nodes = (one.extra_values.karpenter for one in runtimes)
+    nodes = (one.extra_values.karpenter for one in runtimes if not one.is_managed)
     return [name for one in nodes if one.enabled for name in one.provisioner.instance_type]
 
 

@@ -94,7 +94,7 @@ def test_a_failure_names_its_step_and_what_to_do_and_only_the_steps_before_it_ar
 
 def test_after_all_failures_the_same_command_ends_well_and_makes_nothing_again(climb):
     assert (climb.last.code, climb.last.err) == (0, "")
-    assert climb.last.out.count(" in all)") == 14  # how long each step took
+    assert climb.last.out.count(" in all)") == 15  # how long each step took
     assert len(climb.called("cdk bootstrap")) == 2  # the one that failed, the one after it
     assert len(climb.called("snapshot.sh")) == 2
     assert "holds these images already" in climb.last.out

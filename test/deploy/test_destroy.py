@@ -67,6 +67,15 @@ def test_it_deletes_the_stack_and_says_what_goes_stays_and_is_left(checkout, dep
     assert denied_by_policy(deployed.asked) == set()
 
 
+def test_a_deployment_without_a_cluster_names_none(checkout, world):
+    world.stack()
+    ended = checkout.run("destroy.sh", "--yes")
+    assert (ended.code, ended.err) == (0, "")
+    assert "Goes:  queues" in ended.out
+    assert not [word for word in ("cluster", "node", "model bucket") if word in ended.out]
+    assert "a few minutes" in ended.out
+
+
 def test_without_consent_it_removes_nothing(checkout, stack):
     ended = checkout.run("destroy.sh")
     assert (ended.code, "--yes" in ended.err, stack.status) == (1, True, "CREATE_COMPLETE")

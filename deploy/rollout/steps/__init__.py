@@ -36,6 +36,15 @@ class RolloutStep:
                 return str(done.value)
 
 
-def step(title: str) -> Callable[[Callable[[RolloutContext], StepWork]], RolloutStep]:
-    """Turn the decorated function into a step."""
-    return lambda work: RolloutStep(title, work)
+def step(title: str, *, for_pods: bool = False) -> Callable[[Callable[[RolloutContext], StepWork]], RolloutStep]:
+    """Turn the decorated function into a step; one that is ``for_pods`` does nothing where there is no cluster."""
+    return lambda work: RolloutStep(title, _where_pods_are(work) if for_pods else work)
+
+
+def _where_pods_are(work: Callable[[RolloutContext], StepWork]) -> Callable[[RolloutContext], StepWork]:
+    def checked(context: RolloutContext) -> StepWork:
+        if not context.config.has_cluster:
+            return "not needed: managed runtimes alone have no pods"
+        return (yield from work(context))
+
+    return checked

@@ -10,7 +10,8 @@ from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.images import images_left_open
 from deploy.rollout.steps.tools import environ
 from deploy.scripts import run
-from deploy.support.assessment import Sufficiency, assess, table_of
+from deploy.support.assessment import assess, table_of
+from deploy.support.finding import Sufficiency
 
 _EVERYWHERE = frozenset({"0.0.0.0/0", "::/0"})
 _VERIFIED_REGIONS = frozenset({"us-east-1", "us-west-2", "cn-northwest-1"})
@@ -26,12 +27,13 @@ def support(context: RolloutContext) -> StepWork:
     config, region = context.config, context.account.region
     if region not in _VERIFIED_REGIONS:
         note(f"{region} is not among the verified regions {', '.join(sorted(_VERIFIED_REGIONS))}.")
-    if _EVERYWHERE & set(config.cluster.public_access_cidrs):
+    if config.has_cluster and _EVERYWHERE & set(config.cluster.public_access_cidrs):
         note(
             "the cluster's API can be reached from everywhere (0.0.0.0/0), though only those with rights get in."
             " Name your networks in cluster.publicAccessCidrs, or [] for the VPC alone (docs/security.md)."
         )
-    builds, exists = len(images_left_open(config)), context.stack.status is not None
+    builds = len(images_left_open(config)) if config.has_cluster else 0
+    exists = context.stack.status is not None
     findings = assess(context.account, config, zones=context.zones, builds=builds, exists=exists)
     say(table_of(findings))
     blocking, short = (
@@ -55,7 +57,7 @@ def consent(context: RolloutContext) -> StepWork:
     return "given"
 
 
-@step("Spot role")
+@step("Spot role", for_pods=True)
 def spot_role(context: RolloutContext) -> StepWork:
     """Create the service-linked role that Spot instances need."""
     iam = context.account.client("iam")

@@ -19,7 +19,7 @@ _BUILD = (sys.executable, "-m", "deploy.images", "build")
 _REMEDY = "Look at the build's log above; then run the same command again."
 
 
-@step("Images")
+@step("Images", for_pods=True)
 def images(context: RolloutContext) -> StepWork:
     """Build the images that config.yaml does not name and the registry lacks."""
     wanted = images_left_open(context.config)

@@ -16,7 +16,7 @@ from runtimes.model_folders import CHECKPOINT_FOLDER
 _TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 
 
-@step("Model bucket")
+@step("Model bucket", for_pods=True)
 def model_bucket(context: RolloutContext) -> StepWork:
     """Create it; the operator's own bucket stays unchanged."""
     exists = context.model_bucket.exists()
@@ -32,7 +32,7 @@ def model_bucket(context: RolloutContext) -> StepWork:
     return f"{context.bucket}: private, encrypted, versioned, TLS only"
 
 
-@step("Models")
+@step("Models", for_pods=True)
 def models(context: RolloutContext) -> StepWork:
     """Download the default checkpoint; refuse models that pods could not get."""
     library = ModelLibrary(context.account.client("s3"), context.bucket)

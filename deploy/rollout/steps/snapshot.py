@@ -4,7 +4,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from configuration.config import ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 from configuration.images import AGENT, pod_images
 from deploy.aws import error_code
 from deploy.console import ask, note
@@ -21,7 +21,7 @@ _REMEDY = "See its output above; it removed what it had made. Run this again, or
 _KEY = "extraValues.karpenter.nodeTemplate.dataVolume.snapshotID"
 
 
-@step("Snapshot")
+@step("Snapshot", for_pods=True)
 def snapshot(context: RolloutContext) -> StepWork:
     """Make a snapshot for a new config.yaml; check those that an existing one names."""
     ec2 = context.account.client("ec2")
@@ -31,7 +31,7 @@ def snapshot(context: RolloutContext) -> StepWork:
         for name in names:
             _require(ec2, name)
         if context.kept is not None:
-            _offer_what_lacks(ec2, context, context.kept.enabled_runtimes)
+            _offer_what_lacks(ec2, context, _on_nodes(context.kept))
         return f"{', '.join(names)} is there" if names else "none: new nodes pull their images first"
     filters = [{"Name": "default-for-az", "Values": ["true"]}, {"Name": "state", "Values": ["available"]}]
     has_subnet = ec2.describe_subnets(Filters=filters)["Subnets"]
@@ -48,8 +48,12 @@ def snapshot(context: RolloutContext) -> StepWork:
 def _named(context: RolloutContext) -> list[str]:
     if context.kept is None:
         return [context.options.snapshot] if context.options.snapshot else []
-    runtimes = [one for one in context.kept.enabled_runtimes if one.extra_values.karpenter.enabled]
-    return sorted({name for one in runtimes if (name := _snapshot_of(one)) is not None})
+    return sorted({name for one in _on_nodes(context.kept) if (name := _snapshot_of(one)) is not None})
+
+
+def _on_nodes(config: Config) -> list[ModelsRuntime]:
+    """The runtimes with nodes of their own, which a snapshot can fill."""
+    return [one for one in config.enabled_runtimes if one.extra_values.karpenter.enabled and not one.is_managed]
 
 
 def _snapshot_of(runtime: ModelsRuntime) -> str | None:
@@ -65,7 +69,7 @@ def _offer_what_lacks(ec2: Any, context: RolloutContext, runtimes: list[ModelsRu
         asked = {address(context.account, image) for image in pod_images(runtime)}
         for image in sorted(asked - held) if held else ():
             note(f"Snapshot {name} does not hold {image}: nodes of {runtime.name} pull it first.")
-        if held and not asked <= held and runtime.extra_values.karpenter.enabled:
+        if held and not asked <= held:
             lacking.append(runtime.name)
             wanted |= asked
     if not lacking:
@@ -96,7 +100,7 @@ def _make(ec2: Any, context: RolloutContext, images: list[str]) -> str:
 def _command(context: RolloutContext, images: list[str]) -> list[str]:
     """The command that makes one with the nodes' Bottlerocket release."""
     config = context.config
-    release = config.enabled_runtimes[0].extra_values.karpenter.node_template.ami_version
+    release = _on_nodes(config)[0].extra_values.karpenter.node_template.ami_version
     ami = f"/aws/service/bottlerocket/aws-k8s-{config.cluster.version}/x86_64/{release}/image_id"
     return [str(_SCRIPT), "-r", context.account.region, "-a", ami, "-q", ",".join(images)]
 

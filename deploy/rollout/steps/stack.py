@@ -91,21 +91,21 @@ def verification(context: RolloutContext) -> StepWork:
     """Post the samples of the runtime that -r names, or of the first one; the first tasks wait for a node."""
     runtimes = context.config.enabled_runtimes or context.config.models_runtime
     runtime = next((one for one in runtimes if one.name == context.options.runtime_name), runtimes[0])
-    yield f"post samples to {runtime.name}"
-    variables = {
-        "STACK_NAME": context.config.cloudformation_stack,
-        "RUNTIME_NAME": runtime.name,
-        "RUNTIME_TYPE": runtime.type,
-    }
+    charged = ", each a picture that the service charges for" if runtime.is_managed else ""
+    yield f"post samples to {runtime.name}{charged}"
+    variables = {"STACK_NAME": context.config.cloudformation_stack, "RUNTIME_NAME": runtime.name}
+    if not runtime.is_managed:  # whose samples depend on its model, which config.yaml has
+        variables["RUNTIME_TYPE"] = runtime.type
     if runtime.static_model:
         variables["MODEL_FILENAME"] = runtime.static_model
-    if runtime.model:
+    if runtime.model and not runtime.is_managed:
         row = runtime.deployed(context.config.deadlines)
         # If only its files describe the model, use what most models can do.
         variables["TASK_TYPES"] = TEXT_TO_IMAGE if row.card is None else ",".join(row.task_types)
+    look = "kubectl get pods -A" if context.config.has_cluster else "the log group of the runtime's function"
     run(
         [str(ROOT / "test" / "run.sh")],
         environ={**environ(context), **variables},
-        remedy="The platform is deployed. See why it makes no pictures: kubectl get pods -A, and the dashboard.",
+        remedy=f"The platform is deployed. See why it makes no pictures: {look}, and the dashboard.",
     )
     return f"{runtime.name} makes pictures"

@@ -26,15 +26,8 @@ def tools(context: RolloutContext) -> StepWork:
         yield "use the cdk on the PATH"
     else:
         yield f"aws-cdk {wanted} is there" if is_installed else f"install aws-cdk {wanted} into node_modules"
-    if shutil.which("aws") is None:
-        if context.options.snapshot is None and context.kept is None:
-            raise DeployError(
-                "The AWS CLI is not on the PATH; the snapshot is made with it.",
-                "Install it (docs.aws.amazon.com/cli), or name a snapshot with -s.",
-            )
-        note("aws not found; the stack's ConfigCommand needs it.")
-    if absent := [name for name in ("kubectl", "helm") if shutil.which(name) is None]:
-        note(f"{' and '.join(absent)} not found; only your own looks into the cluster need them.")
+    if context.config.has_cluster:
+        _look_for_programs(context)
     if context.options.skip_tools:
         version = output_of(["cdk", "--version"], remedy="Repair the CDK, or leave out -T.").partition(" ")[0]
         if version != wanted:
@@ -51,6 +44,19 @@ def tools(context: RolloutContext) -> StepWork:
             remedy="Check the way to the npm registry, or install aws-cdk yourself and use -T.",
         )
     return f"aws-cdk {wanted}"
+
+
+def _look_for_programs(context: RolloutContext) -> None:
+    """Those that a cluster and its snapshot are looked at and made with."""
+    if shutil.which("aws") is None:
+        if context.options.snapshot is None and context.kept is None:
+            raise DeployError(
+                "The AWS CLI is not on the PATH; the snapshot is made with it.",
+                "Install it (docs.aws.amazon.com/cli), or name a snapshot with -s.",
+            )
+        note("aws not found; the stack's ConfigCommand needs it.")
+    if absent := [name for name in ("kubectl", "helm") if shutil.which(name) is None]:
+        note(f"{' and '.join(absent)} not found; only your own looks into the cluster need them.")
 
 
 def _json_of(path: Path) -> dict[str, Any]:

@@ -159,7 +159,7 @@ def test_what_every_part_carries_needs_few_libraries(package):
 def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_folder():
     """Defaults of commands, the demo of a real flux model, benches and examples name one; so is a service of AWS named.
 
-    CDK names that, to scale its endpoints.
+    CDK names that, to scale its endpoints, and boto3's clients are called so.
     """
     named = {
         str(path)
@@ -173,6 +173,8 @@ def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_fold
         "cdk/sagemaker_endpoint.py",
         "configuration/chart_values.py",
         "deploy/rollout/options.py",
+        "deploy/services/bedrock.py",
+        "deploy/services/sagemaker.py",
         "examples/submit_and_wait.py",
         "local/demo_flux.py",
     }
