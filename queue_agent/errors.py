@@ -20,6 +20,7 @@ AgentError
 │   │   ├── HostLookupError
 │   │   └── AnnotationForbidden   (kubernetes.py)
 │   ├── Throttled        a managed service takes no more now: costs no attempt
+│   │   └── ServiceAway
 │   ├── StillRunning     a service goes on with the job while nobody waits: costs no attempt
 │   ├── ServiceRefused   a managed service does not know the model, or denies the agent access
 │   ├── InternalError
@@ -153,6 +154,12 @@ class Throttled(RetryableError):
 
     code = "throttled"
     counts = False
+
+
+class ServiceAway(Throttled):
+    """The service cannot be reached: it never received the job."""
+
+    code = "service_away"
 
 
 class StillRunning(RetryableError):

@@ -12,7 +12,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
-from queue_agent.errors import AgentError, PlatformError, Rejected, ServerAway, ServerError, ServiceRefused, Throttled
+from queue_agent.errors import AgentError, PlatformError, Rejected, ServerError, ServiceAway, ServiceRefused, Throttled
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class ManagedService:
 
         Raises:
             ClientError: The service rejects the call; ``error_of`` says what that means.
-            ServerAway: It cannot be reached.
+            ServiceAway: It cannot be reached.
             ServerError: It does not answer in time.
         """
         try:
@@ -61,7 +61,7 @@ class ManagedService:
                     self._client = await self._stack.enter_async_context(client)
             return await getattr(self._client, operation)(**arguments)
         except (AwsConnectionError, NoCredentialsError) as exc:
-            raise ServerAway(f"{self.name} cannot be reached ({type(exc).__name__}).") from exc
+            raise ServiceAway(f"{self.name} cannot be reached ({type(exc).__name__}).") from exc
         except BotoCoreError as exc:
             raise ServerError(f"{self.name} did not answer ({type(exc).__name__}).") from exc
 

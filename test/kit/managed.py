@@ -21,9 +21,8 @@ class ManagedRuntime:
         self.url = f"http://127.0.0.1:{free_port()}"
         self._log = rig.kit.folder / f"{rig.name}-service.log"
         port = self.url.rpartition(":")[2]
-        self.service = ChildProcess(
-            "runtimes.standin", "--type", rig.type, "--port", port, log=self._log, endpoint=rig.aws.url
-        )
+        arguments = ("runtimes.standin", "--type", rig.type, "--port", port)
+        self.service = ChildProcess(*arguments, log=self._log, endpoint=rig.aws.url, OUTPUT_BUCKET=rig.bucket)
         self._environment = {
             **rig.agent_environment(rig.aws.url),
             "MODEL_OPTIONS": json.dumps(model),
@@ -35,10 +34,13 @@ class ManagedRuntime:
 
     def start(self):
         """Start the service, then the agent."""
-        self.service.start()
-        wait_for(lambda: answers(f"{self.url}/_standin/jobs"), self._log.read_text)
+        self.start_service()
         self.agent.start()
         return self
+
+    def start_service(self):
+        self.service.start()
+        wait_for(lambda: answers(f"{self.url}/_standin/jobs"), self._log.read_text)
 
     def faults(self, **changes):
         """Set the service's faults."""

@@ -15,7 +15,7 @@ from queue_agent.errors import (
     DeadlineExceeded,
     InvalidTask,
     RetryableError,
-    ServerAway,
+    ServiceAway,
     ServiceRefused,
     StillRunning,
 )
@@ -187,7 +187,7 @@ class SageMaker(Executor, Supervised):
                 InvocationTimeoutSeconds=self._invocation_s(prepared),
             )
             call = self._calls.accepted(call, answer)
-        except (ServerAway, ServiceRefused):
+        except (ServiceAway, ServiceRefused):
             await self._calls.note(job, call.voided())
             raise
         except ClientError as exc:

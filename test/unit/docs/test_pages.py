@@ -23,7 +23,15 @@ CATALOG = RuntimeCatalog(
         DeployedRuntime(name="comfyruntime", type="comfyui"),
     ]
 )
-NOT_IN_NOTICES = {"agent_error", "task_failed", "temporary_failure", "lease_lost", "throttled", "still_running"}
+NOT_IN_NOTICES = {
+    "agent_error",
+    "task_failed",
+    "temporary_failure",
+    "lease_lost",
+    "throttled",
+    "still_running",
+    "service_away",
+}
 
 
 def values(text):
