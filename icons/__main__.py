@@ -6,6 +6,7 @@ AWS is reached with the environment's credentials.
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,17 +16,22 @@ import botocore.session
 
 from icons.calibrate import NEUTRAL, calibrated, quality, read_queries
 from icons.calibration import FILE, Calibration
+from icons.counters import Counters
 from icons.embeddings import BEDROCK_CONFIG, EMBEDDINGS, Embedder, embedder_of
+from icons.folder import IconFolder
 from icons.index.files import FileIndexes
 from icons.index.protocol import VectorIndexes
 from icons.index.s3vectors import S3VectorsIndexes
 from icons.library import IconLibrary
 from icons.rebuild import Indexer
+from icons.report import Prices, page, report_of
 from icons.search import IconSearch
 from icons.storage import BucketStorage, FolderStorage, Storage
-from icons.store import PREFIX, LibraryStore
+from icons.store import LIBRARY, PREFIX, LibraryStore
 from icons.text import LANGUAGES
+from jobs.store import JobStore
 
+_AT_ONCE = 500
 _STARTER = Path(__file__).with_name("starter")
 
 
@@ -58,6 +64,11 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
+    importing = command("import", _import, "add the icons of a folder, or of a file of JSON")
+    importing.add_argument("path", type=Path, help=f"pictures, {LIBRARY} beside them, or such a file")
+    report = command("report", _report, "what the library saves, and what to publish or to delete")
+    report.add_argument("--table", required=True, help="the jobs table (output JobsTable of the stack)")
+    report.add_argument("--html", type=Path, help="a file for the page; without, the figures are printed")
     command("rebuild", _rebuild, "make the index again beside the current one, and switch to it")
     search = command("search", _search, "find icons")
     search.add_argument("query")
@@ -89,6 +100,37 @@ def _indexes(arguments: argparse.Namespace, storage: Storage) -> VectorIndexes:
     if arguments.vector_bucket:
         return S3VectorsIndexes(_client("s3vectors"), arguments.vector_bucket)
     return FileIndexes(storage)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    given = IconFolder.read(arguments.path, arguments.bucket or "local")
+    storage = _storage(arguments)
+    store = LibraryStore(storage)
+    known = store.library().icons
+    new = [icon for key, icon in given.library.icons.items() if known.get(key) != icon]
+    given.upload(storage)
+    indexer = Indexer(store, _indexes(arguments, storage), _embedder(arguments))
+    for first in range(0, len(new), _AT_ONCE):
+        indexer.put(new[first : first + _AT_ONCE])
+        print(f"{min(first + _AT_ONCE, len(new))} of {len(new)} icons imported", flush=True)
+    print(f"{len(given.library.icons) - len(new)} were there already; the library has {len(store.library().icons)}")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    tallies = Counters(JobStore(_client("dynamodb"), arguments.table)).read()
+    report = report_of(LibraryStore(_storage(arguments)).library(), tallies, Prices(), time.time())
+    if arguments.html is not None:
+        arguments.html.write_text(page(report, lambda _: None), encoding="utf-8")
+        print(arguments.html)
+        return
+    print(f"{report.icons} icons, {report.candidates} of them candidates")
+    print(f"{report.hits} hits, {report.misses} misses, {report.drawn} drawn, ${report.saved:.2f} saved")
+    print(f"{report.drawn_a_day:g} drawn a day; a GPU of your own pays from {report.break_even:,} on")
+    for heading, rows in (("publish", report.publish), ("delete", report.delete)):
+        for row in rows:
+            print(f"{heading}  {row.icon.key}  {row.hits} hits  {row.icon.description}")
+    for need in report.most_missed:
+        print(f"missing  {need.need.query}  asked for {need.asked} times")
 
 
 def _rebuild(arguments: argparse.Namespace) -> None:
