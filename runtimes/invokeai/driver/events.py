@@ -114,5 +114,6 @@ class ItemEvents(EventSocket):
             return
         match event:
             case [str(kind), dict(data)] if run := self._runs.get(str(data.get("destination"))):
-                self.heard += 1
+                # A server whose worker hangs cancels items all the same.
+                self.heard += data.get("status") != "canceled"
                 run.heed(kind, data)

@@ -49,22 +49,22 @@ class InvokeAI(QueuedServer[Run]):
         super().__init__(client)
         self._events = ItemEvents(socket_url((client.base_url / PATH).with_query(QUERY)), self._jobs)
         self._remover = JobRemover(client)
-        self._devices = 1
+        self._devices: int | None = None
+        self._last_item: object = None
+        self._lost: set[str] = set()
+        """Runs that have ended for this agent alone: a server that starts again goes on with what waited in it."""
 
     @property
     def capacity(self) -> Capacity:
         """One job for each device, and the next one in the server's own queue."""
-        return Capacity(devices=self._devices, ahead=True)
+        return Capacity(devices=self._devices or 1, ahead=True)
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs; by then it is known on how many devices it runs them."""
         await super().wait_until_ready()
-        config = as_object((await self._client.get_object("api/v1/app/runtime_config")).get("config"))
-        chosen = config.get("generation_devices")
-        if isinstance(chosen, list):
-            self._devices = max(1, len(chosen))
-        elif config.get("device") in {None, "auto"}:  # a device that is set is the only one
-            self._devices = max(1, len(await self._client.get_json("api/v1/app/generation_device_options")))
+        if self._devices is None:
+            with suppress(ServerError):  # it has gone away again
+                self._devices = await self._count_devices()
 
     async def prepare(self, task: Task, inputs: Inputs) -> Session:
         """Read the task, look up its models, and upload what its links point to."""
@@ -84,7 +84,12 @@ class InvokeAI(QueuedServer[Run]):
     async def run(self, prepared: Session, job: str, claim: int, signals: Any) -> Result:
         """Run a graph to its end, or adopt its earlier run on this server."""
         await self._events.wait_until_connected(_CONNECT_S)
-        return await super().run(prepared, job, claim, signals)
+        try:
+            return await super().run(prepared, job, claim, signals)
+        except ServerError:
+            if prepared.server_id is not None:
+                self._lost.add(prepared.server_id)
+            raise
 
     async def clear(self) -> None:
         """Withdraw what an earlier agent left waiting, and remove what nobody has come back for."""
@@ -92,8 +97,13 @@ class InvokeAI(QueuedServer[Run]):
         await self._remover.remove_forgotten(await summaries(self._client))
 
     async def liveness_token(self) -> object:
-        """How many events the socket has brought, and how many items there are in which state."""
-        return self._events.heard, str((await self._client.get_object(f"{_QUEUE}/status", timeout_s=5)).get("queue"))
+        """How many events the socket has brought, and the last item that was seen to run.
+
+        What is withdrawn changes neither: a server whose worker hangs cancels items all the same.
+        """
+        queue = as_object((await self._client.get_object(f"{_QUEUE}/status", timeout_s=5)).get("queue"))
+        self._last_item = queue.get("item_id") or self._last_item
+        return self._events.heard, self._last_item
 
     async def catalogue(self) -> LiveCatalogue:
         """What the server has; its list of node types takes it a second or two, once."""
@@ -111,7 +121,20 @@ class InvokeAI(QueuedServer[Run]):
         await self._events.aclose()
         await super().aclose()
 
+    async def _count_devices(self) -> int:
+        config = as_object((await self._client.get_object("api/v1/app/runtime_config")).get("config"))
+        chosen = config.get("generation_devices")
+        if isinstance(chosen, list):
+            return max(1, len(chosen))
+        if config.get("device") not in {None, "auto"}:  # a device that is set is the only one
+            return 1
+        options = await self._client.get_json("api/v1/app/generation_device_options")
+        return max(1, len(options)) if isinstance(options, list) else 1
+
     async def _submit(self, job: Run) -> None:
+        while self._lost:
+            if (lost := self._lost.pop()) not in self._jobs:  # unless a later claim has adopted it
+                await self._remover.remove(lost)
         session = job.prepared
         batch = {
             # An id may name several batches: it is no protection against a second copy.
@@ -140,7 +163,6 @@ class InvokeAI(QueuedServer[Run]):
         report = await super()._wait(job)
         if report.error is not None:
             # One item's failure is the job's: the others of its batch must not run on.
-            job.prepared.is_lost = True
             await self._withdraw(job.server_id)
         return report
 

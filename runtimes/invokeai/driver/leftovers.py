@@ -23,6 +23,7 @@ ORIGIN = "sd-on-eks"
 """What the platform's items have as their origin."""
 FORGOTTEN = timedelta(hours=6)
 """Ended items that nobody has adopted for so long are removed when an agent starts."""
+_NONE: Mapping[str, str] = {}
 _TIMEOUT_S = 10
 _CLOSE_S = 5
 _MAX_IDS = 1000
@@ -38,32 +39,20 @@ class JobRemover:
 
     def discard(self, session: Session, *, over: bool) -> None:
         """Remove what a job left. Unless it is over, a run that its next claim may adopt stays whole."""
-        if not over and not session.is_lost and session.server_id is not None:
+        if not over and session.server_id is not None:
             return
         if session.uploads or session.server_id is not None:
-            removal = self._remove(dict(session.uploads), session.server_id)
+            removal = self.remove(session.server_id, session.uploads)
             task = asyncio.create_task(removal, name="invokeai-leftovers")
             self._removals.add(task)
             task.add_done_callback(self._removals.discard)
 
-    async def remove_forgotten(self, items: list[dict[str, Any]]) -> None:
-        """Remove jobs whose items have all ended long ago; ``items`` are summaries of all items of the platform."""
-        oldest = (datetime.now(UTC) - FORGOTTEN).strftime("%Y-%m-%d %H:%M:%S")
-        recent = {item["destination"] for item in items if _ended(item) >= oldest}
-        for destination in {item["destination"] for item in items} - recent:
-            await self._remove({}, destination)
-
-    async def aclose(self) -> None:
-        """Wait a short while for removals to end."""
-        if self._removals:
-            await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
-        for task in self._removals:
-            task.cancel()
-
-    async def _remove(self, files: Mapping[str, str], destination: str | None) -> None:
+    async def remove(self, destination: str | None, uploads: Mapping[str, str] = _NONE) -> None:
+        """End a run, and remove it with all its files and these uploads; if the server fails, they stay there."""
+        files = dict(uploads)
         try:
             if destination is not None:
-                files = {**files, **all_files(await items_of(self._client, destination))}
+                files |= all_files(await items_of(self._client, destination))
                 # First the items: an item that still runs would make more files.
                 await self._ask("DELETE", f"queue/{QUEUE}/d/{quote(destination, safe='')}")
             for kind in set(files.values()):
@@ -71,6 +60,20 @@ class JobRemover:
                 await self._ask("POST", f"{kind}s/delete", {f"{kind}_names": names})
         except ServerError as exc:
             logger.warning("files stay on the model server: %s", exc)
+
+    async def remove_forgotten(self, items: list[dict[str, Any]]) -> None:
+        """Remove jobs whose items have all ended long ago; ``items`` are summaries of all items of the platform."""
+        oldest = (datetime.now(UTC) - FORGOTTEN).strftime("%Y-%m-%d %H:%M:%S")
+        recent = {item["destination"] for item in items if _ended(item) >= oldest}
+        for destination in {item["destination"] for item in items} - recent:
+            await self.remove(destination)
+
+    async def aclose(self) -> None:
+        """Wait a short while for removals to end."""
+        if self._removals:
+            await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
+        for task in self._removals:
+            task.cancel()
 
     async def _ask(self, method: str, path: str, body: Any = None) -> None:
         answer = await self._client.send(method, f"api/v1/{path}", json=body, timeout_s=_TIMEOUT_S)

@@ -23,14 +23,12 @@ class Session:
     Attributes:
         uploads: Files on the server that stand for its links, by name, with their kind.
         server_id: What it runs under on the server; None before it runs.
-        is_lost: Whether its run ended without results, so that no later claim adopts it.
     """
 
     document: Document
     work: Work
     uploads: dict[str, str] = field(default_factory=dict)
     server_id: str | None = None
-    is_lost: bool = False
 
     @property
     def graph(self) -> dict[str, Any]:
