@@ -39,6 +39,11 @@ class ManagedOptions(RuntimeOptions):
         """Prefix of the output bucket below which the service and its agents leave what they need for a while."""
         return None
 
+    @property
+    def image(self) -> str | None:
+        """The image of the project's own that the service runs; None for none."""
+        return None
+
     def resources(self, place: Place) -> list[str]:
         """The ARNs on which the agent needs its type's actions."""
         raise NotImplementedError

@@ -90,6 +90,11 @@ class SageMakerEndpoint(ManagedOptions):
         """Where calls and results of an asynchronous endpoint are."""
         return FOLDER if self.mode == "async" else None
 
+    @property
+    def image(self) -> str | None:
+        """The flux image, for an endpoint that is made of it."""
+        return IMAGE if self.make is not None and self.make.image is None else None
+
     def resources(self, place: Place) -> list[str]:
         """The endpoint's ARN, whose name is in lower case (AWS's service authorization reference)."""
         region = self.region or place.region

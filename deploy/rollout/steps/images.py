@@ -35,7 +35,10 @@ def images(context: RolloutContext) -> StepWork:
 def images_left_open(config: Config) -> list[str]:
     """The images that config.yaml leaves to the deployment, also for disabled runtimes."""
     images = (image for runtime in config.models_runtime for image in pod_images(runtime))
-    return sorted({image.source.name for image in images if image.is_default})
+    named = {image.source.name for image in images if image.is_default}
+    return sorted(
+        named.union(one.managed.image for one in config.models_runtime if one.is_managed and one.managed.image)
+    )
 
 
 def address(account: Account, image: PodImage) -> str:
