@@ -1,7 +1,8 @@
 """Finds icons by words.
 
 The nearest icons by meaning (vectors) and by words (BM25) are fused by reciprocal rank. For the first of them, what
-speaks for each is weighed (``icons.evidence``); a match is accepted only if meaning and words agree on it.
+speaks for each is weighed (``icons.evidence``). A match is accepted only if it is the nearest by meaning, has words of
+the query, and its weighed evidence passes the threshold.
 """
 
 import logging
@@ -253,7 +254,7 @@ class IconSearch:
             return None
         best = matches[0]
         threshold = self._calibration.judgement(self._embedder, language).threshold
-        agreed = best.similarity is not None and best.lexical > 0
+        agreed = best.similarity is not None and best.evidence.lead >= 0 and best.lexical > 0
         return best if agreed and best.score >= threshold + stricter * (1 - threshold) else None
 
 

