@@ -13,7 +13,7 @@ Paint = Callable[[int, int], Image.Image]
 """Draws a body's landscape in a size."""
 
 _PIXELS = 1024 * 1024
-_CORE_PIXELS = 1536 * 1024
+_CORE_PIXELS = 1536 * 1536
 _MULTIPLE = 64
 _LARGEST_UPSCALE = 4096
 _TOLERANCE = 48
@@ -71,7 +71,7 @@ def _changed(
 
 
 def _size_of(ratio: str, family: families.BedrockFamily) -> tuple[int, int]:
-    """About a megapixel, or one and a half for Core, in multiples of 64."""
+    """About a megapixel, for Core the area of 1536 x 1536, in multiples of 64."""
     wide, high = map(int, ratio.split(":"))
     pixels = _CORE_PIXELS if family.name.endswith("core") else _PIXELS
     width = (pixels * wide / high) ** 0.5

@@ -85,7 +85,7 @@ async def test_the_same_seed_gives_the_same_picture_and_none_a_seed_by_chance():
 @pytest.mark.parametrize(
     ("model", "body", "form", "size"),
     [
-        (CORE, {"prompt": "a"}, "PNG", (1280, 1280)),
+        (CORE, {"prompt": "a"}, "PNG", (1536, 1536)),
         (SD35, {"prompt": "a", "aspect_ratio": "16:9", "output_format": "webp"}, "WEBP", (1344, 768)),
         (SD35, {"prompt": "a", "mode": "image-to-image", "image": png(), "strength": 0.5}, "PNG", (128, 96)),
         (OUTPAINT, {"image": png(), "left": 10, "down": 20, "output_format": "jpeg"}, "JPEG", (138, 116)),
