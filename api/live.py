@@ -12,9 +12,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from contract.objects import catalogue_key
+from contract.objects import catalog_key
 from jobs.dynamodb import error_code
-from runtimes.live import MAX_PACKED_BYTES, LiveCatalogue
+from runtimes.live import MAX_PACKED_BYTES, LiveCatalog
 
 MAX_AGE_S = 660
 """Agents write it every five minutes. An older one is ignored: models may have been added since."""
@@ -26,16 +26,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Copy:
-    """A catalogue, and when it was read and written, in seconds since 1970."""
+    """A catalog, and when it was read and written, in seconds since 1970."""
 
     read_s: float
     etag: str = ""
     written_s: float = 0.0
-    catalogue: LiveCatalogue | None = None
+    catalog: LiveCatalog | None = None
 
 
-class LiveCatalogues:
-    """The catalogues in the output bucket. No request waits for S3 more than once a minute."""
+class LiveCatalogs:
+    """The catalogs in the output bucket. No request waits for S3 more than once a minute."""
 
     def __init__(self, make_s3: Callable[[], Any], bucket: str, *, clock: Callable[[], float] = time.time) -> None:
         self._make_s3 = make_s3
@@ -48,22 +48,22 @@ class LiveCatalogues:
     def _s3(self) -> Any:
         return self._make_s3()
 
-    def read(self, runtime: str) -> LiveCatalogue | None:
-        """Return the catalogue of a runtime's servers; None if there is no recent one, or it cannot be read."""
+    def read(self, runtime: str) -> LiveCatalog | None:
+        """Return the catalog of a runtime's servers; None if there is no recent one, or it cannot be read."""
         copy = self._copies.get(runtime)
         if copy is None or self._clock() - copy.read_s > _KEPT_S:
             copy = self._copies[runtime] = self._fetch(runtime, copy)
-        return copy.catalogue if self._clock() - copy.written_s < MAX_AGE_S else None
+        return copy.catalog if self._clock() - copy.written_s < MAX_AGE_S else None
 
     def _fetch(self, runtime: str, earlier: _Copy | None) -> _Copy:
         now_s = self._clock()
         try:
-            answer = self._s3.get_object(Bucket=self._bucket, Key=catalogue_key(runtime))
+            answer = self._s3.get_object(Bucket=self._bucket, Key=catalog_key(runtime))
             packed = answer["Body"].read(MAX_PACKED_BYTES)
             etag, written_s = answer["ETag"], answer["LastModified"].timestamp()
             if earlier is not None and earlier.etag == etag:
-                return _Copy(now_s, etag, written_s, earlier.catalogue)
-            return _Copy(now_s, etag, written_s, LiveCatalogue.unpack(packed))
+                return _Copy(now_s, etag, written_s, earlier.catalog)
+            return _Copy(now_s, etag, written_s, LiveCatalog.unpack(packed))
         except (ClientError, BotoCoreError, OSError, ValueError) as exc:
             reason = error_code(exc) or type(exc).__name__
         if reason not in _MISSING and runtime not in self._complained:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import botocore.session
 from botocore.config import Config
 
-from api.live import LiveCatalogues
+from api.live import LiveCatalogs
 from api.operations.submission import Submissions
 from api.publisher import TaskPublisher
 from contract.field_errors import FieldError
@@ -79,7 +79,7 @@ class Services:
 
     def __init__(self, settings: ApiSettings, catalog: RuntimeCatalog) -> None:
         self.settings = settings
-        live = LiveCatalogues(lambda: self._client("s3", connect_timeout=1, read_timeout=2), settings.output_bucket)
+        live = LiveCatalogs(lambda: self._client("s3", connect_timeout=1, read_timeout=2), settings.output_bucket)
         self.catalog = catalog.with_live(live.read)
         self.bucket = settings.output_bucket
         self._session = botocore.session.get_session()

@@ -66,7 +66,7 @@ def add_on(
     """Install an add-on, in the version that EKS gives to clusters of this Kubernetes version.
 
     It keeps that version when the cluster's is raised, until ``aws eks update-addon`` raises its own. ``name`` is its
-    name in EKS's catalogue; ``after`` must be there before it and goes after it.
+    name in EKS's catalog; ``after`` must be there before it and goes after it.
     """
     resource = eks.CfnAddon(
         scope,

@@ -15,7 +15,7 @@ WORKFLOWS_PREFIX = "_workflows/"
 """Named workflows."""
 ICONS_PREFIX = "_icons/"
 """The icon library."""
-CATALOGUE_PREFIX = "_catalogue/"
+CATALOG_PREFIX = "_catalogue/"
 """What the model servers of each runtime have."""
 
 TENANT_METADATA = "tenant"
@@ -38,9 +38,9 @@ def preview_key(job: str) -> str:
     return f"{PREVIEWS_PREFIX}{job}"
 
 
-def catalogue_key(runtime: str) -> str:
+def catalog_key(runtime: str) -> str:
     """Key of what the model servers of a runtime have."""
-    return f"{CATALOGUE_PREFIX}{runtime}.json"
+    return f"{CATALOG_PREFIX}{runtime}.json"
 
 
 def s3_url(bucket: str, key: str) -> str:

@@ -9,11 +9,11 @@ import sys
 from contextlib import AsyncExitStack
 from functools import partial
 
-from contract.objects import catalogue_key
+from contract.objects import catalog_key
 from contract.queues import Priority
 from queue_agent.aws.priorities import PriorityQueues
 from queue_agent.beacon import AgentBeacon
-from queue_agent.catalogue import CataloguePublisher
+from queue_agent.catalog import CatalogPublisher
 from queue_agent.composition import open_agent
 from queue_agent.errors import PlatformError
 from queue_agent.health import serve_health
@@ -68,10 +68,10 @@ async def run(settings: Settings) -> None:
             agent.jobs, server=agent.server, scheduler=agent.scheduler, is_ready=lambda: worker.takes_jobs
         )
         await stack.enter_async_context(beacon)
-        key = catalogue_key(settings.runtime_name)
-        publish_catalogue = partial(agent.store.put_packed, settings.bucket, key, content_type="application/json")
-        catalogue = CataloguePublisher(publish_catalogue, server=agent.server, is_ready=lambda: worker.takes_jobs)
-        await stack.enter_async_context(catalogue)
+        key = catalog_key(settings.runtime_name)
+        publish_catalog = partial(agent.store.put_packed, settings.bucket, key, content_type="application/json")
+        catalog = CatalogPublisher(publish_catalog, server=agent.server, is_ready=lambda: worker.takes_jobs)
+        await stack.enter_async_context(catalog)
         # What exists now stays. Collecting garbage in it takes 0.1 s, in which a GPU may wait for its next job.
         gc.freeze()
         await worker.run()

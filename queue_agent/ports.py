@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from contract.task import Task
 from jobs.job import Progress
 from queue_agent.media import Media
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 
 MAX_PREVIEW_BYTES = 2 * 1024 * 1024
 MAX_UNITS = 1e6
@@ -269,7 +269,7 @@ class Supervised(ABC):
         """
         return None
 
-    async def catalogue(self) -> LiveCatalogue | None:
+    async def catalog(self) -> LiveCatalog | None:
         """What the server has: models, samplers, node classes; None where it does not say.
 
         Raises:

@@ -11,7 +11,7 @@ from contract import strict_json
 from contract.deadlines import DEFAULT_DEADLINES, Deadlines
 from contract.queues import Priority
 from runtimes.flux.options import ModelCard, ModelOptions
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 from runtimes.options import RuntimeOptions
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import same_checkpoint
@@ -20,7 +20,7 @@ from runtimes.spec import RuntimeSpec
 DEFAULT_MAX_PIXELS = 64 * 1024 * 1024
 
 
-def _unknown() -> LiveCatalogue | None:
+def _unknown() -> LiveCatalog | None:
     return None
 
 
@@ -45,7 +45,7 @@ class DeployedRuntime:
     deadlines: Deadlines = DEFAULT_DEADLINES
     has_priorities: bool = False
     options: Any = None
-    live: Annotated[Callable[[], LiveCatalogue | None], Field(exclude=True)] = field(
+    live: Annotated[Callable[[], LiveCatalog | None], Field(exclude=True)] = field(
         default=_unknown, compare=False, repr=False
     )
 
@@ -94,7 +94,7 @@ class RuntimeCatalog:
         """Write the content of runtimes.json."""
         return strict_json.dumps(_ENTRIES.dump_python(tuple(self), by_alias=True))
 
-    def with_live(self, read: Callable[[str], LiveCatalogue | None]) -> Self:
+    def with_live(self, read: Callable[[str], LiveCatalog | None]) -> Self:
         """The same runtimes, with a function that reads what the servers of a named runtime have."""
         return type(self)(replace(runtime, live=partial(read, runtime.name)) for runtime in self)
 

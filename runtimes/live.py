@@ -1,7 +1,7 @@
-"""The catalogue of a runtime's model servers, which their agents publish: models, samplers, node classes.
+"""The catalog of a runtime's model servers, which their agents publish: models, samplers, node classes.
 
-It is a gzipped JSON object in the output bucket (``contract.objects.catalogue_key``). Agents rewrite it every few
-minutes, so the age of the object is the age of the catalogue.
+It is a gzipped JSON object in the output bucket (``contract.objects.catalog_key``). Agents rewrite it every few
+minutes, so the age of the object is the age of the catalog.
 """
 
 import gzip
@@ -18,16 +18,16 @@ from runtimes.flux.options import ModelCard
 
 MAX_PACKED_BYTES = 1024 * 1024
 MAX_BYTES = 16 * 1024 * 1024
-"""Maximum unpacked size: the API reads a catalogue while a request waits."""
+"""Maximum unpacked size: the API reads a catalog while a request waits."""
 _MAX_LISTED = 8
 _MAX_LISTED_CHARACTERS = 80
 
 
-class _CataloguePart(BaseModel):
+class _CatalogPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Named(_CataloguePart):
+class Named(_CatalogPart):
     """Something that requests refer to by name.
 
     Attributes:
@@ -38,13 +38,13 @@ class Named(_CataloguePart):
     aliases: tuple[str, ...] = ()
 
 
-class NodeInput(_CataloguePart):
+class NodeInput(_CatalogPart):
     """An input of a node class.
 
     Attributes:
         type: The server's name of the type: INT, STRING, MODEL, and COMBO for a choice from a list, with ComfyUI;
             integer, string, ImageField with InvokeAI.
-        choices: Index of the list to choose from, in the catalogue's ``lists``.
+        choices: Index of the list to choose from, in the catalog's ``lists``.
         takes_file: Whether it also accepts the caller's own file.
     """
 
@@ -57,7 +57,7 @@ class NodeInput(_CataloguePart):
     max: int | float | None = None
 
 
-class NodeClass(_CataloguePart):
+class NodeClass(_CatalogPart):
     """A node class of ComfyUI, or a node type of InvokeAI.
 
     Attributes:
@@ -70,7 +70,7 @@ class NodeClass(_CataloguePart):
     inputs: dict[str, NodeInput] = {}
 
 
-class InstalledModel(_CataloguePart):
+class InstalledModel(_CatalogPart):
     """A model of InvokeAI, by the three attributes that mean the same on every server."""
 
     name: str
@@ -81,8 +81,8 @@ class InstalledModel(_CataloguePart):
 Names = tuple[Named, ...]
 
 
-class LiveCatalogue(_CataloguePart):
-    """The catalogue of a runtime's servers.
+class LiveCatalog(_CatalogPart):
+    """The catalog of a runtime's servers.
 
     Attributes:
         models: Checkpoints, and ComfyUI's diffusion models.
@@ -118,7 +118,7 @@ class LiveCatalogue(_CataloguePart):
         return tuple(map(frozenset, self.lists))
 
     def pack(self) -> bytes:
-        """Serialize it; equal catalogues give equal bytes. Leaves out the nodes if they are too large to read."""
+        """Serialize it; equal catalogs give equal bytes. Leaves out the nodes if they are too large to read."""
         values = self.model_dump(mode="json", exclude_defaults=True, by_alias=True)
         text = strict_json.utf8({"version": self.version, **values}).encode()
         packed = gzip.compress(text, 6, mtime=0)

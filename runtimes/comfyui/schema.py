@@ -5,7 +5,7 @@ from typing import Any
 from runtimes.catalog import DeployedRuntime
 from runtimes.comfyui.graph import TARGETS
 from runtimes.comfyui.server_checks import is_checked
-from runtimes.live import LiveCatalogue, NodeClass
+from runtimes.live import LiveCatalog, NodeClass
 
 _LINK = {
     "description": "Another node's output: the node's id, and the output's index, starting at 0.",
@@ -59,7 +59,7 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:  
     }
 
 
-def _inputs_of(name: str, node_class: NodeClass, live: LiveCatalogue, lists: dict[str, Any]) -> dict[str, Any] | None:
+def _inputs_of(name: str, node_class: NodeClass, live: LiveCatalog, lists: dict[str, Any]) -> dict[str, Any] | None:
     """The choices of a class's inputs; None if it has no such input. All inputs share the lists."""
     inputs = {}
     for input_name, declared in node_class.inputs.items():

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from contract.field_errors import FieldError, FieldPath, field_path, shown, suggestion
 from contract.inputs import is_data_url, is_link
 from runtimes.comfyui.graph import TARGETS, feeding, split
-from runtimes.live import LiveCatalogue, NodeClass, NodeInput, there_are
+from runtimes.live import LiveCatalog, NodeClass, NodeInput, there_are
 
 _CORE = """
     CheckpointLoaderSimple CheckpointLoader unCLIPCheckpointLoader ImageOnlyCheckpointLoader UNETLoader VAELoader
@@ -40,19 +40,19 @@ class _NodeProblem(NamedTuple):
     is_certain: bool
 
 
-def server_errors(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
+def server_errors(content: Mapping[str, Any], live: LiveCatalog, at: FieldPath) -> Iterator[FieldError]:
     """Yield what the servers certainly reject of a well-formed workflow."""
     yield from (FieldError(field_path(one.path), one.detail) for one in _problems(content, live, at) if one.is_certain)
 
 
-def server_doubts(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[FieldError]:
+def server_doubts(content: Mapping[str, Any], live: LiveCatalog, at: FieldPath) -> Iterator[FieldError]:
     """Yield what they may reject."""
     for one in _problems(content, live, at):
         if not one.is_certain:
             yield FieldError(field_path(one.path), f"{one.detail}; the node may reject it")
 
 
-def _problems(content: Mapping[str, Any], live: LiveCatalogue, at: FieldPath) -> Iterator[_NodeProblem]:
+def _problems(content: Mapping[str, Any], live: LiveCatalog, at: FieldPath) -> Iterator[_NodeProblem]:
     if live.nodes is None:
         return
     graph, beside = split(content)
@@ -90,7 +90,7 @@ def is_checked(name: str, node_class: NodeClass) -> bool:
 
 
 def _input_problem(
-    live: LiveCatalogue, declared: NodeInput, value: Any, node: Mapping[str, Any], node_id: str
+    live: LiveCatalog, declared: NodeInput, value: Any, node: Mapping[str, Any], node_id: str
 ) -> tuple[str, list[str] | None] | None:
     """What is wrong with a value, and the choices there are."""
     where = f"{node['class_type']} (node {node_id})"

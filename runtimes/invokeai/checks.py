@@ -9,7 +9,7 @@ from contract.inputs import is_data_url, is_link
 from runtimes.catalog import DeployedRuntime
 from runtimes.invokeai.document import FILE_KEYS, Document, read_document
 from runtimes.invokeai.models import is_portable, models_in, unknown_model
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 
 _MAX_HINTS = 10
 """The most errors that suggest a name: to find the nearest one takes milliseconds."""
@@ -79,7 +79,7 @@ def _may_be_file(text: str) -> bool:
     return is_link(text) or is_data_url(text) or (len(text) > _MAX_FILE_NAME and not _FOREIGN_LINK.match(text))
 
 
-def _node_errors(document: Document, live: LiveCatalogue) -> Iterator[FieldError]:
+def _node_errors(document: Document, live: LiveCatalog) -> Iterator[FieldError]:
     if live.nodes is None:
         return
     fed = {(edge["destination"]["node_id"], edge["destination"]["field"]) for edge in document.graph["edges"]}
@@ -98,7 +98,7 @@ def _node_errors(document: Document, live: LiveCatalogue) -> Iterator[FieldError
                 yield FieldError(field_path(document.path_of(node_id, name)), detail)
 
 
-def _model_errors(document: Document, live: LiveCatalogue) -> Iterator[FieldError]:
+def _model_errors(document: Document, live: LiveCatalog) -> Iterator[FieldError]:
     if live.installed is None:
         return
     known = {(one.name, one.base, one.type) for one in live.installed}

@@ -5,7 +5,7 @@ from typing import Any
 
 from contract.task import CHECKPOINT_ATTRIBUTE
 from runtimes.catalog import DeployedRuntime
-from runtimes.live import LiveCatalogue, Names
+from runtimes.live import LiveCatalog, Names
 from runtimes.sdwebui.checks import IMAGE_FIELDS, NumberRange, ranges_of
 from runtimes.sdwebui.fields import FIELDS
 
@@ -89,9 +89,9 @@ def content_schema(tasktype: str, runtime: DeployedRuntime) -> dict[str, Any]:
     }
 
 
-def _choices(runtime: DeployedRuntime, live: LiveCatalogue | None) -> dict[str, list[str]]:
+def _choices(runtime: DeployedRuntime, live: LiveCatalog | None) -> dict[str, list[str]]:
     """The choices of fields, if they are known; else empty."""
-    live = live or LiveCatalogue()
+    live = live or LiveCatalog()
     served = [] if runtime.model_filename is None else [runtime.model_filename]
     checkpoints = _names(live.models) if runtime.dynamic_model else served
     samplers, schedulers, upscalers = _names(live.samplers), _names(live.schedulers), _names(live.upscalers)

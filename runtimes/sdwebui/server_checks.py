@@ -6,7 +6,7 @@ from typing import Any
 
 from contract.field_errors import FieldError, FieldPath, field_path, shown
 from runtimes.catalog import DeployedRuntime
-from runtimes.live import LiveCatalogue, Names, spellings, there_are
+from runtimes.live import LiveCatalog, Names, spellings, there_are
 from runtimes.sdwebui.checkpoints import checkpoint_stem, is_checkpoint_hash, named_checkpoints
 from runtimes.sdwebui.fields import FIELDS, ignored_fields
 
@@ -72,7 +72,7 @@ def _replaceable(content: Mapping[str, Any], tasktype: str) -> Iterator[tuple[Fi
             yield ("prompt",), ("LoRA", lora[1])
 
 
-def _is_known(kind: str, name: str, live: LiveCatalogue) -> bool:
+def _is_known(kind: str, name: str, live: LiveCatalog) -> bool:
     folded = name.strip().casefold()
     if kind == "sampler":
         # As in older versions, the scheduler's name may follow the sampler's: "DPM++ 2M Karras".
@@ -83,7 +83,7 @@ def _is_known(kind: str, name: str, live: LiveCatalogue) -> bool:
     return any(spelling.casefold() == folded for spelling in spellings(_names_of(kind, live)))
 
 
-def _names_of(kind: str, live: LiveCatalogue) -> Names:
+def _names_of(kind: str, live: LiveCatalog) -> Names:
     return {"sampler": live.samplers, "scheduler": live.schedulers, "VAE": live.vaes, "LoRA": live.loras}[kind]
 
 

@@ -8,7 +8,7 @@ from collections import Counter, defaultdict
 from PIL import Image
 
 from contract.notice import Notice
-from contract.objects import ResultNames, catalogue_key
+from contract.objects import ResultNames, catalog_key
 from queue_agent.processing import MAX_ATTEMPTS
 
 _MAX_ATTEMPTS = 100
@@ -93,7 +93,7 @@ def _objects(rig):
     """Keys of all objects that agents have stored, by task id, and of objects that belong to no task."""
     pages = rig.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=rig.bucket)
     keys = {item["Key"] for page in pages for item in page.get("Contents", ())}
-    keys -= {*rig.inputs, catalogue_key(rig.name)}
+    keys -= {*rig.inputs, catalog_key(rig.name)}
     by_task, nobodys = defaultdict(set), set()
     for key in keys:
         prefix, _, rest = key.partition("/")

@@ -17,7 +17,7 @@ from api.http import Answer, Response
 from contract.field_errors import FieldError, one_of, suggestion
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelCard
-from runtimes.live import LiveCatalogue, Names
+from runtimes.live import LiveCatalog, Names
 
 ROUTES = Routes()
 
@@ -54,7 +54,7 @@ def get_content_schema(call: ApiCall) -> Answer:
 def contents_of(runtime: DeployedRuntime) -> RuntimeContents:
     """Return what a runtime offers: as its servers report it, or else from config.yaml."""
     live = runtime.live()
-    known = live or LiveCatalogue(card=runtime.card)
+    known = live or LiveCatalog(card=runtime.card)
     models, loras = _names(known.models), _names(known.loras)
     if runtime.model_filename is not None:
         models = (runtime.model_filename,)

@@ -21,13 +21,13 @@ from runtimes._http import ModelServerClient, write_json
 from runtimes._queued import JobReport, QueuedServer
 from runtimes._socket import socket_url
 from runtimes._wording import shorten
-from runtimes.comfyui.driver.catalogue import catalogue_of
+from runtimes.comfyui.driver.catalog import catalog_of
 from runtimes.comfyui.driver.events import EventStream, Prompt
 from runtimes.comfyui.driver.history import ending_error, has_other_results, history_of, refusal, saved_files
 from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER, Leftovers
 from runtimes.comfyui.driver.workflow import Workflow, file_sites, inputs_in, workflow_of
 from runtimes.comfyui.graph import TARGETS
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 
 _RECONCILE_S = 2.0
 """How often history and queue are asked although the websocket says nothing."""
@@ -83,10 +83,10 @@ class ComfyUI(QueuedServer[Prompt]):
         """How many events the websocket has brought, and which prompts run."""
         return self._events.heard, await self._queued("queue_running", timeout_s=5)
 
-    async def catalogue(self) -> LiveCatalogue:
+    async def catalog(self) -> LiveCatalog:
         """What the server has. It takes the server some tenths of a second to say so, and the GPU goes on."""
         object_info = await self._client.get_object("object_info", max_bytes=_MAX_OBJECT_INFO_BYTES)
-        return await asyncio.to_thread(catalogue_of, object_info)
+        return await asyncio.to_thread(catalog_of, object_info)
 
     def discard(self, prepared: Workflow, *, over: bool) -> None:
         """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""

@@ -18,7 +18,7 @@ from runtimes.flux.driver.answer import FluxHealth, ServedModel, read_health, re
 from runtimes.flux.driver.events import FluxJob, events_in
 from runtimes.flux.driver.request import PreparedRequest, request_of
 from runtimes.flux.options import ModelCard
-from runtimes.live import LiveCatalogue, Named
+from runtimes.live import LiveCatalog, Named
 
 _SILENCE_S = 30.0
 """After so long without an event the server is asked how the job is; it sends one every 15 s at least."""
@@ -64,7 +64,7 @@ class Flux(QueuedServer[FluxJob]):
         health = read_health(await self._client.send("GET", "health", timeout_s=5))
         return [(job.job, job.heard) for job in self._jobs.values()], health.workers
 
-    async def catalogue(self) -> LiveCatalogue | None:
+    async def catalog(self) -> LiveCatalog | None:
         """The model that the server draws with, and its LoRAs; None from a server of another version."""
         model = read_health(await self._client.send("GET", "health", timeout_s=5)).model
         try:
@@ -72,7 +72,7 @@ class Flux(QueuedServer[FluxJob]):
         except ValidationError:
             return None
         loras = tuple(Named(name=lora.name) for lora in card.loras)
-        return LiveCatalogue(models=(Named(name=model.source or card.family),), loras=loras, card=card)
+        return LiveCatalog(models=(Named(name=model.source or card.family),), loras=loras, card=card)
 
     @property
     def _served(self) -> ServedModel:

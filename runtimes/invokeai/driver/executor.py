@@ -20,13 +20,13 @@ from runtimes._http import ModelServerClient, as_object, write_json
 from runtimes._queued import JobReport, QueuedServer
 from runtimes._socket import socket_url
 from runtimes._wording import in_words, shorten
-from runtimes.invokeai.driver.catalogue import catalogue_of, installed_in
+from runtimes.invokeai.driver.catalog import catalog_of, installed_in
 from runtimes.invokeai.driver.events import PATH, QUERY, QUEUE, ItemEvents, Run
 from runtimes.invokeai.driver.items import ending_error, has_other_results, made_files, refusal
 from runtimes.invokeai.driver.leftovers import ORIGIN, JobRemover, items_of, summaries
 from runtimes.invokeai.driver.session import Session, file_sites, session_of
 from runtimes.invokeai.models import is_portable, models_in, unknown_model
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 
 _RECONCILE_S = 2.0
 """How often the queue is asked although the socket says nothing."""
@@ -105,11 +105,11 @@ class InvokeAI(QueuedServer[Run]):
         self._last_item = queue.get("item_id") or self._last_item
         return self._events.heard, self._last_item
 
-    async def catalogue(self) -> LiveCatalogue:
+    async def catalog(self) -> LiveCatalog:
         """What the server has; its list of node types takes it a second or two, once."""
         models = await self._client.get_object("api/v2/models/")
         openapi = await self._client.get_object("openapi.json", max_bytes=_MAX_OPENAPI_BYTES)
-        return await asyncio.to_thread(catalogue_of, models, openapi)
+        return await asyncio.to_thread(catalog_of, models, openapi)
 
     def discard(self, prepared: Session, *, over: bool) -> None:
         """Remove what a job left on the server; unless it is over, its results stay for its next claim to adopt."""

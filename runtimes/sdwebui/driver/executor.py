@@ -14,10 +14,10 @@ from queue_agent.ports import MAX_PREVIEW_BYTES, Capacity, Executor, Inputs, Res
 from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient, as_object
 from runtimes.catalog import DEFAULT_MAX_PIXELS
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 from runtimes.sdwebui.driver.answer import result_of
 from runtimes.sdwebui.driver.call import Call, call_of
-from runtimes.sdwebui.driver.catalogue import CatalogueReader
+from runtimes.sdwebui.driver.catalog import CatalogReader
 from runtimes.sdwebui.driver.options import Options
 from runtimes.sdwebui.driver.upscalers import correct_upscalers
 
@@ -48,7 +48,7 @@ class SdWebUI(Executor, Supervised):
     ) -> None:
         self._client = client
         self._options = Options(client, dynamic_model=dynamic_model, cached_checkpoints=cached_checkpoints)
-        self._catalogue = CatalogueReader(client, refreshes=dynamic_model)
+        self._catalog = CatalogReader(client, refreshes=dynamic_model)
         self._max_pixels = max_pixels
 
     @classmethod
@@ -108,9 +108,9 @@ class SdWebUI(Executor, Supervised):
                     await self.interrupt(job, claim)
             raise
 
-    async def catalogue(self) -> LiveCatalogue:
+    async def catalog(self) -> LiveCatalog:
         """What the server has."""
-        return await self._catalogue.read()
+        return await self._catalog.read()
 
     async def liveness_token(self) -> object:
         """Which job, batch and step the server is at; its flags would change by our interrupt alone."""

@@ -8,11 +8,11 @@ import pytest
 
 from api import live
 from api.live import MAX_AGE_S
-from contract.objects import catalogue_key
-from runtimes.live import LiveCatalogue, NodeClass, NodeInput
+from contract.objects import catalog_key
+from runtimes.live import LiveCatalog, NodeClass, NodeInput
 from test.kit.tasks import content_of
 
-CATALOGUE = LiveCatalogue(
+CATALOG = LiveCatalog(
     nodes={
         "CheckpointLoaderSimple": NodeClass(module="nodes", inputs={"ckpt_name": NodeInput(type="COMBO", choices=0)}),
         **{name: NodeClass(module="nodes") for name in ("CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode")},
@@ -33,10 +33,8 @@ def bucket(platform):
     """Publishes for runtime comfy."""
 
     def publish(data=None):
-        data = CATALOGUE.pack() if data is None else data
-        platform.aws.s3.put_object(
-            Bucket=platform.bucket, Key=catalogue_key("comfy"), Body=data, ContentEncoding="gzip"
-        )
+        data = CATALOG.pack() if data is None else data
+        platform.aws.s3.put_object(Bucket=platform.bucket, Key=catalog_key("comfy"), Body=data, ContentEncoding="gzip")
 
     return publish
 
@@ -53,7 +51,7 @@ def test_a_model_that_the_servers_do_not_have_is_rejected_with_those_that_they_h
     assert sorted(door.wire.calls) == ["GetObject", "Publish", "PutItem", "PutItem", "UpdateItem"], "read once"
 
 
-def test_without_a_catalogue_the_servers_decide(platform, caplog):
+def test_without_a_catalog_the_servers_decide(platform, caplog):
     door = platform.door()
     assert [door.post(body(WRONG))[0] for _ in range(2)] == [200, 200]
     assert door.wire.calls.count("GetObject") == 1
@@ -61,7 +59,7 @@ def test_without_a_catalogue_the_servers_decide(platform, caplog):
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"\x1f\x8b"])
-def test_a_catalogue_that_cannot_be_read_counts_as_none_and_is_logged_once(platform, bucket, caplog, data):
+def test_a_catalog_that_cannot_be_read_counts_as_none_and_is_logged_once(platform, bucket, caplog, data):
     bucket(data)
     door = platform.door()
     assert [door.post(body(WRONG))[0] for _ in range(2)] == [200, 200]
@@ -76,7 +74,7 @@ def test_s3_that_fails_keeps_no_task_away(platform, bucket, caplog):
     assert "of runtime comfy have is not known: ConnectionClosedError" in caplog.text
 
 
-def test_no_task_that_names_nothing_of_the_servers_waits_for_the_catalogue(platform):
+def test_no_task_that_names_nothing_of_the_servers_waits_for_the_catalog(platform):
     door = platform.door()
     content = {"prompt": "a", "steps": 2}
     sent = {"task": {"metadata": {"id": "a", "runtime": "sdruntime", "tasktype": "text-to-image"}, "content": content}}
@@ -84,17 +82,17 @@ def test_no_task_that_names_nothing_of_the_servers_waits_for_the_catalogue(platf
     assert "GetObject" not in door.wire.calls
 
 
-def test_a_catalogue_is_read_again_after_a_minute_and_trusted_for_eleven(platform, bucket):
+def test_a_catalog_is_read_again_after_a_minute_and_trusted_for_eleven(platform, bucket):
     now_s = [time.time()]
-    catalogues = live.LiveCatalogues(lambda: platform.aws.s3, platform.bucket, clock=lambda: now_s[0])
-    assert catalogues.read("comfy") is None
+    catalogs = live.LiveCatalogs(lambda: platform.aws.s3, platform.bucket, clock=lambda: now_s[0])
+    assert catalogs.read("comfy") is None
     bucket()
-    assert catalogues.read("comfy") is None
+    assert catalogs.read("comfy") is None
     now_s[0] += 61
-    first = catalogues.read("comfy")
-    assert first == CATALOGUE
+    first = catalogs.read("comfy")
+    assert first == CATALOG
     bucket()  # the same again
     now_s[0] += 61
-    assert catalogues.read("comfy") is first, "what has not changed is not read again"
+    assert catalogs.read("comfy") is first, "what has not changed is not read again"
     now_s[0] += MAX_AGE_S
-    assert catalogues.read("comfy") is None
+    assert catalogs.read("comfy") is None

@@ -19,7 +19,7 @@ from api.content import content_errors
 from contract.ids import new_job_id
 from jobs import commands
 from runtimes.catalog import DeployedRuntime
-from runtimes.invokeai.driver.catalogue import catalogue_of
+from runtimes.invokeai.driver.catalog import catalog_of
 from runtimes.invokeai.standin.declared import OPENAPI
 from test.kit.editor import exported
 from test.kit.processes import HTTP, free_port
@@ -106,7 +106,7 @@ def sizes(rig, notice):
 
 
 def test_the_stand_in_declares_nodes_as_the_real_server_does(server):
-    real, ours = catalogue_of({}, server.get("openapi.json")).nodes, catalogue_of({}, OPENAPI).nodes
+    real, ours = catalog_of({}, server.get("openapi.json")).nodes, catalog_of({}, OPENAPI).nodes
     assert ours == {name: real[name] for name in ours}
 
 
@@ -127,7 +127,7 @@ def test_a_workflow_that_is_shipped_with_invokeai_runs_with_the_inputs_it_lacks(
     (denoise,) = [node["id"] for node in workflow["nodes"] if node["data"]["type"] == "denoise_latents"]
     inputs = {loader: {"model": MODEL}, noise: {"width": 64, "height": 64}, denoise: {"steps": 2}}
     content = {"workflow": workflow, "inputs": inputs}
-    live = catalogue_of(server.get("api/v2/models/"), server.get("openapi.json"))
+    live = catalog_of(server.get("api/v2/models/"), server.get("openapi.json"))
     deployed = DeployedRuntime(name="inv", type="invokeai", live=lambda: live)
     assert list(content_errors(content, "pipeline", deployed, ())) == []
     assert list(content_errors(workflow, "pipeline", deployed, ())) != []

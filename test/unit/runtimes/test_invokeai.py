@@ -12,12 +12,12 @@ from queue_agent.ports import MAX_PREVIEW_BYTES
 from runtimes.catalog import DeployedRuntime
 from runtimes.invokeai.checks import check, warn
 from runtimes.invokeai.content import content_of
-from runtimes.invokeai.driver.catalogue import catalogue_of
+from runtimes.invokeai.driver.catalog import catalog_of
 from runtimes.invokeai.driver.events import ItemEvents, Run
 from runtimes.invokeai.driver.items import all_files, ending_error, made_files, refusal
 from runtimes.invokeai.driver.session import file_sites, session_of
 from runtimes.invokeai.standin.declared import OPENAPI
-from runtimes.live import LiveCatalogue
+from runtimes.live import LiveCatalog
 from runtimes.pictures import NotDrawableError, PictureRequest
 from test.kit.tasks import INVOKE_MODEL, blank_image, drawing_graph, edge
 
@@ -29,23 +29,23 @@ def record(name, base="sd-1", kind="main"):
 
 
 def live(*records):
-    return catalogue_of({"models": list(records or [record("a")])}, OPENAPI)
+    return catalog_of({"models": list(records or [record("a")])}, OPENAPI)
 
 
-def runtime(catalogue=None):
-    return DeployedRuntime(name="inv", type="invokeai", live=lambda: catalogue)
+def runtime(catalog=None):
+    return DeployedRuntime(name="inv", type="invokeai", live=lambda: catalog)
 
 
-def found(function, content, catalogue=None):
-    return [(one.pointer, one.detail) for one in function(content, "pipeline", runtime(catalogue), ("content",))]
+def found(function, content, catalog=None):
+    return [(one.pointer, one.detail) for one in function(content, "pipeline", runtime(catalog), ("content",))]
 
 
-def test_a_catalogue_has_models_by_their_kind_and_node_types_with_their_inputs_and_travels():
-    catalogue = LiveCatalogue.unpack(live(record("a"), record("b", kind="lora"), record("c", kind="vae")).pack())
-    assert [[one.name for one in kind] for kind in (catalogue.models, catalogue.loras, catalogue.vaes)] == [
+def test_a_catalog_has_models_by_their_kind_and_node_types_with_their_inputs_and_travels():
+    catalog = LiveCatalog.unpack(live(record("a"), record("b", kind="lora"), record("c", kind="vae")).pack())
+    assert [[one.name for one in kind] for kind in (catalog.models, catalog.loras, catalog.vaes)] == [
         *(["a"], ["b"], ["c"])
     ]
-    resize = catalogue.nodes["img_resize"].inputs
+    resize = catalog.nodes["img_resize"].inputs
     assert (resize["image"].is_required, resize["image"].takes_file, resize["image"].type) == (True, True, "ImageField")
     assert (resize["width"].is_required, resize["width"].default, resize["width"].type) == (False, 512, "integer")
     assert not {"id", "type", "use_cache"} & set(resize)
@@ -78,7 +78,7 @@ def test_the_api_rejects_what_no_server_could_run(nodes, pointer, words):
     assert words in problems[0][1]
 
 
-def test_the_api_accepts_what_runs_and_knows_less_without_a_catalogue():
+def test_the_api_accepts_what_runs_and_knows_less_without_a_catalog():
     assert found(check, {"graph": drawing_graph()}, live()) == found(warn, {"graph": drawing_graph()}, live()) == []
     fed = {"nodes": {"a": {"type": "image", "image": {"image_name": LINK}}, "b": {"type": "img_resize"}}}
     assert found(check, {**fed, "edges": [edge("a.image", "b.image")]}, live()) == []
@@ -107,12 +107,12 @@ def test_the_api_warns_of_fields_that_nobody_reads():
 def test_a_picture_in_words_becomes_a_graph_that_the_api_accepts(asked, expected, base):
     if base == "sdxl" and "width" not in asked:
         expected = {**expected, "width": 1024, "height": 1024}
-    catalogue = live(record("a", base), record("l", kind="lora"))
+    catalog = live(record("a", base), record("l", kind="lora"))
     if base == "sdxl":
-        catalogue = catalogue.model_copy(update={"nodes": None})  # the stand-in has no nodes for it
-    task_type, content = content_of(PictureRequest(prompt="p", **asked), runtime(catalogue))
+        catalog = catalog.model_copy(update={"nodes": None})  # the stand-in has no nodes for it
+    task_type, content = content_of(PictureRequest(prompt="p", **asked), runtime(catalog))
     assert task_type == "pipeline"
-    assert found(check, content, catalogue) == []
+    assert found(check, content, catalog) == []
     session = session_of(task_of(content, task_type))
     nodes = session.graph["nodes"]
     assert {side: nodes["noise"][side] for side in ("width", "height")} == {
@@ -124,7 +124,7 @@ def test_a_picture_in_words_becomes_a_graph_that_the_api_accepts(asked, expected
 
 
 @pytest.mark.parametrize(
-    ("asked", "catalogue", "words"),
+    ("asked", "catalog", "words"),
     [
         ({}, None, "unknown until its server has run once"),
         ({}, live(record("a", "flux")), "has no model of sd-1, sd-2, sdxl"),
@@ -133,9 +133,9 @@ def test_a_picture_in_words_becomes_a_graph_that_the_api_accepts(asked, expected
         ({"format": "webp"}, live(), "PNG alone, not webp"),
     ],
 )
-def test_a_picture_that_cannot_be_drawn_says_why(asked, catalogue, words):
+def test_a_picture_that_cannot_be_drawn_says_why(asked, catalog, words):
     with pytest.raises(NotDrawableError, match=words):
-        content_of(PictureRequest(prompt="p", **asked), runtime(catalogue))
+        content_of(PictureRequest(prompt="p", **asked), runtime(catalog))
 
 
 def test_no_node_may_take_another_jobs_result_from_the_cache():

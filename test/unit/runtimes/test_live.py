@@ -9,17 +9,17 @@ from driverkit import client_of
 
 from queue_agent.errors import ServerError
 from runtimes import live as module
-from runtimes.comfyui.driver.catalogue import catalogue_of
+from runtimes.comfyui.driver.catalog import catalog_of
 from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER
 from runtimes.flux.driver.executor import Flux
 from runtimes.flux.options import ModelOptions
-from runtimes.live import LiveCatalogue, Named, NodeClass, NodeInput, there_are
-from runtimes.sdwebui.driver.catalogue import CatalogueReader
+from runtimes.live import LiveCatalog, Named, NodeClass, NodeInput, there_are
+from runtimes.sdwebui.driver.catalog import CatalogReader
 
 HASH = "0123456789"
 LORA = {"name": "ink", "source": "ink.safetensors"}
 CARD = ModelOptions.model_validate({"profile": "flux-fill", "loras": [LORA]}).card
-CATALOGUE = LiveCatalogue(
+CATALOG = LiveCatalog(
     models=(Named(name="a.safetensors", aliases=("a",)),),
     nodes={"K": NodeClass(module="nodes", is_output=True, inputs={"seed": NodeInput(type="INT", max=2**64 - 1)})},
     lists=(("a", 1, 0.5),),
@@ -27,8 +27,8 @@ CATALOGUE = LiveCatalogue(
 )
 
 
-def test_a_catalogue_is_read_as_it_was_written():
-    assert LiveCatalogue.unpack(CATALOGUE.pack()) == CATALOGUE
+def test_a_catalog_is_read_as_it_was_written():
+    assert LiveCatalog.unpack(CATALOG.pack()) == CATALOG
 
 
 @pytest.mark.parametrize(
@@ -36,22 +36,22 @@ def test_a_catalogue_is_read_as_it_was_written():
     [
         b"",
         b"{}",
-        CATALOGUE.pack()[:-20],
+        CATALOG.pack()[:-20],
         gzip.compress(b"[]"),
         gzip.compress(json.dumps({"version": 2}).encode()),
         gzip.compress(b" " * 2_000_000),
     ],
 )
-def test_what_is_no_catalogue_of_this_version_or_too_large_is_an_error(packed, monkeypatch):
+def test_what_is_no_catalog_of_this_version_or_too_large_is_an_error(packed, monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 1_000_000)
     with pytest.raises(ValueError):  # noqa: PT011 (of any words)
-        LiveCatalogue.unpack(packed)
+        LiveCatalog.unpack(packed)
 
 
 def test_of_very_many_nodes_only_the_models_are_published(monkeypatch):
     monkeypatch.setattr(module, "MAX_BYTES", 300)
-    catalogue = CATALOGUE.model_copy(update={"nodes": dict.fromkeys(map(str, range(100)), NodeClass(module="nodes"))})
-    assert LiveCatalogue.unpack(catalogue.pack()) == CATALOGUE.model_copy(update={"nodes": None, "lists": ()})
+    catalog = CATALOG.model_copy(update={"nodes": dict.fromkeys(map(str, range(100)), NodeClass(module="nodes"))})
+    assert LiveCatalog.unpack(catalog.pack()) == CATALOG.model_copy(update={"nodes": None, "lists": ()})
 
 
 def test_few_names_are_told_and_the_nearest_one():
@@ -69,9 +69,9 @@ def declared(**inputs):
 def test_choices_of_comfyuis_nodes_are_told_once_however_many_inputs_share_them():
     many = [f"lora-{number}" for number in range(100)]
     info = {f"Stack{number}": declared(**{f"lora_{slot}": [many] for slot in range(10)}) for number in range(10)}
-    catalogue = catalogue_of({**info, "LoraLoader": declared(lora_name=[many])})
-    assert (len(catalogue.lists), len(catalogue.loras)) == (1, 100)
-    assert catalogue.choices_of(catalogue.nodes["Stack9"].inputs["lora_9"]) == tuple(many)
+    catalog = catalog_of({**info, "LoraLoader": declared(lora_name=[many])})
+    assert (len(catalog.lists), len(catalog.loras)) == (1, 100)
+    assert catalog.choices_of(catalog.nodes["Stack9"].inputs["lora_9"]) == tuple(many)
 
 
 @pytest.mark.parametrize(
@@ -89,13 +89,13 @@ def test_choices_of_comfyuis_nodes_are_told_once_however_many_inputs_share_them(
     ],
 )
 def test_an_input_of_comfyui_is_told_without_callers_files(declaration, expected):
-    catalogue = catalogue_of({"Node": declared(x=declaration)})
-    assert catalogue.nodes["Node"].inputs["x"] == NodeInput(**{"is_required": True, **expected})
+    catalog = catalog_of({"Node": declared(x=declaration)})
+    assert catalog.nodes["Node"].inputs["x"] == NodeInput(**{"is_required": True, **expected})
 
 
 @pytest.mark.parametrize("info", [{"A": None}, {"A": {}}, {"A": {"input": []}}, {"A": declared(x=None, y=[])}])
 def test_odd_declarations_are_left_out(info):
-    assert not [inputs for one in catalogue_of(info).nodes.values() if (inputs := one.inputs)]
+    assert not [inputs for one in catalog_of(info).nodes.values() if (inputs := one.inputs)]
 
 
 def lists(refreshed, **answers):
@@ -132,21 +132,21 @@ def lists(refreshed, **answers):
 async def test_sd_webui_tells_its_lists_and_looks_for_new_checkpoints_where_tasks_may_switch(refreshes):
     refreshed = []
     async with client_of(*lists(refreshed)) as client:
-        catalogue = await CatalogueReader(client, refreshes=refreshes).read()
+        catalog = await CatalogReader(client, refreshes=refreshes).read()
     assert len(refreshed) == refreshes
-    assert [(one.name, one.aliases) for one in catalogue.models] == [
+    assert [(one.name, one.aliases) for one in catalog.models] == [
         (f"a.safetensors [{HASH}]", ("a", "a.safetensors", HASH)),
         ("b.ckpt", ("b",)),
     ]
-    assert [one.name for one in catalogue.upscalers] == ["Latent", "Lanczos"]
-    assert catalogue.samplers == (Named(name="DPM++ 2M", aliases=("k_dpmpp_2m",)),)
-    assert catalogue.schedulers == (Named(name="Karras", aliases=("karras",)),)
-    assert (catalogue.loras[0].aliases, catalogue.vaes[0].name) == (("Ink",), "v.pt")
+    assert [one.name for one in catalog.upscalers] == ["Latent", "Lanczos"]
+    assert catalog.samplers == (Named(name="DPM++ 2M", aliases=("k_dpmpp_2m",)),)
+    assert catalog.schedulers == (Named(name="Karras", aliases=("karras",)),)
+    assert (catalog.loras[0].aliases, catalog.vaes[0].name) == (("Ink",), "v.pt")
 
 
 async def test_a_server_without_loras_is_not_asked_for_them_again_and_one_that_is_away_is_an_error(monkeypatch):
     async with client_of(*lists([], loras=None)) as client:
-        reader = CatalogueReader(client, refreshes=False)
+        reader = CatalogReader(client, refreshes=False)
         assert (await reader.read()).loras == ()
         asked, get_json = [], client.get_json
 
@@ -159,7 +159,7 @@ async def test_a_server_without_loras_is_not_asked_for_them_again_and_one_that_i
         assert "loras" not in asked
     async with client_of() as client:
         with pytest.raises(ServerError):
-            await CatalogueReader(client, refreshes=False).read()
+            await CatalogReader(client, refreshes=False).read()
 
 
 @pytest.mark.parametrize("card", [CARD.model_dump(mode="json", by_alias=True), None, {"of": "a later version"}])
@@ -169,8 +169,8 @@ async def test_a_flux_server_tells_its_model_unless_it_speaks_of_it_otherwise(ca
         return web.json_response({"live": True, "ready": True, "workers": [], "model": model})
 
     async with client_of(web.get("/health", health)) as client:
-        catalogue = await Flux(client).catalogue()
+        catalog = await Flux(client).catalog()
     if card is None or "of" in card:
-        assert catalogue is None
+        assert catalog is None
     else:
-        assert catalogue == LiveCatalogue(models=(Named(name="fill"),), loras=(Named(name="ink"),), card=CARD)
+        assert catalog == LiveCatalog(models=(Named(name="fill"),), loras=(Named(name="ink"),), card=CARD)

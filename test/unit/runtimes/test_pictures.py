@@ -5,12 +5,12 @@ import pytest
 from api.content import content_errors
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelOptions
-from runtimes.live import LiveCatalogue, NodeClass, NodeInput
+from runtimes.live import LiveCatalog, NodeClass, NodeInput
 from runtimes.pictures import NotDrawableError, PictureRequest, task_of
 
 LOADER = NodeClass(module="nodes", inputs={"ckpt_name": NodeInput(type="COMBO", choices=0)})
 OTHERS = ("CLIPTextEncode", "EmptyLatentImage", "KSampler", "VAEDecode", "SaveImage")
-CHECKPOINTS = LiveCatalogue(
+CHECKPOINTS = LiveCatalog(
     nodes={
         "CheckpointLoaderSimple": LOADER,
         **{name: NodeClass(module="nodes", is_output=name == "SaveImage") for name in OTHERS},

@@ -13,7 +13,7 @@ from api.faces.v1.models.runtimes import SizesView
 from api.faces.v1.runtimes import contents_of
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelOptions
-from runtimes.live import LiveCatalogue, Named
+from runtimes.live import LiveCatalog, Named
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.fields import FIELDS
 
@@ -106,7 +106,7 @@ def test_a_schema_of_comfyui_has_the_classes_and_models_of_its_servers(content, 
     ],
 )
 def test_a_schema_of_flux_has_the_limits_and_loras_of_its_model(content, valid):
-    own = DeployedRuntime(name="own", type="flux", live=lambda: LiveCatalogue(card=CARD))
+    own = DeployedRuntime(name="own", type="flux", live=lambda: LiveCatalog(card=CARD))
     assert is_valid(content, "text-to-image", FLUX) == is_valid(content, "text-to-image", own) == valid
 
 
@@ -121,7 +121,7 @@ def test_a_runtime_has_what_its_servers_say_and_else_what_its_configuration_says
         None,
         SizesView(default=None, multiple_of=None, max_pixels=DYNAMIC.max_pixels),
     )
-    static = contents_of(replace(STATIC, live=lambda: LiveCatalogue(models=(Named(name="b.ckpt"),))))
+    static = contents_of(replace(STATIC, live=lambda: LiveCatalog(models=(Named(name="b.ckpt"),))))
     assert static.models == ("a.safetensors",)
     flux = contents_of(FLUX)
     assert (flux.is_live, flux.loras) == (False, ("ink",))

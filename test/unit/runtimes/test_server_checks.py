@@ -11,11 +11,11 @@ import pytest
 
 from api.content import content_errors, ignored_content
 from runtimes.catalog import DeployedRuntime
-from runtimes.comfyui.driver.catalogue import catalogue_of
+from runtimes.comfyui.driver.catalog import catalog_of
 from runtimes.comfyui.standin.nodes import DECLARED, Library
 from runtimes.comfyui.standin.validation import validate
 from runtimes.flux.options import ModelOptions
-from runtimes.live import LiveCatalogue, Named
+from runtimes.live import LiveCatalog, Named
 from test.kit.tasks import content_of, node, save_image
 
 CHECKPOINTS = ("a.safetensors", "b.ckpt", "dreamshaper.safetensors")
@@ -33,9 +33,9 @@ OBJECT_INFO = {
     **{name: LIBRARY.declaration(one) for name, one in DECLARED.items() if name != "LoadImage"},
     **PACK,
 }
-COMFYUI = DeployedRuntime(name="comfy", type="comfyui", live=lambda: catalogue_of(OBJECT_INFO))
+COMFYUI = DeployedRuntime(name="comfy", type="comfyui", live=lambda: catalog_of(OBJECT_INFO))
 SAMPLING = content_of("comfyui")
-WEBUI = LiveCatalogue(
+WEBUI = LiveCatalog(
     models=(
         Named(name="a.safetensors [0123456789]", aliases=("a", "0123456789")),
         Named(name="sub/dreamshaper.safetensors", aliases=("sub_dreamshaper", "dreamshaper.safetensors")),
@@ -130,8 +130,8 @@ def test_no_workflow_that_comfyui_accepts_is_rejected():
     chance = random.Random(7)
     values = [*CHECKPOINTS, "x.safetensors", "euler", "normal", "karras", 0, 1, 8, 10**6, -1, 0.5, True, None, ["1", 0]]
     classes, rejected = [name for name in DECLARED if name != "LoadImage"], 0
-    catalogue = catalogue_of({name: LIBRARY.declaration(DECLARED[name]) for name in classes})
-    runtime = replace(COMFYUI, live=lambda: catalogue)
+    catalog = catalog_of({name: LIBRARY.declaration(DECLARED[name]) for name in classes})
+    runtime = replace(COMFYUI, live=lambda: catalog)
     for _ in range(2000):
         content = copy.deepcopy(SAMPLING)
         for _ in range(chance.randint(1, 3)):
@@ -155,7 +155,7 @@ def test_a_hostile_workflow_costs_little_time():
     assert sum("did you mean" in detail for _, detail in found) == 10
 
 
-@pytest.mark.parametrize("live", [None, LiveCatalogue()])
+@pytest.mark.parametrize("live", [None, LiveCatalog()])
 @pytest.mark.parametrize(
     ("runtime", "tasktype", "content"),
     [
@@ -163,7 +163,7 @@ def test_a_hostile_workflow_costs_little_time():
         (DYNAMIC, T2I, {"sd_model_checkpoint": "x", "sampler_name": "x", "hr_upscaler": "x"}),
     ],
 )
-def test_without_a_catalogue_all_of_this_is_left_to_the_servers(runtime, tasktype, content, live):
+def test_without_a_catalog_all_of_this_is_left_to_the_servers(runtime, tasktype, content, live):
     runtime = replace(runtime, live=lambda: live)
     assert errors(content, runtime, tasktype) == []
     assert warnings(content, runtime, tasktype) == []
@@ -233,5 +233,5 @@ def test_a_model_that_only_its_files_describe_is_checked_by_what_its_server_says
     unknown = DeployedRuntime(name="own", type="flux")
     asked = {"prompt": "a", "width": 512}
     assert errors(asked, unknown, T2I) == []
-    ((_, detail),) = errors(asked, replace(unknown, live=lambda: LiveCatalogue(card=card)), T2I)
+    ((_, detail),) = errors(asked, replace(unknown, live=lambda: LiveCatalog(card=card)), T2I)
     assert "which this model does not do" in detail

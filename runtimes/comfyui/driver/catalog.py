@@ -6,7 +6,7 @@ from typing import Any
 from runtimes._http import as_object
 from runtimes.comfyui.driver.leftovers import UPLOAD_FOLDER
 from runtimes.comfyui.driver.workflow import UPLOADS
-from runtimes.live import LiveCatalogue, Named, NodeClass, NodeInput
+from runtimes.live import LiveCatalog, Named, NodeClass, NodeInput
 
 _COMBO = "COMBO"
 _LISTED_BY: Mapping[str, tuple[tuple[str, str], ...]] = {
@@ -21,7 +21,7 @@ _LISTED_BY: Mapping[str, tuple[tuple[str, str], ...]] = {
 _SCALARS = (str, int, float, bool)
 
 
-def catalogue_of(object_info: Mapping[str, Any]) -> LiveCatalogue:
+def catalog_of(object_info: Mapping[str, Any]) -> LiveCatalog:
     """What a server has, by its object_info.
 
     Choices among the files of its input folder are left out: they include callers' files.
@@ -36,8 +36,8 @@ def catalogue_of(object_info: Mapping[str, Any]) -> LiveCatalogue:
         for name, declared in object_info.items()
         if isinstance(declared, dict)
     }
-    catalogue = LiveCatalogue(nodes=nodes, lists=tuple(lists))
-    return catalogue.model_copy(update={kind: _names(catalogue, inputs) for kind, inputs in _LISTED_BY.items()})
+    catalog = LiveCatalog(nodes=nodes, lists=tuple(lists))
+    return catalog.model_copy(update={kind: _names(catalog, inputs) for kind, inputs in _LISTED_BY.items()})
 
 
 def _inputs(declared: Mapping[str, Any], lists: dict[tuple[Any, ...], int]) -> dict[str, NodeInput]:
@@ -76,12 +76,12 @@ def _number(value: Any) -> int | float | None:
     return value if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def _names(catalogue: LiveCatalogue, inputs: tuple[tuple[str, str], ...]) -> tuple[Named, ...]:
-    nodes = catalogue.nodes or {}
+def _names(catalog: LiveCatalog, inputs: tuple[tuple[str, str], ...]) -> tuple[Named, ...]:
+    nodes = catalog.nodes or {}
     found = [
         choice
         for class_type, name in inputs
         if class_type in nodes and (declared := nodes[class_type].inputs.get(name))
-        for choice in catalogue.choices_of(declared) or ()
+        for choice in catalog.choices_of(declared) or ()
     ]
     return tuple(Named(name=str(choice)) for choice in dict.fromkeys(found))

@@ -6,7 +6,7 @@ from typing import Any
 
 from queue_agent.errors import ServerError
 from runtimes._http import ModelServerClient
-from runtimes.live import LiveCatalogue, Named
+from runtimes.live import LiveCatalog, Named
 
 _REFRESH_S = 20.0
 """The server looks for new checkpoints between two jobs."""
@@ -14,7 +14,7 @@ _MAX_LORAS_BYTES = 16 * 1024 * 1024
 """The list of LoRAs includes the metadata in their files."""
 
 
-class CatalogueReader:
+class CatalogReader:
     """Reads the server's lists; ``refreshes`` says whether tasks may ask for checkpoints that came later."""
 
     def __init__(self, client: ModelServerClient, *, refreshes: bool) -> None:
@@ -22,7 +22,7 @@ class CatalogueReader:
         self._refreshes = refreshes
         self._unread: set[str] = set()
 
-    async def read(self) -> LiveCatalogue:
+    async def read(self) -> LiveCatalog:
         """Read all lists.
 
         Raises:
@@ -33,7 +33,7 @@ class CatalogueReader:
             if answer.status != HTTPStatus.OK:
                 raise ServerError(f"The model server answers {answer.status} to refresh-checkpoints.")
         upscalers = [*await self._list("latent-upscale-modes"), *await self._list("upscalers")]
-        return LiveCatalogue(
+        return LiveCatalog(
             models=_names(await self._list("sd-models"), _checkpoint),
             loras=_names(
                 await self._list_if_any("loras", max_bytes=_MAX_LORAS_BYTES),

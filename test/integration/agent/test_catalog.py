@@ -3,7 +3,7 @@
 import pytest
 
 from api.content import content_errors
-from api.live import LiveCatalogues
+from api.live import LiveCatalogs
 from runtimes.catalog import DeployedRuntime
 from test.kit.tasks import INVOKE_MODEL, TASKTYPES, content_of
 
@@ -25,9 +25,9 @@ TROUBLE = {
 def test_the_api_rejects_what_an_agents_server_does_not_have_and_accepts_what_it_runs(kit, runtime_type):
     def errors(content):
         """As a door finds them that has just started."""
-        catalogues = LiveCatalogues(lambda: kit.aws.s3, rig.bucket)
+        catalogs = LiveCatalogs(lambda: kit.aws.s3, rig.bucket)
         deployed = DeployedRuntime(
-            name=rig.name, type=runtime_type, dynamic_model=True, live=lambda: catalogues.read(rig.name)
+            name=rig.name, type=runtime_type, dynamic_model=True, live=lambda: catalogs.read(rig.name)
         )
         return [error.detail for error in content_errors(content, TASKTYPES[runtime_type], deployed, ())]
 

@@ -1,4 +1,4 @@
-"""Publishes the model server's catalogue every five minutes, so that the API can check requests against it.
+"""Publishes the model server's catalog every five minutes, so that the API can check requests against it.
 
 Each time it queries the server and writes one object to S3: about five cents a month for an agent that never stops.
 """
@@ -17,14 +17,14 @@ _TIMEOUT_S = 60.0
 _LOOK_S = 2.0
 
 
-class CataloguePublisher:
-    """Publishes the server's catalogue while the context lasts: once the server is ready, and every ``interval_s``.
+class CatalogPublisher:
+    """Publishes the server's catalog while the context lasts: once the server is ready, and every ``interval_s``.
 
     It is written even if nothing has changed, because the API ignores old ones. No job waits for it or fails because of
     it.
 
     Args:
-        publish: Writes a packed catalogue.
+        publish: Writes a packed catalog.
         is_ready: Whether the model server takes jobs.
     """
 
@@ -45,7 +45,7 @@ class CataloguePublisher:
         self._is_failing = False
 
     async def __aenter__(self) -> Self:
-        self._task = asyncio.create_task(self._repeat(), name="catalogue")
+        self._task = asyncio.create_task(self._repeat(), name="catalog")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -62,16 +62,16 @@ class CataloguePublisher:
     async def _read_and_publish(self) -> None:
         try:
             async with asyncio.timeout(_TIMEOUT_S):
-                catalogue = await self._server.catalogue()
-                if catalogue is not None:
-                    packed = await asyncio.to_thread(catalogue.pack)
+                catalog = await self._server.catalog()
+                if catalog is not None:
+                    packed = await asyncio.to_thread(catalog.pack)
                     await self._publish(packed)
         except (AgentError, TimeoutError) as exc:
             if not self._is_failing:
                 logger.warning("what the model server has was not published: %s", str(exc) or "no answer in time")
             self._is_failing = True
         except Exception:
-            # A server may answer anything. Without a catalogue, the API just checks less.
+            # A server may answer anything. Without a catalog, the API just checks less.
             if not self._is_failing:
                 logger.exception("what the model server has was not published")
             self._is_failing = True

@@ -5,14 +5,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from runtimes._http import as_object
-from runtimes.live import InstalledModel, LiveCatalogue, Named, NodeClass, NodeInput
+from runtimes.live import InstalledModel, LiveCatalog, Named, NodeClass, NodeInput
 
 _LISTED_AS = {"models": "main", "loras": "lora", "vaes": "vae", "upscalers": "spandrel_image_to_image"}
 _REFERENCE = re.compile(r"#/components/schemas/(\w+)")
 _FILE_TYPES = frozenset({"ImageField", "VideoField"})
 
 
-def catalogue_of(models: Any, openapi: Mapping[str, Any]) -> LiveCatalogue:
+def catalog_of(models: Any, openapi: Mapping[str, Any]) -> LiveCatalog:
     """What a server has, by its list of models and its OpenAPI document."""
     installed = tuple(installed_in(models))
     names = {
@@ -27,7 +27,7 @@ def catalogue_of(models: Any, openapi: Mapping[str, Any]) -> LiveCatalogue:
         and schema.get("class") == "invocation"
         and isinstance(node_type := _property(schema, "type").get("const"), str)
     }
-    return LiveCatalogue(**names, installed=installed, nodes=nodes or None)
+    return LiveCatalog(**names, installed=installed, nodes=nodes or None)
 
 
 def installed_in(models: Any) -> Iterator[InstalledModel]:
