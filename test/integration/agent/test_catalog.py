@@ -21,7 +21,7 @@ TROUBLE = {
 }
 
 
-@pytest.mark.parametrize("runtime_type", TASKTYPES)
+@pytest.mark.parametrize("runtime_type", WRONG)
 def test_the_api_rejects_what_an_agents_server_does_not_have_and_accepts_what_it_runs(kit, runtime_type):
     def errors(content):
         """As a door finds them that has just started."""
