@@ -10,8 +10,8 @@ import pytest
 LENGTH = 20_000
 SLOWEST = 300
 """Times as long as one plain look at each letter: so many looks at each are well, one for each other letter is not."""
-PARTS = ("api", "contract", "courier", "egress", "jobs", "configuration", "queue_agent")
-LEAVE_OUT = {"handlers", "__main__"}
+PARTS = ("api", "contract", "courier", "egress", "icons", "jobs", "configuration", "queue_agent")
+LEAVE_OUT = {"handlers", "lambda_handler", "__main__"}
 
 
 def modules():
