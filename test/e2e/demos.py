@@ -23,7 +23,7 @@ def pictures_of(directory: Path) -> dict[str, tuple[int, int]]:
     """The sizes of the only run's pictures, by name; reads each picture whole."""
     (run,) = [path for path in (directory / "out").iterdir() if path.is_dir()]
     sizes = {}
-    for path in run.glob("*.png"):
+    for path in (*run.glob("*.png"), *run.glob("*.jpg")):
         with Image.open(path) as image:
             image.load()
             sizes[path.name] = image.size
