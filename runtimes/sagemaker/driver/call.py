@@ -27,6 +27,7 @@ class AsyncCall(BaseModel):
     """A call as it is noted.
 
     Attributes:
+        job: Its job.
         claim: The job's claim that made it; its objects are named after it.
         called_s: When, in seconds since 1970.
         output: Key of the result.
@@ -36,6 +37,7 @@ class AsyncCall(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
+    job: str
     claim: int
     called_s: float
     output: str
@@ -67,7 +69,7 @@ class CallFolder:
     def new_call(self, job: str, claim: int, now_s: float) -> AsyncCall:
         """A call that a claim is about to make."""
         output = f"{FOLDER}{self.extension(job)}/{self.filename(claim)}"
-        return AsyncCall(claim=claim, called_s=now_s, output=output)
+        return AsyncCall(job=job, claim=claim, called_s=now_s, output=output)
 
     def accepted(self, call: AsyncCall, answer: dict[str, Any]) -> AsyncCall:
         """The call with the places that the endpoint names.
@@ -89,13 +91,13 @@ class CallFolder:
             return None
         return None if call is None or call.is_void else call
 
-    async def note(self, job: str, call: AsyncCall) -> None:
-        """Write a job's call down, in place of an earlier one."""
-        await self._put(self._note_key(job), call.model_dump_json().encode())
+    async def note(self, call: AsyncCall) -> None:
+        """Write a call down, in place of an earlier one of its job."""
+        await self._put(self._note_key(call.job), call.model_dump_json().encode())
 
-    async def put_input(self, job: str, call: AsyncCall, body: bytes, content_type: str) -> str:
+    async def put_input(self, call: AsyncCall, body: bytes, content_type: str) -> str:
         """Store a body that is too large for the call; returns its InputLocation."""
-        key = self._input_key(job, call)
+        key = self._input_key(call)
         await self._put(key, body, content_type)
         return s3_url(self._bucket, key)
 
@@ -111,9 +113,9 @@ class CallFolder:
         """Why it failed; None while it has not, or where that is unknown."""
         return await self._get(call.failure, MAX_ANSWER_BYTES) if call.failure else None
 
-    async def remove(self, job: str, call: AsyncCall) -> None:
+    async def remove(self, call: AsyncCall) -> None:
         """Delete everything of a call whose job is over; the bucket's lifecycle deletes what this cannot."""
-        keys = [self._note_key(job), self._input_key(job, call), call.output, call.failure]
+        keys = [self._note_key(call.job), self._input_key(call), call.output, call.failure]
         for key in filter(None, keys):
             try:
                 await self._s3.call("delete_object", Bucket=self._bucket, Key=key)
@@ -123,8 +125,8 @@ class CallFolder:
     def _note_key(self, job: str) -> str:
         return f"{FOLDER}{self.extension(job)}/call.json"
 
-    def _input_key(self, job: str, call: AsyncCall) -> str:
-        return f"{FOLDER}{self.extension(job)}/{call.claim}.in"
+    def _input_key(self, call: AsyncCall) -> str:
+        return f"{FOLDER}{self.extension(call.job)}/{call.claim}.in"
 
     def _key_of(self, location: str, setting: str) -> str:
         try:

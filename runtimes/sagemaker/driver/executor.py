@@ -126,7 +126,7 @@ class SageMaker(Executor, Supervised):
         else:
             call = prepared.call = await self._adopted(job, claim) or await self._begin(prepared, job, claim)
             signals.started()
-            answer = await self._answer(prepared, job, call)
+            answer = await self._answer(prepared, call)
         signals.freed()
         decoded = await asyncio.to_thread(decode, answer)
         return Result(outputs=decoded.outputs, parameters=prepared.parameters, answer=decoded.rest)
@@ -137,8 +137,7 @@ class SageMaker(Executor, Supervised):
     def discard(self, prepared: PreparedBody, *, over: bool) -> None:
         """Delete a call's objects once its job is over; until then, the next claim looks for them."""
         if over and prepared.call is not None:
-            job = prepared.call.output.split("/")[-2]
-            removal = asyncio.create_task(self._calls.remove(job, prepared.call), name="remove call")
+            removal = asyncio.create_task(self._calls.remove(prepared.call), name="remove call")
             self._removals.add(removal)
             removal.add_done_callback(self._removals.discard)
 
@@ -171,10 +170,10 @@ class SageMaker(Executor, Supervised):
 
     async def _begin(self, prepared: PreparedBody, job: str, claim: int) -> AsyncCall:
         call = self._calls.new_call(job, claim, time.time())
-        await self._calls.note(job, call)
+        await self._calls.note(call)
         body: dict[str, Any] = {"Body": prepared.body}
         if len(prepared.body) > MAX_INLINE_BYTES:
-            body = {"InputLocation": await self._calls.put_input(job, call, prepared.body, prepared.content_type)}
+            body = {"InputLocation": await self._calls.put_input(call, prepared.body, prepared.content_type)}
         try:
             answer = await self._runtime.call(
                 "invoke_endpoint_async",
@@ -188,24 +187,24 @@ class SageMaker(Executor, Supervised):
             )
             call = self._calls.accepted(call, answer)
         except (ServiceAway, ServiceRefused):
-            await self._calls.note(job, call.voided())
+            await self._calls.note(call.voided())
             raise
         except ClientError as exc:
             if int(exc.response["ResponseMetadata"]["HTTPStatusCode"]) < HTTPStatus.INTERNAL_SERVER_ERROR:
-                await self._calls.note(job, call.voided())
+                await self._calls.note(call.voided())
             raise refusal(exc) from exc
-        await self._calls.note(job, call)
+        await self._calls.note(call)
         return call
 
-    async def _answer(self, prepared: PreparedBody, job: str, call: AsyncCall) -> bytes:
+    async def _answer(self, prepared: PreparedBody, call: AsyncCall) -> bytes:
         """Look for the result, less and less often."""
         ends_s = call.called_s + self._options.queue_seconds + self._invocation_s(prepared) + _LATE_S
         patient_until_s = time.monotonic() + (self._patience_s or float("inf"))
         pause_s = _FIRST_PAUSE_S
-        self._waiting.add(job)
+        self._waiting.add(call.job)
         try:
             while True:
-                if (answer := await self._look(job, call)) is not None:
+                if (answer := await self._look(call)) is not None:
                     return answer
                 waited_s = time.time() - call.called_s
                 if call.called_s + waited_s > ends_s:
@@ -215,9 +214,9 @@ class SageMaker(Executor, Supervised):
                 await asyncio.sleep(pause_s)
                 pause_s = min(pause_s * _SLOWER, _LAST_PAUSE_S)
         finally:
-            self._waiting.discard(job)
+            self._waiting.discard(call.job)
 
-    async def _look(self, job: str, call: AsyncCall) -> bytes | None:
+    async def _look(self, call: AsyncCall) -> bytes | None:
         """The result; None while there is none.
 
         Raises:
@@ -234,7 +233,7 @@ class SageMaker(Executor, Supervised):
             return None
         error = failure_of(failure)
         if isinstance(error, RetryableError):
-            await self._calls.note(job, call.voided())
+            await self._calls.note(call.voided())
         raise error
 
     def _arguments(self, prepared: PreparedBody) -> dict[str, Any]:
