@@ -11,6 +11,8 @@ from runtimes.options import ManagedOptions, Place
 _MODELS = [family.model for family in FAMILIES.values()]
 _UNRESOLVED = "${"
 """What CDK writes for a region that is known only when the stack is deployed."""
+_OTHER_PARTITIONS = ("cn-", "us-gov-", "us-iso", "eusc-")
+"""How the regions begin of China and other partitions, whose credentials are no use elsewhere."""
 
 
 class BedrockModel(ManagedOptions):
@@ -66,8 +68,10 @@ class BedrockModel(ManagedOptions):
         """Where the model is called by a deployment in its ``own`` region; None where that is unknown.
 
         Raises:
-            ValueError: The model is not there.
+            ValueError: The model is not there, or cannot be called from there.
         """
+        if own and own.startswith(_OTHER_PARTITIONS):
+            raise ValueError(f"{self.id} cannot be called from {own}: no partition of AWS but aws has image models")
         region = self.region or own
         if region and not region.startswith(_UNRESOLVED) and (problem := region_problem(self.family, region)):
             raise ValueError(f"model.region of {self.id} {problem}")

@@ -64,13 +64,14 @@ def test_the_agents_image_holds_every_driver(installed):
     subprocess.run([agent.python, "-c", imports], cwd=agent.app, env={}, check=True)
 
 
-@pytest.mark.parametrize("name", pod_types())
+@pytest.mark.parametrize("name", [*pod_types(), "bedrock"])
 def test_the_standin_answers_its_health_path_from_its_image_alone(installed, name):
     port = free_port()
     process = installed["standin"].start("runtimes.standin", "--type", name, "--port", str(port))
     deadline = time.monotonic() + 60
     try:
-        while not _is_healthy(f"http://127.0.0.1:{port}{RUNTIME_TYPES[name].pod.health_path}"):
+        path = pod_types()[name].pod.health_path if name in pod_types() else "/_standin/jobs"
+        while not _is_healthy(f"http://127.0.0.1:{port}{path}"):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     finally:

@@ -122,6 +122,9 @@ def test_a_deployment_without_a_region_for_its_model_must_be_where_the_model_is(
         "RUNTIME_NAME": "r",
         "MODEL_OPTIONS": json.dumps({"id": SD35}),
     }
+    in_china = Place(partition="aws-cn", region="cn-north-1", account="1")
+    with pytest.raises(ValueError, match="cannot be called from cn-north-1"):
+        BedrockModel.model_validate({"id": SD35, "region": "us-west-2"}).resources(in_china)
     with pytest.raises(SettingsError, match='must be us-west-2, not "eu-west-1"'):
         Bedrock.from_settings(Settings.from_environ({**environment, "AWS_REGION": "eu-west-1"}))
 
