@@ -38,7 +38,7 @@ class Door:
         environment |= {"API_KEYS_FILE": str(keys), "RUNTIMES_FILE": str(rig.catalog_file)}
         self.signing_secret = SIGNING_SECRET
         environment = {"SIGNING_SECRET": SIGNING_SECRET, **environment}
-        process = rig.add_child(*module, *address, **environment)
+        self.process = process = rig.add_child(*module, *address, **environment)
         process.start()
         wait_for(self._is_open, lambda: f"the door; log:\n{process.log}")
 

@@ -1,0 +1,58 @@
+"""How a library begins, and what is left of it when its process is killed."""
+
+import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import pytest
+
+from test.integration.icons.conftest import SHELLS, IconApi
+
+ASGI = SHELLS["asgi"]
+
+
+def test_an_empty_library_begins_with_the_starter_icons_however_many_ask_first(kit, shell):
+    with kit.rig("sdwebui") as rig:
+        api = IconApi(rig, shell, starter=True)
+        with ThreadPoolExecutor(4) as callers:
+            pages = list(callers.map(lambda _: api.get("/icons?limit=1000"), range(4)))
+        assert {len(page["icons"]) for page in pages} == {541}
+        icon = api.resolve("购物车图标")
+        assert (icon["key"], icon["format"], icon["drawn"]) == ("shopping-cart-001", "svg", False)
+        assert "<path" in api.fetch(icon["url"]).text
+        indexes = {key.split("/")[2] for key in keys(rig) if key.startswith("_icons/indexes/")}
+        assert len(indexes) == 1
+
+
+def test_a_library_that_was_emptied_stays_empty(kit):
+    with kit.rig("sdwebui") as rig:
+        api = IconApi(rig, ASGI, starter=True)
+        for icon in api.get("/icons?limit=3")["icons"]:
+            api.call("DELETE", f"/icons/{icon['key']}", key="admin-key")
+        assert len(IconApi(rig, ASGI, starter=True).get("/icons?limit=1000")["icons"]) == 538
+
+
+@pytest.mark.parametrize("delay_s", [0, 0.05, 0.2])
+def test_a_process_that_is_killed_while_a_picture_comes_in_leaves_one_icon_to_the_next(kit, delay_s):
+    with kit.rig("sdwebui") as rig:
+        api = IconApi(rig, ASGI)
+        job = api.resolve("a red balloon", 202, wait=0)["job"]
+        with ThreadPoolExecutor(1) as callers:
+            waiting = callers.submit(api.call, "POST", "/icons/resolve", {"query": "a red balloon", "wait": 25})
+            api.finish(job)
+            time.sleep(delay_s)
+            api.door.process.kill()
+            with contextlib.suppress(httpx.HTTPError):  # killed before it could answer
+                assert waiting.result().status_code == 200
+        again = IconApi(rig, ASGI)
+        icon = again.resolve("a red balloon")
+        assert again.fetch(icon["url"]).content.startswith(b"\x89PNG")
+        assert again.post("search", {"query": "a red balloon"})["accepted"] == icon["key"]
+        assert [one["key"] for one in again.get("/icons")["icons"]] == [icon["key"]]
+        assert len(again.get("/jobs")["jobs"]) == 1
+
+
+def keys(rig):
+    pages = rig.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=rig.bucket)
+    return [one["Key"] for page in pages for one in page.get("Contents", ())]
