@@ -13,7 +13,7 @@ from typing import Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from contract.objects import catalog_key
-from jobs.dynamodb import error_code
+from jobs.dynamodb import error_name
 from runtimes.live import MAX_PACKED_BYTES, LiveCatalog
 
 MAX_AGE_S = 660
@@ -65,7 +65,7 @@ class LiveCatalogs:
                 return _Copy(now_s, etag, written_s, earlier.catalog)
             return _Copy(now_s, etag, written_s, LiveCatalog.unpack(packed))
         except (ClientError, BotoCoreError, OSError, ValueError) as exc:
-            reason = error_code(exc) or type(exc).__name__
+            reason = error_name(exc)
         if reason not in _MISSING and runtime not in self._complained:
             self._complained.add(runtime)
             logger.warning("what the servers of runtime %s have is not known: %s", runtime, reason)

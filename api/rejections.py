@@ -3,7 +3,8 @@
 import logging
 
 from api.errors import RequestError
-from api.operations.submission import AWS_ERRORS, KeyBusyError
+from api.operations.submission import KeyBusyError
+from jobs.dynamodb import AWS_ERRORS
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from api.http import Stream, Wait
-from api.operations.submission import AWS_ERRORS
-from jobs.dynamodb import error_code
+from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.job import Job
 from jobs.store import JobStore
 
@@ -59,5 +58,5 @@ def _latest(job: Job, jobs: JobStore) -> Job:
     try:
         return jobs.get(job.id) or job
     except AWS_ERRORS as exc:
-        logger.warning("not read again: job %s, %s", job.id, error_code(exc) or type(exc).__name__)
+        logger.warning("not read again: job %s, %s", job.id, error_name(exc))
         return job

@@ -7,8 +7,7 @@ from collections import defaultdict
 from collections.abc import AsyncGenerator
 from concurrent.futures import ThreadPoolExecutor
 
-from api.operations.submission import AWS_ERRORS
-from jobs.dynamodb import error_code
+from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.job import Job
 from jobs.store import JobStore
 
@@ -66,7 +65,7 @@ class Watcher:
                     for news in self._watchers[job_id]:
                         news.put_nowait(job)
             except AWS_ERRORS as exc:
-                logger.warning("the jobs were not read: %s", error_code(exc) or type(exc).__name__)
+                logger.warning("the jobs were not read: %s", error_name(exc))
                 every_s = _FAILED_PAUSE_S
             except Exception:  # those who wait go on waiting, as after a failure of AWS
                 logger.exception("the jobs were not read")

@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from icons import needs
 from icons.needs import KEPT_S, NeedRecord
-from jobs.dynamodb import JobCommand, error_code, expressions, read_values
+from jobs.dynamodb import JobCommand, error_name, expressions, read_values
 from jobs.queries import MAX_BATCH
 from jobs.schema import KEY, QUEUE_INDEX, TTL_ATTRIBUTE, key_of
 from jobs.store import JobStore
@@ -118,7 +118,7 @@ class Counters:
         try:
             self._jobs.run(command)
         except (BotoCoreError, ClientError) as exc:
-            logger.warning("not counted: %s", error_code(exc) or type(exc).__name__)
+            logger.warning("not counted: %s", error_name(exc))
 
     def _read(self, listed: str) -> tuple[list[Mapping[str, Any]], bool]:
         keys: list[str] = []

@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 
+AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
+"""What a call raises if AWS refuses it, does not answer, or answers what cannot be read."""
 CONDITION_FAILED = "ConditionalCheckFailedException"
 TRANSACTION_CANCELLED = "TransactionCanceledException"
 
@@ -58,6 +61,11 @@ def expressions(texts: Mapping[str, str], **values: Any) -> Parameters:
 def error_code(error: Exception) -> str:
     """AWS's own code of an error; "" if AWS has not answered."""
     return str(error.response.get("Error", {}).get("Code", "")) if isinstance(error, ClientError) else ""
+
+
+def error_name(error: Exception) -> str:
+    """What a log says of an error: AWS's own code, or the error's type if AWS has not answered."""
+    return error_code(error) or type(error).__name__
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,9 +13,6 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-from botocore.parsers import ResponseParserError
-
 from api.errors import BudgetError, IdempotencyConflictError
 from api.http import Caller
 from api.publisher import TaskPublisher
@@ -26,12 +23,10 @@ from contract.task import Task
 from contract.times import time_of
 from contract.webhooks import Webhook
 from jobs import budgets, commands, idempotency, requests
-from jobs.dynamodb import error_code
+from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.job import Job, JobState
 from jobs.store import JobStore
 
-AWS_ERRORS = (BotoCoreError, ClientError, ResponseParserError)
-"""What botocore raises if AWS fails."""
 _KEEPING_THREADS = 8
 _KEY_TRIES = 4
 _INDEX_LAG_S = 1.0
@@ -179,7 +174,7 @@ class Submissions:
         try:
             self._jobs.run(requests.keep(job, accepted_s, request=request, sent=sent))
         except AWS_ERRORS as exc:
-            logger.warning("request not kept: job %s, %s", job, error_code(exc) or type(exc).__name__)
+            logger.warning("request not kept: job %s, %s", job, error_name(exc))
 
     def _enter(self, submission: TaskSubmission) -> _EarlierJob | None:
         """Enter a job in the table, or return the job that its key already stands for."""
@@ -273,7 +268,7 @@ class Submissions:
             if not self._jobs.run(commands.withdraw(job)).done:
                 logger.warning("not withdrawn: job %s, an agent has it", job)
         except AWS_ERRORS as exc:
-            logger.warning("not withdrawn: job %s, %s", job, error_code(exc) or type(exc).__name__)
+            logger.warning("not withdrawn: job %s, %s", job, error_name(exc))
 
     def _mark_published(self, submission: TaskSubmission) -> Job:
         """Mark a job as queued. A failure is only logged: the job is on its way, and the keeper corrects its item."""
@@ -283,5 +278,5 @@ class Submissions:
             )
             return change.job or submission.entered()
         except AWS_ERRORS as exc:
-            logger.warning("not marked as published: job %s, %s", submission.job, error_code(exc) or type(exc).__name__)
+            logger.warning("not marked as published: job %s, %s", submission.job, error_name(exc))
             return submission.entered()

@@ -15,12 +15,11 @@ from api.faces.v1.models.jobs import JobView
 from api.faces.v1.problems import problem_of
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
-from api.operations.submission import AWS_ERRORS
 from api.rejections import rejection_of
 from api.request import IDEMPOTENCY_HEADER, key_errors, part_key
 from contract.field_errors import MAX_FIELD_ERRORS, FieldError, suggestion
 from contract.times import time_of
-from jobs.dynamodb import error_code
+from jobs.dynamodb import AWS_ERRORS, error_name
 
 ROUTES = Routes()
 _AT_ONCE = 8
@@ -61,7 +60,7 @@ def _entered(call: ApiCall, jobs: Mapping[int, str]) -> str | None:
     try:
         return call.services.batches.enter(call.tenant, jobs)
     except AWS_ERRORS as exc:
-        logger.warning("batch not entered: %s", error_code(exc) or type(exc).__name__)
+        logger.warning("batch not entered: %s", error_name(exc))
         return None
 
 

@@ -5,9 +5,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from api.faces.v1.models.jobs import QueueView
-from api.operations.submission import AWS_ERRORS
 from contract import strict_json
-from jobs.dynamodb import error_code
+from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.job import Job, JobState
 
 _QUEUE_EVERY_S = 5.0
@@ -72,7 +71,7 @@ class JobEvents:
         try:
             return self._queue_place(job)
         except AWS_ERRORS as exc:
-            logger.warning("no place in the queue: job %s, %s", job.id, error_code(exc) or type(exc).__name__)
+            logger.warning("no place in the queue: job %s, %s", job.id, error_name(exc))
             return None
 
     def _changed(self, kind: str, data: dict[str, Any], job: Job) -> Iterator[str]:
