@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from contract.webhooks import JobEvent
 from courier.delivery import Delivery
+from jobs.calls import get_item
 from jobs.dynamodb import Item, JobCommand, expressions, read_values
 from jobs.schema import TTL_ATTRIBUTE, key_of
 
@@ -56,8 +57,8 @@ def log_pk(job: str) -> str:
 def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
     """Read a job's log; an empty one if there is none or it has expired."""
 
-    def read(answer: Mapping[str, Any]) -> DeliveryLog:
-        values = read_values(answer.get("Item", {}))
+    def read(item: Item | None) -> DeliveryLog:
+        values = read_values(item or {})
         if values.get(TTL_ATTRIBUTE, 0) < now_s:
             return DeliveryLog()
         rows = {
@@ -65,7 +66,7 @@ def read_log(job: str, now_s: float) -> JobCommand[DeliveryLog]:
         }
         return DeliveryLog(rows, is_off=_OFF in values)
 
-    return JobCommand(operation="GetItem", parameters={"Key": key_of(log_pk(job)), "ConsistentRead": True}, read=read)
+    return get_item(log_pk(job), read)
 
 
 def write_log(row: LoggedDelivery, *, switch_off: bool) -> JobCommand[bool]:

@@ -1,10 +1,9 @@
 """The secrets that sign a tenant's webhooks. They are derived from the root secret; the table holds their versions."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from contract.signatures import webhook_secret
+from jobs.calls import get_item
 from jobs.dynamodb import Item, JobCommand, expressions, read_values
 from jobs.schema import key_of
 from jobs.store import JobStore
@@ -88,16 +87,12 @@ class WebhookSecrets:
         )
 
 
-def _key(tenant: str | None) -> Mapping[str, Any]:
-    return key_of(f"webhook/{tenant or ''}")
+def _pk(tenant: str | None) -> str:
+    return f"webhook/{tenant or ''}"
 
 
 def _read(tenant: str | None) -> JobCommand[SecretVersion]:
-    return JobCommand(
-        operation="GetItem",
-        parameters={"Key": _key(tenant), "ConsistentRead": True},
-        read=lambda answer: _version(answer.get("Item")),
-    )
+    return get_item(_pk(tenant), _version)
 
 
 def _rotate(tenant: str | None, now_s: float) -> JobCommand[SecretVersion]:
@@ -110,7 +105,7 @@ def _rotate(tenant: str | None, now_s: float) -> JobCommand[SecretVersion]:
     answers = {"ReturnValues": "ALL_NEW", "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
     return JobCommand(
         operation="UpdateItem",
-        parameters={"Key": _key(tenant), **expressions(texts, **values), **answers},
+        parameters={"Key": key_of(_pk(tenant)), **expressions(texts, **values), **answers},
         read=lambda answer: _version(answer.get("Attributes")),
         read_refused=_version,
     )
