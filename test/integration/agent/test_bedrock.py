@@ -9,7 +9,10 @@ from PIL import Image
 
 from contract.ids import new_job_id
 from jobs import commands
+from runtimes.catalog import DeployedRuntime, RuntimeCatalog
+from test.kit.door import Door
 from test.kit.managed import managed_runtime
+from test.kit.processes import HTTP
 from test.kit.rig import SHORT_VISIBILITY_S
 from test.kit.tasks import INPUT_PNG
 
@@ -180,3 +183,23 @@ def test_no_more_calls_are_made_at_once_than_the_configuration_says(kit):
 def test_the_kits_own_picture_is_one_that_bedrock_takes(sd35):
     link = sd35.rig.upload("in/kit.png", INPUT_PNG)
     assert sd35.rig.run({"prompt": "a cat", "image": link, "strength": 0.5}, "image-to-image")["result"]
+
+
+def test_the_api_warns_of_what_becomes_of_a_body_of_sdxl_and_rejects_what_the_model_does_not_take(kit):
+    with kit.rig("bedrock") as rig:
+        deployed = DeployedRuntime(name=rig.name, type="bedrock", options=SD35)
+        rig.catalog_file.write_text(RuntimeCatalog([deployed]).to_json(), encoding="utf-8")
+        door = Door(rig)
+
+        def submit(**content):
+            body = {"runtime": rig.name, "type": "text-to-image", "content": content}
+            return HTTP.post(f"{door.base}/v1/jobs", json=body, headers={"x-api-key": "key"}, timeout=30)
+
+        accepted = submit(**SEED_BODY)
+        assert accepted.status_code == 202, accepted.text
+        warnings = {one["pointer"]: one["detail"] for one in accepted.json()["warnings"]}
+        assert warnings.keys() == {f"content.{name}" for name in ("text_prompts", "cfg_scale", "steps")}
+        rejected = submit(promt="a cat", **SEED_BODY, samples=2)
+        assert rejected.status_code == 400
+        assert "samples" in rejected.text
+        assert "promt" in rejected.text
