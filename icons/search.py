@@ -17,7 +17,7 @@ import numpy.typing as npt
 from botocore.exceptions import BotoCoreError, ClientError
 
 from icons.calibration import Calibration, shipped_calibration
-from icons.embeddings import Embedder, RememberingEmbedder
+from icons.embeddings import Embedder, NgramEmbedder, RememberingEmbedder
 from icons.evidence import Evidence, Terms, agreement, labels_of
 from icons.icon import Icon
 from icons.index.protocol import IndexMissingError, VectorIndex, VectorIndexes
@@ -254,7 +254,9 @@ class IconSearch:
             return None
         best = matches[0]
         threshold = self._calibration.judgement(self._embedder, language).threshold
-        agreed = best.similarity is not None and best.evidence.lead >= 0 and best.lexical > 0
+        # Hashed words know nothing that the ranks by words do not.
+        is_nearest = best.evidence.lead >= 0 or self._embedder.name == NgramEmbedder.name
+        agreed = best.similarity is not None and is_nearest and best.lexical > 0
         return best if agreed and best.score >= threshold + stricter * (1 - threshold) else None
 
 

@@ -30,7 +30,11 @@ from test.kit.jobs import JobsTable
 from test.kit.processes import ChildProcess, answers, free_port, wait_for
 
 CART = Icon(
-    key="cart", description="购物车图标,shopping cart icon", s3_url="https://icons.example/cart.svg", category="shop"
+    key="cart",
+    description="购物车图标",
+    aliases=("shopping cart icon",),
+    s3_url="https://icons.example/cart.svg",
+    category="shop",
 )
 
 
