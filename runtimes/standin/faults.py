@@ -29,9 +29,9 @@ class Faults(BaseModel):
     garbage_path: str = ""
     """answer paths that contain this with 200 and garbage; empty: none"""
     drop_socket_after: str = ""
-    """ComfyUI: close a websocket after an event of this type"""
+    """ComfyUI, InvokeAI: close a websocket after an event of this type"""
     mute_events: list[str] = []
-    """ComfyUI: types of events never to send ('binary' for pictures)"""
+    """ComfyUI, InvokeAI: types of events never to send ('binary' for ComfyUI's pictures)"""
     previews: bool = False
     """ComfyUI: send a picture at each sampling step"""
     throttle_jobs: int = 0
