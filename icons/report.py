@@ -74,7 +74,7 @@ class IconReport:
         break_even: See ``Prices``.
         most_hit: The icons that are found most.
         most_missed: The needs that were asked for most before the library had an icon, or that it has none for.
-        most_drawn: Drawn icons with the needs that led to them, by how often those were asked for.
+        most_drawn: Drawn icons with the needs that led to them, by how many requests each has answered.
         missed_categories: Misses by the category of the nearest icon.
         publish: Candidates that are found again and again.
         delete: Candidates that nobody finds.
@@ -117,6 +117,10 @@ def report_of(library: IconLibrary, tallies: Tallies, prices: Prices, now_s: flo
     for need in needs:
         categories[need.category or "none"] += need.asked
 
+    def served(need: NeedRecord) -> int:
+        count = tallies.hits.get(need.icon or "")
+        return need.asked + (count.hits if count else 0)
+
     def is_forgotten(row: IconRow) -> bool:
         last_s = max(row.last_s or 0, drawn_at.get(row.icon.key, 0))
         return row.hits < PUBLISH_HITS and last_s < now_s - DELETE_DAYS * _DAY_S
@@ -132,7 +136,7 @@ def report_of(library: IconLibrary, tallies: Tallies, prices: Prices, now_s: flo
         break_even=prices.break_even,
         most_hit=_most([row for row in rows if row.hits]),
         most_missed=[need for need in needs if need.icon is None][:_MAX_ROWS],
-        most_drawn=[need for need in needs if need.icon is not None][:_MAX_ROWS],
+        most_drawn=sorted((need for need in needs if need.icon is not None), key=served, reverse=True)[:_MAX_ROWS],
         missed_categories=dict(categories.most_common()),
         publish=_most([row for row in candidates if row.hits >= PUBLISH_HITS]),
         delete=[row for row in candidates if row.icon.source is IconSource.DRAWN and is_forgotten(row)][:_MAX_ROWS],
