@@ -13,14 +13,14 @@ from cdk.context import Context
 from cdk.python_function import PythonFunction
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
-from contract.queues import FUNCTION_TIMEOUT_S, Priority
+from contract.queues import FUNCTION_TIMEOUT_S, MIN_FUNCTIONS, Priority
 
 _MEMORY_MIB, _BUDGET_MIB = 1024, 512
 """A picture of 10 megapixels is 50 MB as base64, and is held several times over; the libraries take 150 MB."""
 _MAX_EXECUTION_S = FUNCTION_TIMEOUT_S - 60
 """A minute is left to read inputs, to store pictures and to notify."""
-_MIN_CONCURRENCY, _MAX_CONCURRENCY = 2, 1000
-"""What an event source takes as MaximumConcurrency (Lambda's guide, "Configuring scaling behavior for SQS")."""
+_MAX_FUNCTIONS = 1000
+"""The most that an event source takes as MaximumConcurrency."""
 _SHARES: Mapping[Priority, float] = {Priority.HIGH: 0.6, Priority.NORMAL: 0.3, Priority.LOW: 0.1}
 """Of a runtime's concurrency, as an agent in a process takes turns (``queue_agent.aws.priorities``)."""
 
@@ -60,7 +60,7 @@ class ManagedRuntime(Construct):
                 target=self.function,
                 event_source_arn=queue.queue_arn,
                 batch_size=1,
-                max_concurrency=min(max(at_once, _MIN_CONCURRENCY), _MAX_CONCURRENCY),
+                max_concurrency=min(max(at_once, MIN_FUNCTIONS), _MAX_FUNCTIONS),
                 report_batch_item_failures=True,
             )
 

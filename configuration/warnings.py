@@ -4,8 +4,10 @@ from collections.abc import Iterator
 
 from configuration.config import Config, ModelsRuntime
 from configuration.gpus import gpu_problems
+from configuration.release_values import managed_pods
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from contract.field_errors import FieldError
+from contract.queues import FUNCTION_TIMEOUT_S, MIN_FUNCTIONS
 from runtimes.flux.options import ModelOptions
 
 
@@ -23,6 +25,26 @@ def warnings(config: Config) -> Iterator[FieldError]:
             ("karpenter.nodeTemplate.dataVolume.volumeInitializationRate", _filling(config, runtime)),
         ):
             yield from (FieldError(f"{at}.extraValues.{key}", problem) for problem in problems)
+        if runtime.is_managed:
+            yield from (FieldError(f"{at}.{key}", problem) for key, problem in _managed(config, runtime))
+
+
+def _managed(config: Config, runtime: ModelsRuntime) -> Iterator[tuple[str, str]]:
+    """What a managed runtime's agents, functions or pods, do otherwise than config.yaml says."""
+    concurrency = runtime.managed.concurrency
+    if config.has_cluster:
+        pods, _ = managed_pods(runtime)
+        if pods > concurrency:
+            key = "extraValues.runtime.scaling.maxReplicaCount"
+            yield key, f"is {pods}, and each pod runs a job: that is more than model.concurrency ({concurrency})"
+        return
+    if concurrency < MIN_FUNCTIONS:
+        yield "model.concurrency", f"is {concurrency}, but Lambda runs at least {MIN_FUNCTIONS} functions for a queue"
+    longest = config.deadlines.with_own(runtime.deadlines).execution_seconds
+    if longest > FUNCTION_TIMEOUT_S:
+        yield "deadlines.executionSeconds", f"is {longest:g}, but a function has no more than {FUNCTION_TIMEOUT_S} s"
+    if runtime.chart_repository is not None:
+        yield "chartRepository", "means nothing: managed runtimes alone have no cluster"
 
 
 def _gpus(runtime: ModelsRuntime) -> Iterator[str]:

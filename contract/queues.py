@@ -16,6 +16,8 @@ _MAX_REASON_CHARS = 256
 
 KEEPER_TIMEOUT_S = 60
 """How long the keeper may take for a batch of returned messages."""
+MIN_FUNCTIONS = 2
+"""The fewest functions side by side to which Lambda's event source for a queue can be held."""
 FUNCTION_TIMEOUT_S = 900
 """How long an agent that is a function of Lambda's may take for a task: the longest that there is."""
 

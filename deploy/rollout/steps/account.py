@@ -32,7 +32,7 @@ def support(context: RolloutContext) -> StepWork:
             "the cluster's API can be reached from everywhere (0.0.0.0/0), though only those with rights get in."
             " Name your networks in cluster.publicAccessCidrs, or [] for the VPC alone (docs/security.md)."
         )
-    builds = len(images_left_open(config)) if config.has_cluster else 0
+    builds = len(images_left_open(config))
     exists = context.stack.status is not None
     findings = assess(context.account, config, zones=context.zones, builds=builds, exists=exists)
     say(table_of(findings))

@@ -19,12 +19,12 @@ _BUILD = (sys.executable, "-m", "deploy.images", "build")
 _REMEDY = "Look at the build's log above; then run the same command again."
 
 
-@step("Images", for_pods=True)
+@step("Images")
 def images(context: RolloutContext) -> StepWork:
     """Build the images that config.yaml does not name and the registry lacks."""
     wanted = images_left_open(context.config)
     if not wanted:
-        return "config.yaml names them"
+        return "config.yaml names them" if context.config.has_cluster else "none is needed: nothing runs one"
     yield f"build what the registry lacks of {', '.join(wanted)}"
     place = ("-n", context.config.stack_name, "-R", context.account.region)
     built = json.loads(output_of([*_BUILD, *wanted, *place], environ=environ(context), remedy=_REMEDY))
@@ -34,8 +34,10 @@ def images(context: RolloutContext) -> StepWork:
 
 def images_left_open(config: Config) -> list[str]:
     """The images that config.yaml leaves to the deployment, also for disabled runtimes."""
-    images = (image for runtime in config.models_runtime for image in pod_images(runtime))
+    of_pods = config.models_runtime if config.has_cluster else []
+    images = (image for runtime in of_pods for image in pod_images(runtime))
     named = {image.source.name for image in images if image.is_default}
+    # A service may run one of ours, too.
     return sorted(
         named.union(one.managed.image for one in config.models_runtime if one.is_managed and one.managed.image)
     )
