@@ -4,8 +4,7 @@ Chinese has no spaces: its terms are single characters and pairs of them. The te
 """
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from operator import add
 
 import numpy as np
@@ -75,19 +74,6 @@ class Vocabulary:
         return self._ids.get(term)
 
 
-@dataclass(frozen=True, slots=True)
-class LexicalScores:
-    """How the documents answer a query.
-
-    Attributes:
-        bm25: One figure a document; 0 where no term agrees.
-        coverage: The share of the query's terms, weighted by how rare they are, that a document contains; 0 to 1.
-    """
-
-    bm25: npt.NDArray[np.float32]
-    coverage: npt.NDArray[np.float32]
-
-
 class Bm25:
     """An index of documents.
 
@@ -112,20 +98,32 @@ class Bm25:
         norms = _K1 * (1 - _B + _B * lengths[self._documents] / mean)
         self._weights = (counts * (_K1 + 1) / (counts + norms)).astype(np.float32)
 
-    def scores(self, query: Iterable[str]) -> LexicalScores:
-        """Score all documents for the different terms of a query."""
-        bm25 = np.zeros(self._size, np.float32)
-        coverage = np.zeros(self._size, np.float32)
-        terms = set(query)
-        for term in terms:
+    def scores(self, query: Iterable[str]) -> npt.NDArray[np.float32]:
+        """BM25 of all documents for the different terms of a query; 0 where no term agrees."""
+        scores = np.zeros(self._size, np.float32)
+        for number, documents in self._postings(query):
+            postings = slice(self._starts[number], self._starts[number + 1])
+            scores[documents] += self._idf[number] * self._weights[postings]
+        return scores
+
+    def coverage(self, query: Iterable[str], documents: Sequence[int]) -> list[float]:
+        """The share of a query's terms, weighted by how rare they are, that each of some documents has; 0 to 1."""
+        wanted = np.asarray(documents, np.int32)
+        covered = np.zeros(len(wanted))
+        for number, having in self._postings(query):
+            at = np.minimum(np.searchsorted(having, wanted), len(having) - 1)
+            covered += np.where(having[at] == wanted, self._idf[number], 0)
+        total = self.weight(query)
+        return (covered / total).tolist() if total else covered.tolist()
+
+    def _postings(self, query: Iterable[str]) -> Iterator[tuple[int, Ints]]:
+        """The number of each term that documents have, and those documents, in their order."""
+        for term in query:
             number = self._vocabulary.number(term)
             if number is not None and number < len(self._idf):
-                postings = slice(self._starts[number], self._starts[number + 1])
-                documents = self._documents[postings]
-                bm25[documents] += self._idf[number] * self._weights[postings]
-                coverage[documents] += self._idf[number]
-        total = self.weight(terms)
-        return LexicalScores(bm25, coverage / np.float32(total) if total else coverage)
+                having = self._documents[self._starts[number] : self._starts[number + 1]]
+                if len(having):
+                    yield number, having
 
     def weight(self, terms: Iterable[str]) -> float:
         """How rare terms are, added up; those of no document are the rarest."""

@@ -224,17 +224,18 @@ class IconSearch:
         similarities = self._similarities(view, query, count, category)
         terms = frozenset(terms_of(query))
         scores = view.bm25.scores(terms)
-        lexical = _best(scores.bm25, count, None if category is None else view.by_category.get(category, []))
+        lexical = _best(scores, count, None if category is None else view.by_category.get(category, []))
         fused: dict[int, float] = {}
         for ranking in (list(similarities), lexical):
             for rank, row in enumerate(ranking, start=1):
                 fused[row] = fused.get(row, 0.0) + 1 / (_RANK_OFFSET + rank)
         judgement = self._calibration.judgement(self._embedder, language)
         matches = []
-        for row in sorted(fused, key=lambda row: (-fused[row], row))[: max(top_k, _WEIGHED)]:
-            evidence = _evidence(view, row, terms, similarities, float(scores.coverage[row]))
+        rows = sorted(fused, key=lambda row: (-fused[row], row))[: max(top_k, _WEIGHED)]
+        for row, coverage in zip(rows, view.bm25.coverage(terms, rows), strict=True):
+            evidence = _evidence(view, row, terms, similarities, coverage)
             score = judgement.chance(evidence)
-            matches.append(Match(view.icons[row], similarities.get(row), float(scores.bm25[row]), score, evidence))
+            matches.append(Match(view.icons[row], similarities.get(row), float(scores[row]), score, evidence))
         return sorted(matches, key=lambda match: -match.score)
 
     def _similarities(self, view: _View, query: str, count: int, category: str | None) -> dict[int, float]:
