@@ -25,7 +25,6 @@ NOW = datetime.now(UTC)
 TITLES = ("Spot role", "Model bucket", "Models", "Snapshot")
 """Steps that are for pods."""
 SKIPPED = "not needed: managed runtimes alone have no pods"
-IMAGE = "123456789012.dkr.ecr.us-west-2.amazonaws.com/mine:7"
 DENIED = ("AccessDeniedException", 403, "not authorized to perform the required AWS Marketplace actions")
 INVALID = ("ValidationException", 400, "prompt: field required")
 
@@ -178,15 +177,16 @@ def test_a_subscription_that_is_not_confirmed_in_time_is_told_and_stops_nothing(
     assert "not confirmed" in capsys.readouterr().out
 
 
-def endpoints(*, status=None):
-    """An account whose SageMaker has one endpoint, or none."""
+def endpoints(*, status=None, output="s3://pictures/_sagemaker/"):
+    """An account whose SageMaker has one endpoint, which writes somewhere or is in real time, or none."""
     from botocore.exceptions import ClientError
 
     def describe_endpoint(**_):
         if status is None:
             error = {"Error": {"Code": "ValidationException", "Message": "Could not find endpoint"}}
             raise ClientError(error, "DescribeEndpoint")
-        return {"EndpointStatus": status}
+        asynchronous = {} if output is None else {"AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": output}}}
+        return {"EndpointStatus": status, **asynchronous}
 
     client = SimpleNamespace(describe_endpoint=describe_endpoint)
     return SimpleNamespace(region="us-west-2", client=lambda service, region: client)
@@ -201,8 +201,27 @@ def test_an_endpoint_that_exists_must_take_requests_and_one_that_the_deployment_
 ):
     options = SageMakerEndpoint(endpoint="sd", form="other")
     assert sagemaker.look(endpoints(status=status), "sd", options).verdict is verdict
-    made = SageMakerEndpoint(endpoint="sd", form="other", make=NewEndpoint(instanceType="ml.g6.xlarge", image=IMAGE))
+    image = "123456789012.dkr.ecr.us-west-2.amazonaws.com/sd:7"
+    made = SageMakerEndpoint(endpoint="sd", form="other", make=NewEndpoint(instanceType="ml.g6.xlarge", image=image))
     assert sagemaker.look(endpoints(), "sd", made).verdict is Sufficiency.ENOUGH
+
+
+@pytest.mark.parametrize(
+    ("mode", "output", "advice"),
+    [
+        ("async", "s3://pictures/_sagemaker", ""),
+        ("async", "s3://sagemaker-us-west-2/results/", "its S3OutputPath, s3://sagemaker-us-west-2/results/, must be"),
+        ("async", None, "set model.mode to realtime"),
+        ("realtime", "s3://pictures/_sagemaker/", "set model.mode to async"),
+        ("realtime", None, ""),
+    ],
+)
+def test_an_endpoint_must_be_configured_as_it_is_called(mode, output, advice):
+    found = sagemaker.look(
+        endpoints(status="InService", output=output), "sd", SageMakerEndpoint(endpoint="sd", mode=mode)
+    )
+    assert found.verdict is (Sufficiency.BLOCKS if advice else Sufficiency.ENOUGH)
+    assert found.advice.startswith(advice)
 
 
 class TestDeployment:
