@@ -1,5 +1,6 @@
 """The driver of type sagemaker, with SageMaker and S3 in memory: what becomes of calls when agents die or S3 fails."""
 
+import asyncio
 import io
 import time
 
@@ -37,13 +38,15 @@ class Stream(io.BytesIO):
 
 
 class Bucket:
-    """S3: ``objects`` by key; ``fails`` is raised by the next reads."""
+    """S3: ``objects`` by key; ``fails`` is raised by the next of all ``reads``."""
 
     def __init__(self):
         self.objects = {}
         self.fails = []
+        self.reads = 0
 
     async def call(self, operation, *, Key, Body=b"", **_):  # noqa: N803 (botocore's names)
+        self.reads += operation == "get_object"
         if operation == "put_object":
             self.objects[Key] = Body
         elif operation == "delete_object":
@@ -120,6 +123,17 @@ async def test_a_claim_finds_the_result_of_one_that_died_before_the_endpoint_ans
     rig = Rig()
     rig.bucket.objects[rig.note(1, time.time())] = INPUT_PNG
     assert await rig.run(claim=2) == [INPUT_PNG]
+    assert rig.endpoint.calls == []
+
+
+async def test_a_claim_waits_for_that_result_before_it_calls_again():
+    rig = Rig()
+    output = rig.note(1, time.time())
+    running = asyncio.create_task(rig.run(claim=2))
+    while rig.bucket.reads < 5:  # noqa: ASYNC110 (nothing is announced)
+        await asyncio.sleep(0)
+    rig.bucket.objects[output] = INPUT_PNG
+    assert await running == [INPUT_PNG]
     assert rig.endpoint.calls == []
 
 
