@@ -64,12 +64,12 @@ class ManagedAgent:
 class Agents(ManagedRuntime):
     """A service with several agents of one shell, which are started again when they end."""
 
-    def __init__(self, rig, shell):
+    def __init__(self, rig, shell, **environment):
         hosting = RUNTIME_TYPES[rig.type].hosting
         super().__init__(rig, MODELS[rig.type], hosting.endpoint_variable.removeprefix("AWS_ENDPOINT_URL_"))
         source = json.dumps({"urls": [rig.queue], "lease_s": SHORT_VISIBILITY_S})
         self._children = [
-            rig.add_child(SHELLS[shell], **self._environment, EVENT_SOURCE=source, POD_NAME=f"{shell}-{number}")
+            rig.add_child(SHELLS[shell], **self._environment, **environment, EVENT_SOURCE=source)
             for number in range(AGENTS)
         ]
 
@@ -85,10 +85,10 @@ def shell(request):
 
 
 @contextlib.contextmanager
-def running(kit, runtime_type, shell):
+def running(kit, runtime_type, shell, **environment):
     with (
         kit.rig(runtime_type, visibility_s=SHORT_VISIBILITY_S) as rig,
-        contextlib.closing(Agents(rig, shell)) as runtime,
+        contextlib.closing(Agents(rig, shell, **environment)) as runtime,
     ):
         yield runtime.start()
 
@@ -161,6 +161,17 @@ def test_tasks_wait_for_a_service_that_is_away_and_it_costs_them_no_attempt(kit,
         runtime.rig.until(lambda: not left_behind(runtime.rig))
         assert check_endings(runtime.rig) == 0
         assert {record_of(runtime.rig, task).attempts for task in tasks} == {1}
+
+
+def test_a_function_does_not_wait_for_an_endpoint_that_is_cold_and_calls_it_once(kit):
+    with running(kit, "sagemaker", "function", PATIENCE_S="1") as runtime:
+        runtime.faults(hold_at_step=1)
+        task = submit(runtime.rig, 1)
+        log = runtime.rig.pods[0].agent
+        runtime.rig.until(lambda: log.log.count("released while the service works on it") >= 2)
+        runtime.faults(hold_at_step=0)
+        runtime.rig.wait_until_all_are_notified([task])
+        assert (record_of(runtime.rig, task).attempts, len(runtime.calls)) == (1, 1)
 
 
 def record_of(rig, task):
