@@ -7,6 +7,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 from PIL import Image
 
+from icons.icon import IconStatus
 from icons.intake import OPAQUE
 from icons.needs import FAILED_S, FILTERED_S
 from icons.resolve import DrawingIcon, FoundIcon, NotDrawnError
@@ -151,6 +152,7 @@ def test_a_need_whose_job_was_never_submitted_is_submitted_under_its_id_by_a_lat
     with pytest.raises(Dies):
         gallery.resolver.resolve(gallery.need(), gallery.artist)
     gallery.artist.failure = None
+    gallery.now_s += 1
     early = gallery.resolve()
     assert gallery.artist.submitted_jobs == []  # it may still be on its way
     gallery.now_s += 6
@@ -221,6 +223,15 @@ def test_two_callers_that_take_the_same_picture_in_make_one_icon(gallery):
     assert len(icons) == 1
     gallery.search.refresh()
     assert len(gallery.search.library.icons) == 2
+
+
+def test_an_icon_that_an_operator_has_changed_is_kept_when_a_late_caller_comes(gallery):
+    drawing = gallery.resolve()
+    job = gallery.end(drawing.job.id)
+    icon = gallery.resolver.after(drawing.need, job, gallery.artist).icon
+    changed = icon.model_copy(update={"description": "quite another thing", "status": IconStatus.PUBLISHED})
+    gallery.indexer.put([changed])
+    assert gallery.another().resolver.after(drawing.need, job, gallery.artist).icon == changed
 
 
 def test_asking_while_it_is_drawn_counts_once_and_each_later_refusal_counts(gallery):
