@@ -39,6 +39,7 @@ class Indexer:
         self._indexes = indexes
         self._embedder = embedder
         self._now = now
+        self._opened: tuple[str, VectorIndex | None] = ("", None)
 
     def put(self, icons: Sequence[Icon]) -> None:
         """Add icons, or replace those with the same keys."""
@@ -94,8 +95,13 @@ class Indexer:
             index.delete(gone)
 
     def _current(self) -> VectorIndex:
+        """The index that queries go to, opened once, since that may read all of it."""
         current = self._store.current() or self.rebuild()
-        return self._indexes.open(current.name)
+        name, index = self._opened
+        if index is None or name != current.name:
+            index = self._indexes.open(current.name)
+            self._opened = (current.name, index)
+        return index
 
     def _vectors(self, icons: Iterable[Icon]) -> Iterator[IconVector]:
         remaining = iter(icons)

@@ -107,11 +107,7 @@ class LibraryStore:
 
     def changes(self) -> LibraryChanges:
         """``changes.json``; empty if there is none."""
-        known = self._changes[0]
-        read = self.storage.read(_CHANGES, known)
-        if read.etag != known:
-            self._changes = (read.etag, LibraryChanges.from_json(read.body) if read.body else NO_CHANGES)
-        return self._changes[1]
+        return self._read_changes()[1]
 
     def library(self) -> IconLibrary:
         """The imported library with its changes; the same object as long as nothing has changed."""
@@ -150,11 +146,21 @@ class LibraryStore:
             ChangedMeanwhileError: Other processes were faster, again and again.
         """
         for _ in range(_TRIES):
-            changed = change(self.changes())
+            known, changes = self._read_changes()
+            changed = change(changes)
             try:
-                etag = self.storage.write(_CHANGES, changed.to_json(), replaces=self._changes[0])
+                etag = self.storage.write(_CHANGES, changed.to_json(), replaces=known)
             except ChangedMeanwhileError:
                 continue
             self._changes = (etag, changed)
             return changed
         raise ChangedMeanwhileError(f"{_CHANGES} has changed {_TRIES} times while it was written; try again")
+
+    def _read_changes(self) -> tuple[str, LibraryChanges]:
+        """With their ETag, as one value, since threads share this store."""
+        known = self._changes
+        read = self.storage.read(_CHANGES, known[0])
+        if read.etag != known[0]:
+            known = (read.etag, LibraryChanges.from_json(read.body) if read.body else NO_CHANGES)
+            self._changes = known
+        return known

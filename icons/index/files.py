@@ -6,6 +6,7 @@ costs little; other processes read it again when it has changed.
 
 import io
 import json
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -91,6 +92,7 @@ class FileIndex:
         self.dimension = base.matrix.shape[1]
         self._row_of = {key: row for row, key in enumerate(base.keys)}
         self._etag = ABSENT
+        self._changing = threading.RLock()
         self._parts = _Parts.of(base, self._row_of, self._no_changes())
         self.refresh()
 
@@ -136,21 +138,23 @@ class FileIndex:
 
     def refresh(self) -> None:
         """As in the protocol."""
-        read = self._storage.read(self._folder + _CHANGES, self._etag)
-        if read.etag != self._etag:
-            changes = _Rows.from_bytes(read.body) if read.body else self._no_changes()
-            self._parts, self._etag = _Parts.of(self._parts.base, self._row_of, changes), read.etag
+        with self._changing:
+            read = self._storage.read(self._folder + _CHANGES, self._etag)
+            if read.etag != self._etag:
+                changes = _Rows.from_bytes(read.body) if read.body else self._no_changes()
+                self._parts, self._etag = _Parts.of(self._parts.base, self._row_of, changes), read.etag
 
     def _change(self, change: Callable[[_Rows], _Rows]) -> None:
         for _ in range(_TRIES):
-            self.refresh()
-            known, changed = self._etag, change(self._parts.changes)
-            try:
-                etag = self._storage.write(self._folder + _CHANGES, changed.to_bytes(), replaces=known)
-            except ChangedMeanwhileError:
-                continue
-            self._parts, self._etag = _Parts.of(self._parts.base, self._row_of, changed), etag
-            return
+            with self._changing:
+                self.refresh()
+                changed = change(self._parts.changes)
+                try:
+                    etag = self._storage.write(self._folder + _CHANGES, changed.to_bytes(), replaces=self._etag)
+                except ChangedMeanwhileError:
+                    continue
+                self._parts, self._etag = _Parts.of(self._parts.base, self._row_of, changed), etag
+                return
         raise ChangedMeanwhileError(f"{self._folder} has changed {_TRIES} times while it was written; try again")
 
     def _no_changes(self) -> _Rows:

@@ -139,3 +139,19 @@ def test_changes_of_several_processes_are_all_kept(tmp_path):
     for thread in threads:
         thread.join()
     assert len(LibraryStore(FolderStorage(tmp_path)).library().icons) == 8
+
+
+def test_icons_put_by_threads_of_one_process_are_all_kept(library):
+    def put(number):
+        for part in range(3):
+            library.indexer.put([icon(f"icon-{number}-{part}", f"Figure {number} {part}")])
+
+    threads = [threading.Thread(target=put, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    keys = {f"icon-{number}-{part}" for number in range(8) for part in range(3)}
+    assert keys <= library.store.library().icons.keys()
+    index = library.indexes.open(library.store.current().name)
+    assert keys <= {key for key, _ in index.query(library.embedder.embed_query("figure"), 1000)}
