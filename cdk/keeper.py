@@ -5,6 +5,7 @@ from functools import partial
 from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
@@ -32,21 +33,16 @@ class KeeperFunctions(Construct):
         self, scope: Construct, construct_id: str, *, context: Context, kept: Kept, messaging: Messaging
     ) -> None:
         super().__init__(scope, construct_id)
-        table, bucket = kept.table, kept.bucket
-        tasks, notices = messaging.tasks.topic_arn, messaging.notices.topic_arn
-        waiting = [one.queue_arn for its in messaging.queues.values() for one in its.by_priority.values()]
-        returned = [its.returned.queue_arn for its in messaging.queues.values()]
-        dead = [its.dead.queue_arn for its in messaging.queues.values()]
         function = partial(
             PythonFunction,
             self,
             context=context,
             code=lambda_code("keeper"),
             environment={
-                "JOBS_TABLE": table.table_name,
-                "NOTICE_TOPIC_ARN": notices,
-                "TASK_TOPIC_ARN": tasks,
-                "OUTPUT_BUCKET": bucket.bucket_name,
+                "JOBS_TABLE": kept.table.table_name,
+                "NOTICE_TOPIC_ARN": messaging.notices.topic_arn,
+                "TASK_TOPIC_ARN": messaging.tasks.topic_arn,
+                "OUTPUT_BUCKET": kept.bucket.bucket_name,
                 "START_TIMEOUT_S": f"{context.config.deadlines.start_seconds:g}",
                 "QUEUE_PREFIX": context.config.queue_name(""),
             },
@@ -57,27 +53,13 @@ class KeeperFunctions(Construct):
             "Returned",
             handler="keeper.handlers.exhausted_handler",
             description="Ends jobs whose messages no agent brought to an end",
-            grants=[
-                allow(["dynamodb:UpdateItem"], [table.table_arn]),
-                allow(["sns:Publish"], [notices]),
-                allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], returned),
-                allow(["sqs:GetQueueUrl"], [*returned, *dead]),
-                allow(["sqs:SendMessage"], dead),
-                *context.key_statements("dynamodb", "sns", "sqs"),
-            ],
+            grants=_grants_of_returned(context, kept, messaging),
         ).function
         reaper = function(
             "Reaper",
             handler="keeper.handlers.reaper_handler",
             description="Looks at jobs that are overdue",
-            grants=[
-                allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [table.table_arn]),
-                allow(["dynamodb:Query"], [f"{table.table_arn}/index/{DUE_INDEX}"]),
-                allow(["sns:Publish"], [tasks, notices]),
-                allow(["s3:GetObject"], [bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
-                allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], waiting),
-                *context.key_statements("dynamodb", "s3", "sns"),
-            ],
+            grants=_grants_of_reaper(context, kept, messaging),
             retry_attempts=0,
         )
         acknowledge_objects(reaper.role, TASKS_PREFIX)
@@ -93,3 +75,28 @@ class KeeperFunctions(Construct):
         minute = Duration.minutes(1)
         target = targets.LambdaFunction(self.reaper, retry_attempts=0, max_event_age=minute)
         events.Rule(self, "Schedule", schedule=events.Schedule.rate(minute), targets=[target])
+
+
+def _grants_of_returned(context: Context, kept: Kept, messaging: Messaging) -> list[iam.PolicyStatement]:
+    returned = [its.returned.queue_arn for its in messaging.queues.values()]
+    dead = [its.dead.queue_arn for its in messaging.queues.values()]
+    return [
+        allow(["dynamodb:UpdateItem"], [kept.table.table_arn]),
+        allow(["sns:Publish"], [messaging.notices.topic_arn]),
+        allow(["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"], returned),
+        allow(["sqs:GetQueueUrl"], [*returned, *dead]),
+        allow(["sqs:SendMessage"], dead),
+        *context.key_statements("dynamodb", "sns", "sqs"),
+    ]
+
+
+def _grants_of_reaper(context: Context, kept: Kept, messaging: Messaging) -> list[iam.PolicyStatement]:
+    waiting = [one.queue_arn for its in messaging.queues.values() for one in its.by_priority.values()]
+    return [
+        allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [kept.table.table_arn]),
+        allow(["dynamodb:Query"], [f"{kept.table.table_arn}/index/{DUE_INDEX}"]),
+        allow(["sns:Publish"], [messaging.tasks.topic_arn, messaging.notices.topic_arn]),
+        allow(["s3:GetObject"], [kept.bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
+        allow(["sqs:GetQueueUrl", "sqs:GetQueueAttributes"], waiting),
+        *context.key_statements("dynamodb", "s3", "sns"),
+    ]
