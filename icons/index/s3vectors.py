@@ -18,6 +18,7 @@ PREFIX = "icons-"
 _T = TypeVar("_T")
 _BATCH = 500
 """Vectors, or keys, of a call."""
+_MAX_TOP_K = 10_000
 
 
 class S3VectorsIndex:
@@ -51,7 +52,12 @@ class S3VectorsIndex:
 
     def query(self, vector: Floats, top_k: int, category: str | None = None) -> list[tuple[str, float]]:
         """As in the protocol; approximate, about 100 ms."""
-        asked = {**self._index, "topK": top_k, "queryVector": {"float32": vector.tolist()}, "returnDistance": True}
+        asked = {
+            **self._index,
+            "topK": min(top_k, _MAX_TOP_K),
+            "queryVector": {"float32": vector.tolist()},
+            "returnDistance": True,
+        }
         if category is not None:
             asked["filter"] = {"category": {"$eq": category}}
         found: list[tuple[str, float]] = []

@@ -64,6 +64,10 @@ def test_a_category_shuts_out_the_others_and_an_unknown_one_all(indexes):
     assert index.query(made_of(1, 0), 10, "food") == []
 
 
+def test_more_may_be_asked_for_than_there_is(indexes):
+    assert len(indexes.create("icons-a", DIMENSION, SOME).query(made_of(1, 0), 20_000)) == 4
+
+
 def test_what_is_put_replaces_and_what_is_deleted_is_not_found(indexes):
     index = indexes.create("icons-a", DIMENSION, SOME)
     index.put([vector("up", 0, 0, 0, 1, category="arrows"), vector("new", 1, 0.1, category="shop")])
