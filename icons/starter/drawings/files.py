@@ -3,7 +3,6 @@
 from icons.starter.geometry import Drawing, arc, circle, closed, curve, dot, ellipse, path, placed, poly, rect, turned
 from icons.starter.parts import CHECK, FOLDER, PAGE, PLUS
 
-OPEN_PAGE = (poly(19, 11, 19, 7, 14, 2, 5, 2, 5, 22, 10, 22), poly(14, 2, 14, 7, 19, 7))
 STACK = ellipse(12, 5, 8.5, 3)
 
 DRAWINGS: dict[str, Drawing] = {
