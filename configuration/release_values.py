@@ -1,6 +1,5 @@
 """From config.yaml to the values of a runtime's Helm release; a pure function."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 from configuration.chart_values import ChartValues
 from configuration.config import Config, ModelsRuntime
 from configuration.images import pod_images
+from configuration.managed_pods import managed_pods
 from configuration.volume_filling import open_rate
 from contract.queues import Priority
 from runtimes.options import RuntimeOptions
@@ -16,8 +16,6 @@ DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
 RUNTIME_TAG = "sd-on-eks/runtime"
 """Tag of a runtime's instances and volumes, by which costs can be divided."""
-_MIN_PODS, _MAX_JOBS_EACH = 2, 32
-"""Of a managed runtime: a second pod goes on while a node is replaced; one agent is quick enough for so many jobs."""
 _MANAGED_BUDGET_MIB = 512
 """A system node has 8 GiB for all pods on it."""
 
@@ -79,17 +77,6 @@ def _chosen(
     pods, jobs_each = managed_pods(runtime)
     images["queueAgent"]["memoryBudgetMib"] = _MANAGED_BUDGET_MIB
     return {"runtime": {**images, "scaling": {"maxReplicaCount": pods, "queueLength": jobs_each}}}
-
-
-def managed_pods(runtime: ModelsRuntime) -> tuple[int, int]:
-    """How many pods a managed runtime has at most, and how many jobs each then has: as many as its concurrency in all.
-
-    The operator may set how many pods there are; with more pods than jobs, each has one.
-    """
-    values, concurrency = runtime.extra_values.runtime, runtime.managed.concurrency
-    is_set = not values.scaling.enabled or "max_replica_count" in values.scaling.model_fields_set
-    pods = values.max_pods if is_set else min(concurrency, max(_MIN_PODS, math.ceil(concurrency / _MAX_JOBS_EACH)))
-    return pods, max(1, concurrency // max(1, pods))
 
 
 def _computed(config: Config, runtime: ModelsRuntime, resources: ReleaseResources) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from configuration.config import Config, ModelsRuntime
 from configuration.gpus import gpu_problems
-from configuration.release_values import managed_pods
+from configuration.managed_pods import managed_pods
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from contract.field_errors import FieldError
 from contract.queues import FUNCTION_TIMEOUT_S, MIN_FUNCTIONS

@@ -1,7 +1,10 @@
 """The locks under requirements/: one version of each library, and PyTorch where it belongs."""
 
 import re
+import subprocess
+import sys
 from collections import defaultdict
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
@@ -41,3 +44,17 @@ def test_pytorch_has_a_lock_of_its_own_beside_that_of_the_flux_server():
     assert "diffusers" in versions(LOCKS["flux"])
     assert "torch" not in versions(LOCKS["flux"])
     assert any(name.startswith("nvidia-") for name in versions(LOCKS["torch"]))
+
+
+def test_the_platform_on_one_machine_imports_nothing_that_make_up_does_not_install():
+    groups = re.search(r"^RUN_GROUPS := (.*)$", Path("Makefile").read_text(), re.MULTILINE).group(1).split()
+    program = "import sys; at_first = {*sys.modules}; import local.__main__; print(*{*sys.modules} - at_first)"
+    loaded = subprocess.check_output([sys.executable, "-c", program], text=True).split()
+    libraries = packages_distributions()
+    missing = {
+        library
+        for name in loaded
+        for library in libraries.get(name, [])
+        if not any(library.lower().replace("_", "-") in versions(LOCKS[group]) for group in groups)
+    }
+    assert missing == set()
