@@ -45,11 +45,17 @@ logger = logging.getLogger(__name__)
 
 
 class KeyRing:
-    """The API's keys, kept in memory as hashes. The file is JSON: a list of {key, id, role, …}."""
+    """The API's keys, kept in memory as hashes. The file is JSON: a list of {key, id, role, …}.
+
+    Attributes:
+        ids: JSON with what each key may do, by its id, as ``Caller.of`` reads it: a link to a picture names an id.
+    """
 
     def __init__(self, path: Path) -> None:
         rows = json.loads(path.read_text(encoding="utf-8"))
-        self._callers = {_hash(row["key"]): Caller.of(row["id"], json.dumps({row["id"]: row})) for row in rows}
+        may = {row["id"]: {name: value for name, value in row.items() if name != "key"} for row in rows}
+        self.ids = json.dumps(may)
+        self._callers = {_hash(row["key"]): Caller.of(row["id"], self.ids) for row in rows}
 
     def caller(self, key: str) -> Caller:
         """The caller with a key; one without a tenant if the key is unknown."""
@@ -252,8 +258,9 @@ def main() -> None:
     prefix = settings.pop("prefix").rstrip("/")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("api").setLevel(logging.INFO)
-    services = Services.from_environment(os.environ)
-    application = Application(Door(services), services, KeyRing(Path(os.environ["API_KEYS_FILE"])), prefix=prefix)
+    keys = KeyRing(Path(os.environ["API_KEYS_FILE"]))
+    services = Services.from_environment({**os.environ, "API_KEYS": keys.ids})
+    application = Application(Door(services), services, keys, prefix=prefix)
     uvicorn.run(application, access_log=False, log_level="warning", **settings)
 
 

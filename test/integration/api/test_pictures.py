@@ -154,6 +154,13 @@ def test_a_link_that_was_changed_or_has_expired_draws_nothing(api):
     assert api.get("/jobs")["jobs"] == []
 
 
+def test_links_are_drawn_within_the_budget_of_who_made_them(waiting_api, shell):
+    api = waiting_api(shell)
+    links = [api.call("POST", "/pictures/links", {"prompt": f"cat {n}"}, key="daily").json()["url"] for n in range(5)]
+    assert [follow(turned(link, 15)).status_code for link in links] == [504, 504, 504, 429, 429]
+    assert follow(turned(links[0], 15)).status_code == 504
+
+
 def test_a_link_to_what_cannot_be_drawn_is_not_made(api):
     answer = api.call("POST", "/pictures/links", {"prompt": "a", "format": "webp"})
     assert answer.status_code == 400
