@@ -14,6 +14,8 @@ import pytest
 
 from contract.signatures import webhook_headers
 from test.integration.api.conftest import Api
+from test.kit.editor import exported
+from test.kit.managed import managed_runtime
 from test.kit.processes import HTTP, free_port, wait_for
 from test.kit.tasks import INPUT_PNG
 
@@ -28,9 +30,16 @@ PAGES = {
     "docs/how-to/submit-many.md": "sdwebui",
     "docs/how-to/see-the-queue.md": "sdwebui",
     "docs/how-to/send-files.md": "sdwebui",
+    "docs/how-to/picture-by-get.md": "sdwebui",
     "docs/how-to/run-a-named-workflow.md": "comfyui",
+    "docs/how-to/run-an-invokeai-workflow.md": "invokeai",
+    "docs/how-to/draw-without-a-gpu.md": "bedrock",
+    "docs/how-to/find-an-icon.md": "icons",
 }
-"""With the type of the runtime that they name."""
+"""With the type of the runtime that they name, or with icons for an icon library whose runtime draws."""
+NAMES = ("sdruntime", "comfyruntime", "invoke", "drafts")
+"""Of the runtimes on the pages."""
+DRAFTS = {"id": "stability.stable-image-core-v1:1", "region": "us-west-2"}
 WEBHOOKS = "docs/how-to/get-webhooks.md"
 NOT_RUN = re.compile(r"^(make|pip|npm|git|export|deploy)\b|\$\(cat \.local", re.MULTILINE)
 """Commands that start a platform or install something."""
@@ -70,13 +79,17 @@ def run(tmp_path):
     # A checkpoint that the stand-in has.
     workflow = workflow.replace("v1-5-pruned-emaonly.safetensors", "a.safetensors")
     (tmp_path / "examples" / "workflow.json").write_text(workflow, encoding="utf-8")
+    graph = (ROOT / "examples" / "graph.json").read_text(encoding="utf-8").replace("v1-5-pruned-emaonly", "a")
+    (tmp_path / "examples" / "graph.json").write_text(graph, encoding="utf-8")
+    (tmp_path / "my-workflow.json").write_text(json.dumps(exported(json.loads(graph))), encoding="utf-8")
 
     def call(api, language, code):
-        for name in ("sdruntime", "comfyruntime"):
-            code = code.replace(name, api.rig.name)
+        for name in NAMES:
+            code = re.sub(rf"\b{name}\b", api.rig.name, code)
+        code = code.replace("curl ", "curl --fail-with-body ")
         file = tmp_path / f"program.{ENDINGS[language]}"
         file.write_text(code, encoding="utf-8")
-        places = {"SD_URL": api.door.base, "SD_API_KEY": "key", "PYTHONPATH": str(ROOT / "clients" / "python")}
+        places = {"SD_URL": api.door.base, "SD_API_KEY": api.key, "PYTHONPATH": str(ROOT / "clients" / "python")}
         done = subprocess.run(
             [*LANGUAGES[language], file],
             cwd=tmp_path,
@@ -91,15 +104,27 @@ def run(tmp_path):
     return call
 
 
+class PageApi(Api):
+    """An API with the key of its pages' reader."""
+
+    def __init__(self, rig, key="key", **environment):
+        super().__init__(rig, "api.asgi", **environment)
+        self.key = key
+
+
 @pytest.fixture(scope="module")
 def apis(kit):
     """An API for each type of runtime, with a pod that draws."""
     with contextlib.ExitStack() as stack:
         apis = {}
-        for runtime_type in set(PAGES.values()):
+        for runtime_type in ("sdwebui", "comfyui", "invokeai"):
             rig = stack.enter_context(kit.rig(runtime_type))
             rig.add_pod().start()
-            apis[runtime_type] = Api(rig, "api.asgi")
+            apis[runtime_type] = PageApi(rig)
+        drafts = managed_runtime(kit, "bedrock", DRAFTS, "BEDROCK_RUNTIME")
+        apis["bedrock"] = PageApi(stack.enter_context(drafts).rig)
+        icons = {"runtime": apis["sdwebui"].rig.name, "embeddings": "ngrams", "starter": True}
+        apis["icons"] = PageApi(apis["sdwebui"].rig, "admin-key", ICONS=json.dumps(icons))
         yield apis
 
 
@@ -116,7 +141,7 @@ def test_the_programs_of_a_page_run_as_printed(apis, run, page):
 
 def test_the_pages_commands_of_webhooks_run_as_printed(kit, run):
     with kit.rig("sdwebui") as rig:
-        api = Api(rig, "api.asgi", COURIER_QUEUE_URL=rig.aws.make_queue(f"{rig.name}-courier"))
+        api = PageApi(rig, COURIER_QUEUE_URL=rig.aws.make_queue(f"{rig.name}-courier"))
         ((language, code),) = [one for one in programs(WEBHOOKS) if one[0] == "bash"]
         printed = run(api, language, code)
         assert json.loads(printed[: printed.rindex("}") + 1])["state"] == "queued"
