@@ -92,6 +92,7 @@ class Platform(Rig):
             "JOBS_TABLE": self.store.table,
             "RUNTIMES_FILE": str(self.catalog_file),
             "SIGNING_SECRET": SECRET,
+            "ICONS": json.dumps({"runtime": self.name, "embeddings": "ngrams", "starter": False}),
             "COURIER_QUEUE_URL": self.deliveries,
             "ALLOW_PRIVATE_ADDRESSES": "true",
         }
@@ -102,7 +103,7 @@ class Platform(Rig):
 
     # Callers
 
-    def ask(self, method, path, body=None, *, key=None, tenant=TENANT, **query):
+    def ask(self, method, path, body=None, *, key=None, tenant=TENANT, is_admin=False, **query):
         """Send a request to API v1; returns the status, and the body's JSON or text."""
         headers = {"content-type": "application/json", **({"idempotency-key": key} if key else {})}
         request = Request(
@@ -111,7 +112,7 @@ class Platform(Rig):
             query=query,
             headers=headers,
             body=b"" if body is None else json.dumps(body).encode(),
-            caller=Caller(tenant=tenant),
+            caller=Caller(tenant=tenant, is_admin=is_admin),
             base_url="https://api.example",
         )
         answer = self.door.answer(request)

@@ -16,12 +16,13 @@ _OF_A_PART = re.compile(r"#(tenant|queue) = :(tenant|queue)\b")
 def walk(platform):
     """Use every route; returns those that were used, by method and path."""
     used = set()
+    icon = {"key": "shop/cart", "description": "购物车", "s3_url": "https://icons.example/cart.svg"}
 
-    def ask(method, template, body=None, *, expect=(200, 202), query=None, **names):
+    def ask(method, template, body=None, *, expect=(200, 202), query=None, is_admin=False, **names):
         path = template
         for name, value in names.items():
             path = path.replace(f"{{{name}}}", value)
-        status, answer = platform.ask(method, path, body, **(query or {}))
+        status, answer = platform.ask(method, path, body, is_admin=is_admin, **(query or {}))
         assert status in expect, f"{method} {path}: {status} {answer}"
         used.add((method, template))
         return answer
@@ -57,6 +58,25 @@ def walk(platform):
     ask("POST", "/webhooks/secret/rotate", {})
     (row, *_) = ask("GET", "/webhooks/deliveries", query={"job": job})["deliveries"]
     ask("POST", "/webhooks/deliveries/{delivery}/replay", {}, delivery=row["id"])
+    ask("GET", "/pictures", query={"prompt": "a fox"})
+    link = ask("POST", "/pictures/links", {"prompt": "a fox"})["url"]
+    ask("GET", "/pictures/link", expect=(303,), query={"token": link.partition("token=")[2]})
+    ask("POST", "/icons/import", [icon], is_admin=True)
+    ask("POST", "/icons/rebuild", is_admin=True)
+    ask(
+        "PUT",
+        "/icons/{key...}",
+        {"description": "购物车", "s3_url": icon["s3_url"]},
+        is_admin=True,
+        **{"key...": "shop/cart"},
+    )
+    ask("GET", "/icons/{key...}", **{"key...": "shop/cart"})
+    ask("GET", "/icons")
+    ask("POST", "/icons/search", {"query": "购物车"})
+    for query in ("购物车", "a purple dragon"):
+        ask("POST", "/icons/resolve", {"query": query})
+    ask("GET", "/icons/report", is_admin=True)
+    ask("DELETE", "/icons/{key...}", expect=(204,), is_admin=True, **{"key...": "shop/cart"})
     for path in ("/openapi.json", "/docs"):
         ask("GET", path)
     return used
@@ -69,6 +89,7 @@ def test_no_request_reads_more_of_the_table_than_its_tenants_or_its_runtimes_par
     assert [_WHOLE & set(wire.calls) for wire in wires] == [set()] * 3
     asked = [json.loads(body) for call, body in zip(wires[0].calls, wires[0].bodies, strict=True) if call == "Query"]
     parts = {TENANT, agents_of(platform.name), *(f"{platform.name}#{shard}" for shard in QUEUE_SHARDS)}
+    parts |= {f"icons/{kind}" for kind in ("needs", "hits", "days")}
     read = set()
     for query in asked:
         name = _OF_A_PART.match(query["KeyConditionExpression"])[2]
