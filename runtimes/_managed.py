@@ -4,7 +4,7 @@ import asyncio
 import logging
 from contextlib import AsyncExitStack
 from http import HTTPStatus
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiobotocore.config import AioConfig
@@ -12,6 +12,7 @@ from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
+from jobs.dynamodb import error_code
 from queue_agent.errors import AgentError, PlatformError, Rejected, ServerError, ServiceAway, ServiceRefused, Throttled
 
 logger = logging.getLogger(__name__)
@@ -79,15 +80,27 @@ class ManagedService:
         await self._stack.aclose()
 
 
+class ServiceAnswer(NamedTuple):
+    """An error as a service answers it: its code, its words (the code again where it has none) and HTTP's status."""
+
+    code: str
+    words: str
+    status: int
+
+    @classmethod
+    def of(cls, exc: ClientError) -> Self:
+        """Read an error; the status is 0 where it has none."""
+        code, words = error_code(exc), str(exc.response.get("Error", {}).get("Message", ""))
+        return cls(code, words or code, int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)))
+
+
 def error_of(exc: ClientError) -> AgentError:
     """What a service's error means for the job: whose fault it is, and whether another attempt may succeed.
 
     The words of one that is the operator's fault go to the log alone: they name accounts and roles, and callers read
     the error.
     """
-    code = str(exc.response.get("Error", {}).get("Code", ""))
-    words = str(exc.response.get("Error", {}).get("Message", "")) or code
-    status = int(exc.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+    code, words, status = ServiceAnswer.of(exc)
     if code in _EXPIRED:
         return PlatformError(f"The agent's credentials have expired ({code}).")
     if code in _THROTTLED or status == HTTPStatus.TOO_MANY_REQUESTS:

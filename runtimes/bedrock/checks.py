@@ -20,7 +20,7 @@ _TYPES: Mapping[str, tuple[tuple[type, ...], str]] = {
 def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """The API's check of a task's content; see ``api.content``."""
     for error in content_errors(content, tasktype, family_of(runtime, tasktype)):
-        yield FieldError(".".join(filter(None, (field_path(at), error.pointer))), error.detail)
+        yield _below(at, error)
 
 
 def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
@@ -28,7 +28,12 @@ def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at
     if sdxl.is_sdxl(content, tasktype):
         body = family_of(runtime, tasktype).bodies[tasktype]
         for change in sdxl.translate(content, tasktype, body).changes:
-            yield FieldError(".".join(filter(None, (field_path(at), change.pointer))), change.detail)
+            yield _below(at, change)
+
+
+def _below(at: FieldPath, error: FieldError) -> FieldError:
+    """An error of the content as one of what the content is a part of."""
+    return FieldError(".".join(filter(None, (field_path(at), error.pointer))), error.detail)
 
 
 def family_of(runtime: DeployedRuntime, task_type: str) -> BedrockFamily:

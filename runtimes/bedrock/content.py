@@ -5,7 +5,6 @@ from typing import Any
 from contract.field_errors import one_of
 from runtimes.bedrock.checks import family_of
 from runtimes.bedrock.families import MAX_SEED, TEXT_TO_IMAGE, nearest_ratio
-from runtimes.bedrock.options import BedrockModel
 from runtimes.catalog import DeployedRuntime
 from runtimes.pictures import NotDrawableError, PictureRequest
 
@@ -16,8 +15,7 @@ def content_of(picture: PictureRequest, runtime: DeployedRuntime) -> tuple[str, 
     Raises:
         NotDrawableError: The model does nothing of the kind, or draws fewer pictures or other formats.
     """
-    options = runtime.options
-    family = options.family if isinstance(options, BedrockModel) else family_of(runtime, TEXT_TO_IMAGE)
+    family = family_of(runtime, TEXT_TO_IMAGE)
     if picture.n > 1:
         raise NotDrawableError(f"Runtime {runtime.name} draws one picture a job, not {picture.n}.")
     given = {

@@ -25,7 +25,7 @@ def check(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, a
         yield from request_errors(content, tasktype, model and model.card, at)
 
 
-def ignored(content: Mapping[str, Any], _: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
+def warn(content: Mapping[str, Any], _: str, runtime: DeployedRuntime, at: FieldPath) -> Iterator[FieldError]:
     """The fields that are not JumpStart's, which a model may know or ignore."""
     if form_of(runtime.options) != "jumpstart":
         return

@@ -36,7 +36,7 @@ _MINUTE_S = 60.0
 _FORMATS = {"png": "PNG", "jpeg": "JPEG", "webp": "WEBP"}
 
 
-class Twin:
+class Models:
     """Answers calls; its faults and jobs are in a Control."""
 
     def __init__(self, control: Control) -> None:
@@ -115,5 +115,5 @@ def _filtered(body: Mapping[str, Any]) -> str | None:
 def build(control: Control) -> web.Application:
     """Make the application."""
     app = web.Application(client_max_size=2 * MAX_BODY_BYTES)
-    app.add_routes([web.post("/model/{model}/invoke", Twin(control).invoke)])
+    app.add_routes([web.post("/model/{model}/invoke", Models(control).invoke)])
     return app

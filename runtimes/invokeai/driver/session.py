@@ -13,7 +13,7 @@ from queue_agent.ports import Input, Work, units_of
 from runtimes._wording import in_words, shorten_name
 from runtimes.invokeai.document import FILE_KEYS, Document, read_document
 
-_SEEDS = ("seed",)
+_SEED = "seed"
 
 
 @dataclass(slots=True)
@@ -102,7 +102,7 @@ def _work_of(document: Document) -> Work:
 
 
 def _shapes(name: str, value: Any) -> bool:
-    return isinstance(value, int | float) and name not in {*_SEEDS, "steps"}
+    return isinstance(value, int | float) and name not in {_SEED, "steps"}
 
 
 def seed_of(nodes: Mapping[str, Any], edges: list[Any], node_id: str) -> int | None:
@@ -110,9 +110,8 @@ def seed_of(nodes: Mapping[str, Any], edges: list[Any], node_id: str) -> int | N
     upstream, seen = [node_id], {node_id}
     for current in upstream:  # grows meanwhile, level by level
         node = nodes.get(current) or {}
-        for name in _SEEDS:
-            if isinstance(seed := node.get(name), int):
-                return seed
+        if isinstance(seed := node.get(_SEED), int):
+            return seed
         for edge in edges:
             source = edge["source"]["node_id"]
             if edge["destination"]["node_id"] == current and source not in seen:

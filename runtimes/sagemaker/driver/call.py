@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.objects import MISSING_CODES, s3_url, split_s3_url
+from jobs.dynamodb import error_code
 from queue_agent.errors import ExecutionFailed, PlatformError, RetryableError, ServiceRefused
 from runtimes._managed import ManagedService
 from runtimes.sagemaker.options import FOLDER
@@ -153,12 +154,12 @@ class CallFolder:
                 data: bytes = await body.read()
                 return data
         except ClientError as exc:
-            if str(exc.response.get("Error", {}).get("Code")) in MISSING_CODES:
+            if error_code(exc) in MISSING_CODES:
                 return None
-            raise PlatformError(f"s3:GetObject failed ({exc.response.get('Error', {}).get('Code')}).") from exc
+            raise PlatformError(f"s3:GetObject failed ({error_code(exc)}).") from exc
 
     async def _put(self, key: str, body: bytes, content_type: str = "application/json") -> None:
         try:
             await self._s3.call("put_object", Bucket=self._bucket, Key=key, Body=body, ContentType=content_type)
         except ClientError as exc:
-            raise PlatformError(f"s3:PutObject failed ({exc.response.get('Error', {}).get('Code')}).") from exc
+            raise PlatformError(f"s3:PutObject failed ({error_code(exc)}).") from exc

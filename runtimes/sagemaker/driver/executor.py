@@ -20,8 +20,8 @@ from queue_agent.errors import (
     StillRunning,
 )
 from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
-from queue_agent.settings import Settings
-from runtimes._managed import ManagedService
+from queue_agent.settings import Settings, SettingsError
+from runtimes._managed import ManagedService, ServiceAnswer
 from runtimes.sagemaker.driver.call import AsyncCall, CallFolder
 from runtimes.sagemaker.driver.decoder import decode
 from runtimes.sagemaker.driver.failures import failure_of, refusal
@@ -74,10 +74,10 @@ class SageMaker(Executor, Supervised):
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """Make the driver of a runtime's endpoint."""
+        """Make the driver of a runtime's endpoint; SettingsError says that none is named."""
         options = settings.options
         if not isinstance(options, SageMakerEndpoint):
-            raise TypeError("The runtime is not of type sagemaker.")
+            raise SettingsError(f"MODEL_OPTIONS of type {settings.runtime_type.name} name no endpoint.")
         region = options.region or settings.region
         runtime = ManagedService("sagemaker-runtime", region=region, read_timeout_s=_READ_TIMEOUT_S)
         s3 = ManagedService("s3", region=settings.region, read_timeout_s=_READ_TIMEOUT_S)
@@ -190,7 +190,7 @@ class SageMaker(Executor, Supervised):
             await self._calls.note(call.voided())
             raise
         except ClientError as exc:
-            if int(exc.response["ResponseMetadata"]["HTTPStatusCode"]) < HTTPStatus.INTERNAL_SERVER_ERROR:
+            if ServiceAnswer.of(exc).status < HTTPStatus.INTERNAL_SERVER_ERROR:
                 await self._calls.note(call.voided())
             raise refusal(exc) from exc
         await self._calls.note(call)

@@ -16,7 +16,7 @@ from queue_agent.errors import (
     StartedTooLate,
     Throttled,
 )
-from runtimes._managed import error_of
+from runtimes._managed import ServiceAnswer, error_of
 from runtimes._wording import is_out_of_room, shorten
 
 _STATUS = re.compile(r"\((\d{3})\)")
@@ -31,11 +31,10 @@ _PASSING = frozenset({HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStat
 
 def refusal(exc: ClientError) -> AgentError:
     """What it means that SageMaker, or the container through it, answers a call with an error."""
-    code = str(exc.response.get("Error", {}).get("Code", ""))
-    words = str(exc.response.get("Error", {}).get("Message", "")) or code
+    code, words, _ = ServiceAnswer.of(exc)
     if code == "ModelError":
-        status = int(exc.response.get("OriginalStatusCode") or 0)
-        return model_error(status, str(exc.response.get("OriginalMessage") or words))
+        answered = int(exc.response.get("OriginalStatusCode") or 0)
+        return model_error(answered, str(exc.response.get("OriginalMessage") or words))
     if code == "ValidationError" and _NOT_READY.search(words):
         return Throttled("The endpoint is not in service.")
     if code == "ValidationError" and _NO_ENDPOINT.search(words):

@@ -1,1 +1,1 @@
-"""The twin of the HTTP endpoint of SageMaker's runtime."""
+"""Stands in for SageMaker's runtime: endpoints over HTTP, as boto3 calls them."""

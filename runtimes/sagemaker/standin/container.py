@@ -1,4 +1,4 @@
-"""The container behind the twin: JumpStart's Stable Diffusion, painted; or another server's ``/invocations``."""
+"""The container behind an endpoint: JumpStart's Stable Diffusion, painted; or another server's ``/invocations``."""
 
 import asyncio
 import json

@@ -43,7 +43,7 @@ class EndpointError(Exception):
         self.fields = fields
 
 
-class EndpointTwin:
+class Endpoints:
     """The endpoints: how many instances are awake, and what waits for them."""
 
     def __init__(self, control: Control) -> None:
@@ -168,8 +168,7 @@ class EndpointTwin:
         name = request.match_info["name"]
         if self._names and name not in self._names:
             raise EndpointError(400, "ValidationError", f"Endpoint {name} of account {_ACCOUNT} not found.")
-        if (left := self._control.faults.throttle_jobs) > 0:
-            self._control.change({"throttle_jobs": left - 1})
+        if self._control.take("throttle_jobs"):
             raise EndpointError(400, "ThrottlingException", "Rate exceeded")
         return name
 
@@ -185,9 +184,9 @@ class EndpointTwin:
 def build(control: Control) -> web.Application:
     """Return the application that answers like sagemaker-runtime."""
     app = web.Application(middlewares=[_speak_as_sagemaker], client_max_size=2 * _MAX_BODY_BYTES)
-    twin = EndpointTwin(control)
-    app.router.add_post("/endpoints/{name}/invocations", twin.invoke)
-    app.router.add_post("/endpoints/{name}/async-invocations", twin.invoke_async)
+    endpoints = Endpoints(control)
+    app.router.add_post("/endpoints/{name}/invocations", endpoints.invoke)
+    app.router.add_post("/endpoints/{name}/async-invocations", endpoints.invoke_async)
     return app
 
 
