@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import product
+from math import prod
 from typing import Any
 
 from contract.field_errors import FieldError, FieldPath, field_path, shown, suggestion
@@ -38,24 +40,42 @@ def warn(content: Mapping[str, Any], tasktype: str, runtime: DeployedRuntime, at
     live, document = runtime.live(), read_document(content, at)
     if live is None or live.nodes is None or document.errors:
         return
+    hints = 0
     for node_id, node in document.graph["nodes"].items():
         if (declared := live.nodes.get(node["type"])) is None:
             continue
         for name in node:
             if name not in _ALWAYS_READ and name not in declared.inputs:
-                near = suggestion(name, declared.inputs)
+                near = suggestion(name, declared.inputs) if hints < _MAX_HINTS else ""
+                hints += 1
                 detail = f"is no input of {node['type']} (node {node_id}), which ignores it{near}"
                 yield FieldError(field_path(document.path_of(node_id, name)), detail)
 
 
 def _size_errors(document: Document, max_pixels: int) -> Iterator[FieldError]:
     """Name nodes whose picture would take the memory of the server, and with it the server's life."""
+    varied = {
+        (datum["node_path"], datum["field_name"]): (number, datum["items"])
+        for number, group in enumerate(document.batch)
+        for datum in group
+    }
     for node_id, node in document.graph["nodes"].items():
-        match node:
-            case {"width": int(width), "height": int(height)} if width * height > max_pixels:
-                size = f"{width} x {height} is {width * height / 1e6:.0f} megapixels"
-                detail = f"{size}; a task may have at most {max_pixels / 1e6:.0f} (node {node_id})"
-                yield FieldError(field_path(document.path_of(node_id)), detail)
+        in_width, widths = varied.get((node_id, "width"), (-1, [node.get("width")]))
+        in_height, heights = varied.get((node_id, "height"), (-1, [node.get("height")]))
+        sizes = zip(widths, heights, strict=True) if in_width == in_height else product(widths, heights)
+        width, height = max(((_side(one), _side(other)) for one, other in sizes), key=prod)
+        if width * height > max_pixels:
+            size = f"{width} x {height} is {width * height / 1e6:.0f} megapixels"
+            detail = f"{size}; a task may have at most {max_pixels / 1e6:.0f} (node {node_id})"
+            yield FieldError(field_path(document.path_of(node_id)), detail)
+
+
+def _side(value: Any) -> int:
+    """A number of pixels as the server reads it, which takes 512.0 and "512" too; 0 for none."""
+    try:
+        return max(0, int(value)) if isinstance(value, int | float | str) else 0
+    except (ValueError, OverflowError):
+        return 0
 
 
 def _file_errors(value: Any, at: FieldPath) -> Iterator[FieldError]:

@@ -106,13 +106,31 @@ def _edges(edges: list[Any], nodes: Mapping[str, Any], connectors: set[str]) -> 
     ends = [[edge.get(key) for key in _ENDS] for edge in edges if edge.get("type") == "default"]
     drawn = [_Edge(*four) for four in ends if all(isinstance(end, str) for end in four)]
     into = {edge.target: edge for edge in drawn if edge.target in connectors}
+    led: dict[str, _Edge | None] = {}
     for edge in drawn:
-        source, seen = edge, set[str]()
-        while source.source in connectors and source.source not in seen:
-            seen.add(source.source)
-            source = into.get(source.source, source)
-        if source.source in nodes and edge.target in nodes:
+        source = _source_of(edge, into, connectors, led)
+        if source is not None and source.source in nodes and edge.target in nodes:
             yield _Edge(source.source, source.output, edge.target, edge.field)
+
+
+def _source_of(
+    edge: _Edge, into: Mapping[str, _Edge], connectors: set[str], led: dict[str, _Edge | None]
+) -> _Edge | None:
+    """The edge with which what an edge brings leaves its node; None where connectors lead nowhere, or in a circle.
+
+    ``led`` keeps what is known of connectors, so that each is passed once.
+    """
+    passed: list[str] = []
+    source: _Edge | None = edge
+    while source is not None and source.source in connectors:
+        if source.source in led:
+            source = led[source.source]
+            break
+        passed.append(source.source)
+        led[source.source] = None
+        source = into.get(source.source)
+    led.update(dict.fromkeys(passed, source))
+    return source
 
 
 def _batch(
@@ -120,13 +138,18 @@ def _batch(
 ) -> list[list[dict[str, Any]]]:
     """The data of batch nodes: those of a group go together."""
     groups: dict[str, list[dict[str, Any]]] = {}
+    feeders: dict[tuple[str, str], str] = {}
+    fed: dict[tuple[str, str], list[_Edge]] = {}
+    for edge in edges:
+        feeders.setdefault((edge.target, edge.field), edge.source)
+        fed.setdefault((edge.source, edge.output), []).append(edge)
     for node_id, data in nodes.items():
         if (fields := BATCH_FIELDS.get(data["type"])) is None:
             continue
         field, output = fields
         at = ("nodes", positions[node_id], "data", "inputs", field)
         inputs = data.get("inputs") if isinstance(data.get("inputs"), dict) else {}
-        if feeder := next((edge.source for edge in edges if (edge.target, edge.field) == (node_id, field)), None):
+        if feeder := feeders.get((node_id, field)):
             problems.append(
                 Misfit(
                     at,
@@ -143,8 +166,7 @@ def _batch(
         key = f"node {node_id}" if group == _NO_GROUP else str(group)
         groups.setdefault(key, []).extend(
             {"node_path": edge.target, "field_name": edge.field, "items": items}
-            for edge in edges
-            if (edge.source, edge.output) == (node_id, output)
+            for edge in fed.get((node_id, output), ())
         )
     return [group for group in groups.values() if group]
 

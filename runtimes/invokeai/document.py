@@ -4,7 +4,7 @@
 """
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -20,9 +20,14 @@ FILE_KEYS: Mapping[str, str] = {"image_name": "image", "video_name": "video"}
 """The keys of a field's object that name a file of the server, and the kind of file."""
 MAX_SESSIONS = 100
 """The most runs that a batch may make of a graph."""
+_MAX_SHOWN = 10**12
 _DOCUMENTS = ("graph", "workflow")
 _BESIDE = ("batch", "inputs")
 _MAX_ID_CHARACTERS = 200
+_MAX_HINTS = 10
+"""The most errors that suggest a name: to find the nearest one takes milliseconds."""
+_FIXED = frozenset({"id", "type", "use_cache", "board"})
+"""Fields of a node that only its task's graph gives, or the driver."""
 
 
 @dataclass(slots=True)
@@ -44,6 +49,7 @@ class Document:
     errors: list[FieldError] = field(default_factory=list)
     root: FieldPath = ()
     positions: dict[str, int] = field(default_factory=dict)
+    _hints: int = 0
 
     @property
     def sessions(self) -> int:
@@ -56,6 +62,11 @@ class Document:
             return (*self.root, "nodes", node_id, *field_path)
         within = ("data", "inputs", field_path[0], "value", *field_path[1:]) if field_path else ()
         return (*self.root, "nodes", self.positions[node_id], *within)
+
+    def near(self, name: str, known: Iterable[str]) -> str:
+        """The known name nearest to an unknown one, for the first errors."""
+        self._hints += 1
+        return suggestion(name, known) if self._hints <= _MAX_HINTS else ""
 
     def fields(self) -> Iterator[tuple[FieldPath, Any]]:
         """The values of all nodes' fields and of all items of the batch, with their paths."""
@@ -80,7 +91,7 @@ def read_document(content: Mapping[str, Any], at: FieldPath = ()) -> Document:
         document.root = at
     for name in beside:
         if name not in _BESIDE:
-            document.errors.append(_error((*at, name), f"is not read beside {key}{suggestion(name, _BESIDE)}"))
+            document.errors.append(_error((*at, name), f"is not read beside {key}{document.near(name, _BESIDE)}"))
     nodes = source.get("nodes") if isinstance(source, dict) else None
     if isinstance(nodes, list):
         _read_workflow(document, source, beside.get("inputs"), (*at, "inputs"))
@@ -106,12 +117,17 @@ def _read_workflow(document: Document, source: Mapping[str, Any], inputs: Any, i
     if document.errors:
         return
     workflow = {name: copy.deepcopy(source[name]) for name in ("nodes", "edges")}
-    by_id = {node["id"]: node for node in workflow["nodes"] if isinstance(node.get("id"), str)}
+    by_id: dict[str, dict[str, Any]] = {}
+    for number, node in enumerate(workflow["nodes"]):
+        if isinstance(node.get("id"), str) and by_id.setdefault(node["id"], node) is not node:
+            document.errors.append(_error((*document.root, "nodes", number, "id"), "is the id of an earlier node"))
+    if document.errors:
+        return
     for node_id, name, value, at in _given(document, inputs, inputs_at, by_id):
         data = by_id[node_id].get("data")
         fields = data.get("inputs") if isinstance(data, dict) else None
         if not isinstance(fields, dict) or name not in fields:
-            document.errors.append(_error(at, f"is no input of this node{suggestion(name, fields or ())}"))
+            document.errors.append(_error(at, f"is no input of this node{document.near(name, fields or ())}"))
         else:
             fields[name] = {"value": value}
     converted = convert(workflow)
@@ -143,7 +159,7 @@ def _read_graph(document: Document, source: Mapping[str, Any], inputs: Any, inpu
             if not isinstance(point, dict) or not all(isinstance(point.get(key), str) for key in ("node_id", "field")):
                 document.errors.append(_error(at, "must have a node_id and a field"))
             elif point["node_id"] not in known:
-                near = suggestion(point["node_id"], known)
+                near = document.near(point["node_id"], known)
                 document.errors.append(_error((*at, "node_id"), f"names no node of the graph{near}"))
     document.graph = {"nodes": nodes, "edges": copy.deepcopy(edges)}
     for node_id, name, value, _ in _given(document, inputs, inputs_at, nodes):
@@ -161,7 +177,7 @@ def _given(
         return
     for node_id, fields in inputs.items():
         if node_id not in nodes:
-            near = suggestion(node_id, nodes)
+            near = document.near(node_id, nodes)
             document.errors.append(_error((*at, node_id), f"names no node{near}"))
             continue
         for name, value in fields.items():
@@ -172,6 +188,10 @@ def _given(
 
 
 def _node_errors(document: Document) -> Iterator[FieldError]:
+    for edge in document.graph["edges"]:
+        if (name := edge["destination"]["field"]) in _FIXED:
+            node_id = edge["destination"]["node_id"]
+            yield _error(document.path_of(node_id, name), f"cannot be set by an edge (node {node_id})")
     if not document.graph["nodes"]:
         yield _error((*document.root, "nodes"), "must have a node that runs")
     for node_id, node in document.graph["nodes"].items():
@@ -200,8 +220,10 @@ def _read_batch(document: Document, batch: Any, at: FieldPath) -> list[list[dict
             ):
                 document.errors.append(_error(here, "must have a node_path, a field_name and a list of items"))
             elif datum["node_path"] not in document.graph["nodes"]:
-                near = suggestion(datum["node_path"], document.graph["nodes"])
+                near = document.near(datum["node_path"], document.graph["nodes"])
                 document.errors.append(_error((*here, "node_path"), f"names no node that runs{near}"))
+            elif datum["field_name"] in _FIXED:
+                document.errors.append(_error((*here, "field_name"), "names a field that a batch cannot set"))
             elif not datum["items"]:
                 document.errors.append(_error((*here, "items"), "must not be empty"))
         read.append(copy.deepcopy(group))
@@ -215,7 +237,8 @@ def _batch_errors(document: Document, at: FieldPath) -> Iterator[FieldError]:
             yield _error(at, f"has lists of unlike lengths that go together (for {nodes})")
             return
     if document.sessions > MAX_SESSIONS:
-        yield _error(at, f"makes {document.sessions} runs; a task may have at most {MAX_SESSIONS}")
+        runs = document.sessions if document.sessions < _MAX_SHOWN else "far too many"
+        yield _error(at, f"makes {runs} runs; a task may have at most {MAX_SESSIONS}")
 
 
 def _error(at: FieldPath, detail: str) -> FieldError:

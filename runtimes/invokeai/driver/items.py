@@ -79,13 +79,20 @@ def made_files(items: Sequence[Item]) -> Iterator[MadeFile]:
 
 
 def all_files(items: Sequence[Item]) -> dict[str, str]:
-    """Every file that sessions read or made, by name, with its kind."""
-    found: dict[str, str] = {}
+    """Every file that a job brought or made, by name, with its kind.
+
+    What a saved workflow that its graph calls reads is its owner's: files that only that workflow's graph names stay.
+    """
+    brought: dict[str, str] = {}
+    named: dict[str, str] = {}
+    made: dict[str, str] = {}
     for item in items:
         session = as_object(item.get("session"))
-        for part in (as_object(session.get("graph")).get("nodes"), session.get("results")):
-            found |= {name: kind for kind, name in _files_in(part)}
-    return found
+        nodes = as_object(as_object(session.get("graph")).get("nodes"))
+        read = {name: kind for node in nodes.values() for kind, name in _files_in([*as_object(node).values()])}
+        (named if item.get("parent_item_id") is not None else brought).update(read)
+        made |= {name: kind for kind, name in _files_in(session.get("results"))}
+    return brought | {name: kind for name, kind in made.items() if name not in named}
 
 
 def has_other_results(items: Sequence[Item]) -> bool:

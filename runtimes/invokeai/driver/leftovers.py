@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from queue_agent.errors import ServerError
-from runtimes._http import ModelServerClient
+from runtimes._http import ModelServerClient, as_object
 from runtimes.invokeai.driver.events import QUEUE
 from runtimes.invokeai.driver.items import Item, all_files
 from runtimes.invokeai.driver.session import Session
@@ -95,14 +95,18 @@ async def items_of(client: ModelServerClient, destination: str) -> list[Item]:
 
 async def summaries(client: ModelServerClient) -> list[dict[str, Any]]:
     """The platform's items of all jobs, without their sessions."""
-    listed = (await client.get_object(f"api/v1/queue/{QUEUE}/item_ids")).get("item_ids") or []
+    told = (await client.get_object(f"api/v1/queue/{QUEUE}/item_ids")).get("item_ids")
+    listed = told if isinstance(told, list) else []
     found = []
     for start in range(0, len(listed), _MAX_IDS):
         body = {"item_ids": listed[start : start + _MAX_IDS]}
         answer = await client.send("POST", f"api/v1/queue/{QUEUE}/item_summaries_by_ids", json=body)
         if answer.status != HTTPStatus.OK:
             raise ServerError(f"The model server answers {answer.status} to item_summaries_by_ids.")
+        page = answer.json()
         found += [
-            item for item in answer.json() if item.get("origin") == ORIGIN and isinstance(item.get("destination"), str)
+            item
+            for item in map(as_object, page if isinstance(page, list) else ())
+            if item.get("origin") == ORIGIN and isinstance(item.get("destination"), str)
         ]
     return found

@@ -70,12 +70,22 @@ def test_a_catalog_has_models_by_their_kind_and_node_types_with_their_inputs_and
         ({"r": {"type": "image", "image": {"image_name": "ftp://a/b"}}}, "content.nodes.r.image.image_name", "a link"),
         ({"r": {"type": "image", "image": LINK}}, "content.nodes.r.image", 'must be an object: {"image_name": LINK}'),
         ({"a": blank_image(width=100_000, height=100_000)}, "content.nodes.a", "10000 megapixels"),
+        ({"a": blank_image(width=1e5, height="100000")}, "content.nodes.a", "10000 megapixels"),
     ],
 )
 def test_the_api_rejects_what_no_server_could_run(nodes, pointer, words):
     problems = found(check, {"nodes": nodes}, live())
     assert [where for where, _ in problems] == [pointer]
     assert words in problems[0][1]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_api_rejects_a_picture_that_a_batch_makes_too_large(together):
+    data = [{"node_path": "a", "field_name": side, "items": [512, 10_000]} for side in ("width", "height")]
+    content = {"graph": {"nodes": {"a": blank_image()}}, "batch": [data] if together else [[one] for one in data]}
+    assert [words[:26] for _, words in found(check, content)] == ["10000 x 10000 is 100 megap"]
+    data[1]["items"] = [10_000, 512]
+    assert len(found(check, content)) == (0 if together else 1)
 
 
 def test_the_api_accepts_what_runs_and_knows_less_without_a_catalog():
@@ -255,6 +265,15 @@ def test_files_come_in_the_order_of_items_and_nodes_each_once_without_those_that
         ("image", "4"),
     ]
     assert all_files([first, second]) == {**dict.fromkeys(("given", "2", "3", "h", "4"), "image"), "v": "video"}
+
+
+def test_the_files_that_a_saved_workflow_reads_are_its_owners_and_stay():
+    given, owned = ({"image": {"image_name": name}} for name in ("given", "owners"))
+    caller = item(1, nodes={"call": {"type": "call_saved_workflow", **given, "image_name": "somebodys"}})
+    caller["session"]["results"] = {"p-call": {"values": {"a": owned["image"], "b": {"image_name": "made"}}}}
+    child = item(2, nodes={"a": {"type": "image", **owned}, "b": {"type": "x", **given}}, parent_item_id=1)
+    child["session"]["results"] = {"p-a": owned, "p-b": {"image": {"image_name": "made"}}}
+    assert all_files([caller, child]) == dict.fromkeys(("given", "made"), "image")
 
 
 @pytest.mark.parametrize(

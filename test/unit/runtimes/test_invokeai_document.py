@@ -1,6 +1,7 @@
 """What InvokeAI's tasks hold: graphs, exported workflows, and what stands beside them."""
 
 import copy
+import itertools
 
 import pytest
 
@@ -128,6 +129,18 @@ def test_what_has_no_counterpart_in_a_graph_is_named(nodes, lines, pointer, word
         ({"graph": TWO, "batch": [[]]}, "content.batch", "must be a list of lists of data"),
         ({"graph": TWO, "batch": [[{}]]}, "content.batch[0][0]", "must have a node_path"),
         ({"graph": TWO, "batch": [[datum("c", "x", [1])]]}, "content.batch[0][0].node_path", "names no node that runs"),
+        ({"graph": TWO, "batch": [[datum("a", "type", ["x"])]]}, "content.batch[0][0].field_name", "cannot set"),
+        ({**TWO, "edges": [edge("a.image", "b.use_cache")]}, "content.nodes.b.use_cache", "cannot be set by an edge"),
+        (
+            {"graph": TWO, "batch": [[datum("a", "width", [1, 2])]] * 15_000},
+            "content.batch",
+            "makes far too many runs",
+        ),
+        (
+            {"workflow": workflow_of([invocation("a", {"type": "image"}), note("a")], [])},
+            "content.workflow.nodes[1].id",
+            "is the id of an earlier node",
+        ),
         ({"graph": TWO, "batch": [[datum("a", "x", [])]]}, "content.batch[0][0].items", "must not be empty"),
         (
             {"graph": TWO, "batch": [[datum("a", "width", [1]), datum("b", "width", [1, 2])]]},
@@ -145,6 +158,21 @@ def test_every_error_of_a_task_is_at_its_field(content, pointer, words):
     found = errors(content)
     assert pointer in [where for where, _ in found]
     assert any(words in detail for where, detail in found if where == pointer), found
+
+
+def test_a_name_is_suggested_for_the_first_of_many_errors_alone():
+    edges = [edge(f"alpha{number}.image", f"betas{number}.image") for number in range(50)]
+    nodes = {f"alphas{number}": blank_image() for number in range(50)}
+    assert 0 < sum("did you mean" in detail for _, detail in errors({"nodes": nodes, "edges": edges})) <= 10
+
+
+def test_a_long_chain_of_connectors_is_passed_once():
+    """Each connector's way up again would take minutes."""
+    names = [f"c{number}" for number in range(20_000)]
+    nodes = [*map(connector, names), *(invocation(key, {"type": "image"}) for key in "ab")]
+    lines = [line("a.image", "c0.in"), line("c19999.out", "b.image")]
+    lines += [line(f"{one}.out", f"{other}.in") for one, other in itertools.pairwise(names)]
+    assert convert(workflow_of(nodes, lines)).graph["edges"] == [edge("a.image", "b.image")]
 
 
 def test_inputs_set_fields_and_the_task_itself_stays_as_it_is():

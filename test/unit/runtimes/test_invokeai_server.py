@@ -112,6 +112,14 @@ async def test_at_its_start_an_agent_withdraws_what_waits_removes_what_is_forgot
     ]
 
 
+@pytest.mark.parametrize("odd", [3, None, {"destination": ["x"], "origin": "sd-on-eks"}])
+async def test_an_odd_list_of_items_keeps_no_agent_from_starting(odd):
+    server = Server(item("waits", "pending"))
+    server.items.append(odd)
+    await with_driver(server, lambda driver: driver.clear())
+    assert server.told == [("PUT", "cancel_by_destination", "waits")]
+
+
 async def test_a_run_that_is_lost_is_removed_before_the_next_job_is_queued():
     first, second = (server_job_id(JOB, claim) for claim in (1, 2))
     server = Server()
