@@ -22,6 +22,7 @@ _GOES = "queues and the tasks in them, topics and their subscriptions, functions
 _GOES_WITH_PODS = f"the cluster and its nodes, the network, {_GOES}"
 _UNDER_WAY = "DELETE_IN_PROGRESS"
 _KEPT_WHEN_DELETED = frozenset({"Retain", "RetainExceptOnCreate"})
+_VECTOR_BUCKET = "AWS::S3Vectors::VectorBucket"
 _DELETE_LOGS = "aws logs delete-log-group --log-group-name {}"
 _COMMANDS = {
     "AWS::S3::Bucket": "aws s3 rb s3://{} --force",
@@ -76,6 +77,7 @@ def remove(account: Account, stack_name: str, *, yes: bool, force: bool) -> None
         if status != _UNDER_WAY:
             _check(account, stack, force=force)
             confirm(f"Remove {stack.name}?", assumed=yes)
+        _delete_indexes(account, stack)
         _delete(account, stack, status, "20 to 30 minutes: GPU nodes end first" if has_network else "a few minutes")
     if nodes := karpenter_nodes(account.client("ec2"), stack.name):
         raise DeployError(
@@ -104,6 +106,14 @@ def _check(account: Account, stack: Stack, *, force: bool) -> None:
         )
     for problem in problems:
         note(problem)
+
+
+def _delete_indexes(account: Account, stack: Stack) -> None:
+    """Empty the stack's vector buckets: S3 Vectors deletes no bucket that has an index, and the API makes those."""
+    for one in stack.resources(_VECTOR_BUCKET):
+        vectors, bucket = account.client("s3vectors"), one["PhysicalResourceId"].rpartition("/")[2]
+        for index in items(vectors, "list_indexes", "indexes", vectorBucketName=bucket):
+            vectors.delete_index(vectorBucketName=bucket, indexName=index["indexName"])
 
 
 def _delete(account: Account, stack: Stack, status: str, takes: str) -> None:

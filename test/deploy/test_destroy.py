@@ -76,6 +76,27 @@ def test_a_deployment_without_a_cluster_names_none(checkout, world):
     assert "a few minutes" in ended.out
 
 
+def test_a_vector_bucket_is_emptied_first_because_it_could_not_be_deleted_otherwise(
+    deployed, remove, monkeypatch, denied_by_policy
+):
+    vectors, made = deployed.client("s3vectors"), Stack.resources
+    vectors.create_vector_bucket(vectorBucketName="icons")
+    for name in ("icons-titan", "icons-titan-2"):
+        index = {"dataType": "float32", "dimension": 3, "distanceMetric": "cosine"}
+        vectors.create_index(vectorBucketName="icons", indexName=name, **index)
+    bucket = {"ResourceType": "AWS::S3Vectors::VectorBucket", "LogicalResourceId": "Vectors"}
+    bucket["PhysicalResourceId"] = "arn:aws:s3vectors:us-west-2:123456789012:bucket/icons"
+
+    def resources(self, kind=None):
+        return [*made(self, kind), *([bucket] if kind in {None, bucket["ResourceType"]} else [])]
+
+    monkeypatch.setattr(Stack, "resources", resources)
+    remove()
+    assert vectors.list_indexes(vectorBucketName="icons")["indexes"] == []
+    assert "s3vectors:DeleteIndex" in deployed.asked
+    assert denied_by_policy({"s3vectors:ListIndexes", "s3vectors:DeleteIndex"}) == set()
+
+
 def test_without_consent_it_removes_nothing(checkout, stack):
     ended = checkout.run("destroy.sh")
     assert (ended.code, "--yes" in ended.err, stack.status) == (1, True, "CREATE_COMPLETE")
