@@ -30,7 +30,7 @@ class BedrockModel(ManagedOptions):
     @classmethod
     def _is_known(cls, value: str) -> str:
         if value in ENDED:
-            raise ValueError(f"must be a model that still runs: {value} ended in {ENDED[value]}; take {_MODELS[1]}")
+            raise ValueError(f"must be a model that still runs: {value} has ended ({ENDED[value]}); take {_MODELS[1]}")
         family = FAMILIES.get(family_name(value))
         if family is None:
             near = suggestion(value, _MODELS) or f"; there are {', '.join(_MODELS)}"

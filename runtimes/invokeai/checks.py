@@ -10,11 +10,12 @@ from contract.field_errors import FieldError, FieldPath, field_path, shown, sugg
 from contract.inputs import is_data_url, is_link
 from runtimes.catalog import DeployedRuntime
 from runtimes.invokeai.document import FILE_KEYS, Document, read_document
-from runtimes.invokeai.models import is_portable, models_in, unknown_model
-from runtimes.live import LiveCatalog
+from runtimes.invokeai.models import is_model, is_portable, models_in, unknown_model
+from runtimes.live import LiveCatalog, NodeInput, there_are
 
 _MAX_HINTS = 10
 """The most errors that suggest a name: to find the nearest one takes milliseconds."""
+_MODEL = "ModelIdentifierField"
 _ALWAYS_READ = frozenset({"id", "type", "is_intermediate", "use_cache"})
 _FOREIGN_LINK = re.compile(r"\s*[a-z][a-z0-9+.-]+:", re.IGNORECASE)
 _MAX_FILE_NAME = 254
@@ -113,9 +114,18 @@ def _node_errors(document: Document, live: LiveCatalog) -> Iterator[FieldError]:
             yield FieldError(field_path(document.path_of(node_id)), detail)
             continue
         for name, one in declared.inputs.items():
-            if one.is_required and node.get(name) is None and (node_id, name) not in fed:
-                detail = f"is required by {node['type']} (node {node_id}): a value, or an edge to it"
-                yield FieldError(field_path(document.path_of(node_id, name)), detail)
+            at, value = field_path(document.path_of(node_id, name)), node.get(name)
+            if one.is_required and value is None and (node_id, name) not in fed:
+                yield FieldError(at, f"is required by {node['type']} (node {node_id}): {_wanted(one, live)}")
+            elif one.type == _MODEL and value is not None and not (isinstance(value, dict) and is_model(value)):
+                yield FieldError(at, f"must be {_wanted(one, live)}")
+
+
+def _wanted(declared: NodeInput, live: LiveCatalog) -> str:
+    if declared.type != _MODEL or live.installed is None:
+        return "a value, or an edge to it"
+    names = [f"{one.name} ({one.base}, {one.type})" for one in live.installed]
+    return f"a model by its name, base and type, or an edge to it{there_are(names, '')}"
 
 
 def _model_errors(document: Document, live: LiveCatalog) -> Iterator[FieldError]:

@@ -1,6 +1,7 @@
 """What each type of node does: it takes the running item and its fields, and returns its output."""
 
 import asyncio
+import random
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -96,6 +97,10 @@ def _show(run: Any, given: Fields) -> dict[str, Any]:
     return {"image": given["image"], "width": picture.width, "height": picture.height, "type": "image_output"}
 
 
+def _random_integer(_: Any, given: Fields) -> dict[str, Any]:
+    return {"value": random.randrange(given["low"], given["high"]), "type": "integer_output"}  # noqa: S311 (no secret)
+
+
 NODES: dict[str, Callable[[Any, Fields], Any]] = {
     "main_model_loader": _load_model,
     "compel": _compel,
@@ -111,5 +116,6 @@ NODES: dict[str, Callable[[Any, Fields], Any]] = {
     "save_image": lambda run, given: run.save(run.open(given["image"])),
     "string": lambda _, given: {"value": given["value"], "type": "string_output"},
     "integer": lambda _, given: {"value": given["value"], "type": "integer_output"},
+    "rand_int": _random_integer,
 }
 """The others are declared and cannot run."""

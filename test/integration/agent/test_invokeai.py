@@ -43,6 +43,13 @@ def test_an_exported_workflow_runs_as_in_the_editor_with_the_inputs_that_the_tas
     assert invokeai.run(exported(drawing_graph()))["result"]
 
 
+def test_a_seed_that_the_graph_draws_by_chance_is_the_picture_s(invokeai):
+    graph = drawing_graph()
+    graph["nodes"]["chance"] = {"type": "rand_int", "low": 100, "high": 102}
+    graph["edges"].append(edge("chance.value", "noise.seed"))
+    assert seeds(invokeai, invokeai.run({"graph": graph}))[0] in {100, 101}
+
+
 def test_pictures_of_all_nodes_that_are_not_intermediate_are_stored_in_the_order_of_runs_and_nodes(invokeai):
     nodes = {
         "last": resized(),

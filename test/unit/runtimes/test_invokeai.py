@@ -55,7 +55,18 @@ def test_a_catalog_has_models_by_their_kind_and_node_types_with_their_inputs_and
     ("nodes", "pointer", "words"),
     [
         ({"a": {"type": "blank_imag"}}, "content.nodes.a", 'servers have: "blank_imag"; did you mean blank_image?'),
-        ({"a": {"type": "img_resize"}}, "content.nodes.a.image", "is required by img_resize (node a)"),
+        ({"a": {"type": "img_resize"}}, "content.nodes.a.image", "is required by img_resize (node a): a value, or an"),
+        (
+            {"m": {"type": "main_model_loader"}},
+            "content.nodes.m.model",
+            "(node m): a model by its name, base and type, or an edge to it; there are a (sd-1, main)",
+        ),
+        (
+            {"m": {"type": "main_model_loader", "model": {"name": "a"}}},
+            "content.nodes.m.model",
+            "must be a model by its",
+        ),
+        ({"m": {"type": "main_model_loader", "model": "a"}}, "content.nodes.m.model", "must be a model by its name"),
         (
             {"m": {"type": "main_model_loader", "model": {**INVOKE_MODEL, "name": "aa"}}},
             "content.nodes.m.model",
