@@ -7,7 +7,7 @@ from deploy.verify.samples import InputLinks, make_request, samples_of
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.registry import pod_types
 from test.kit.door import Door
-from test.kit.processes import free_port
+from test.kit.processes import HTTP, free_port, wait_for
 from test.toy import managed
 from test.toy.standin import PNG
 
@@ -45,6 +45,16 @@ def test_the_api_rejects_what_the_toys_checks_find(door):
     answer = door.post("a", {"word": 7}, {"tasktype": "draw"})
     assert answer.status_code == 400
     assert "task.content.word" in answer.text
+
+
+def test_a_picture_of_the_toy_comes_by_one_get(toy, door):
+    asked = f"{door.base}/v1/pictures?wait=25&prompt=dog&runtime={toy.name}"
+    headers = {"x-api-key": "key"}
+    answer = wait_for(lambda: (got := HTTP.get(asked, headers=headers, timeout=60)).status_code != 202 and got, "a 200")
+    assert answer.status_code == 200, answer.text
+    assert HTTP.get(answer.json()["url"], follow_redirects=True).content == PNG
+    refused = HTTP.get(f"{asked}&image=https://example.com/a.png", headers=headers)
+    assert (refused.status_code, "starts from no image" in refused.text) == (400, True)
 
 
 def test_what_the_toy_server_rejects_is_told_in_its_words(toy):

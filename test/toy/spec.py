@@ -16,4 +16,5 @@ SPEC = RuntimeSpec(
     task_types=("draw",),
     driver="test.toy.driver:Toy",
     checks="test.toy.checks:check",
+    content="test.toy.content:content_of",
 )
