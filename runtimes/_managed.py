@@ -13,10 +13,22 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from botocore.exceptions import ConnectionError as AwsConnectionError
 
 from jobs.dynamodb import error_code
-from queue_agent.errors import AgentError, PlatformError, Rejected, ServerError, ServiceAway, ServiceRefused, Throttled
+from queue_agent.errors import (
+    AgentError,
+    ExecutionFailed,
+    PlatformError,
+    Rejected,
+    ServerError,
+    ServiceAway,
+    ServiceRefused,
+    Throttled,
+)
 
 logger = logging.getLogger(__name__)
 
+MAX_ANSWER_BYTES = 64 * 1024 * 1024
+"""Of an answer with its pictures: a service may send one for ever."""
+_CHUNK_BYTES = 1024 * 1024
 _CONNECT_TIMEOUT_S = 10
 _CONNECTIONS = 1000
 """No limit of its own: the runtime's concurrency is the limit."""
@@ -66,18 +78,28 @@ class ManagedService:
         except BotoCoreError as exc:
             raise ServerError(f"{self.name} did not answer ({type(exc).__name__}).") from exc
 
-    async def read(self, body: Any) -> bytes:
-        """Read an answer's body; ServerError where it does not arrive whole."""
-        try:
-            async with body as stream:
-                content: bytes = await stream.read()
-        except (BotoCoreError, aiohttp.ClientError, TimeoutError) as exc:
-            raise ServerError(f"{self.name} did not answer to the end ({type(exc).__name__}).") from exc
-        return content
-
     async def aclose(self) -> None:
         """Close the client, if there is one."""
         await self._stack.aclose()
+
+
+async def read_body(body: Any, service: str, max_bytes: int = MAX_ANSWER_BYTES) -> bytes:
+    """Read the body of a service's answer.
+
+    Raises:
+        ExecutionFailed: It is larger than ``max_bytes``.
+        ServerError: It does not arrive whole.
+    """
+    read = bytearray()
+    try:
+        async with body as stream:
+            while chunk := await stream.read(_CHUNK_BYTES):
+                read += chunk
+                if len(read) > max_bytes:
+                    raise ExecutionFailed(f"The answer of {service} is larger than {max_bytes >> 20} MiB.")
+    except (BotoCoreError, aiohttp.ClientError, TimeoutError) as exc:
+        raise ServerError(f"{service} did not answer to the end ({type(exc).__name__}).") from exc
+    return bytes(read)
 
 
 class ServiceAnswer(NamedTuple):

@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError
 from contract.task import Task
 from queue_agent.ports import Executor, Inputs, Result, RunSignals
 from queue_agent.settings import Settings, SettingsError
-from runtimes._managed import ManagedService
+from runtimes._managed import ManagedService, read_body
 from runtimes.bedrock.driver.answer import refusal, result_of
 from runtimes.bedrock.driver.request import PreparedCall, call_of
 from runtimes.bedrock.options import BedrockModel
@@ -61,7 +61,7 @@ class Bedrock(Executor):
             )
         except ClientError as exc:
             raise refusal(exc, self._model.id) from exc
-        content = await self._service.read(answer["body"])
+        content = await read_body(answer["body"], "Bedrock")
         signals.freed()
         call_id = answer["ResponseMetadata"].get("RequestId")
         return await asyncio.to_thread(result_of, content, prepared, self._model.id, call_id)

@@ -14,13 +14,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from contract.objects import MISSING_CODES, s3_url, split_s3_url
 from jobs.dynamodb import error_code
-from queue_agent.errors import ExecutionFailed, PlatformError, RetryableError, ServiceRefused
-from runtimes._managed import ManagedService
+from queue_agent.errors import PlatformError, RetryableError, ServiceRefused
+from runtimes._managed import MAX_ANSWER_BYTES, ManagedService, read_body
 from runtimes.sagemaker.options import FOLDER
 
 logger = logging.getLogger(__name__)
 
-MAX_ANSWER_BYTES = 64 * 1024 * 1024
 _MAX_NOTE_BYTES = 64 * 1024
 
 
@@ -148,11 +147,7 @@ class CallFolder:
     async def _get(self, key: str, max_bytes: int) -> bytes | None:
         try:
             answer = await self._s3.call("get_object", Bucket=self._bucket, Key=key)
-            async with answer["Body"] as body:
-                if answer["ContentLength"] > max_bytes:
-                    raise ExecutionFailed(f"The endpoint's answer is larger than {max_bytes >> 20} MiB.")
-                data: bytes = await body.read()
-                return data
+            return await read_body(answer["Body"], "the endpoint", max_bytes)
         except ClientError as exc:
             if error_code(exc) in MISSING_CODES:
                 return None

@@ -27,8 +27,9 @@ from queue_agent.media import HEAD_BYTES, identify, picture_size
 from queue_agent.ports import Output
 
 MAX_PICTURES = 16
-_MAX_LISTS = 2_500_000
-"""One for each pixel that comes as numbers, as in four pictures of 768 x 768; they take 0.3 GB while they are read."""
+_MAX_CONTAINERS = 2_500_000
+"""Lists and objects: a list for each pixel that comes as numbers, as in four pictures of 768 x 768; they take 0.3 GB
+while they are read."""
 _MAX_DEPTH = 4
 """Objects and lists around a picture."""
 _KEYS = ("generated_images", "generated_image", "artifacts", "predictions", "images", "image", "outputs", "output")
@@ -57,9 +58,9 @@ def decode(answer: bytes) -> Decoded:
     """
     if identify(answer[:HEAD_BYTES]).kind == "image":
         return Decoded([_checked(answer)])
-    if answer.count(b"[") > _MAX_LISTS:
+    if answer.count(b"[") + answer.count(b"{") > _MAX_CONTAINERS:
         raise ExecutionFailed(
-            "The endpoint answered too many numbers; pictures in base64, or by themselves, are smaller."
+            "The endpoint answered too many values; pictures in base64, or by themselves, are smaller."
         )
     try:
         value = strict_json.loads(answer, max_values=None)
@@ -88,7 +89,7 @@ def _pictures(value: Any, depth: int) -> Iterator[tuple[bytes, int | None]]:
             for item in value:
                 yield from _pictures(item, depth + 1)
     elif isinstance(value, dict):
-        if value.get("finishReason") in _FILTERED:
+        if str(value.get("finishReason")) in _FILTERED:
             return
         if (key := next((name for name in _KEYS if value.get(name)), None)) and depth < _MAX_DEPTH:
             # The flux server repeats its first picture under "image" where there are several.

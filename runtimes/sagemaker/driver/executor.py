@@ -21,7 +21,7 @@ from queue_agent.errors import (
 )
 from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
 from queue_agent.settings import Settings, SettingsError
-from runtimes._managed import ManagedService, ServiceAnswer
+from runtimes._managed import ManagedService, ServiceAnswer, read_body
 from runtimes.sagemaker.driver.call import AsyncCall, CallFolder
 from runtimes.sagemaker.driver.decoder import decode
 from runtimes.sagemaker.driver.failures import failure_of, refusal
@@ -153,9 +153,7 @@ class SageMaker(Executor, Supervised):
             answer = await self._runtime.call("invoke_endpoint", Body=prepared.body, **self._arguments(prepared))
         except ClientError as exc:
             raise refusal(exc) from exc
-        async with answer["Body"] as body:
-            data: bytes = await body.read()
-            return data
+        return await read_body(answer["Body"], "SageMaker")
 
     async def _adopted(self, job: str, claim: int) -> AsyncCall | None:
         """The call of an earlier claim, if the endpoint has it."""

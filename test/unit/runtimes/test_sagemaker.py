@@ -91,8 +91,8 @@ def test_rows_of_numbers_become_a_png(rows, wrap):
         (as_json({"generated_image": [[[1, 2, "x"]]] * 2}), ExecutionFailed),
         (as_json({"images": [PNG64] * (MAX_PICTURES + 1)}), ExecutionFailed),
         (as_json({"images": [[[[[[PNG64]]]]]]}), ExecutionFailed),
-        (b'{"generated_image": [' + b"[1]," * 2_500_001 + b"[1]]}", ExecutionFailed),
         (as_json({"artifacts": 7, "finish_reasons": "x"}), ExecutionFailed),
+        (as_json({"artifacts": [{"finishReason": ["CONTENT_FILTERED"]}]}), ContentFiltered),
         (as_json({"artifacts": [{"base64": PNG64, "finishReason": "CONTENT_FILTERED"}]}), ContentFiltered),
         (as_json({"images": [], "finish_reasons": ["Filter reason: prompt"]}), ContentFiltered),
     ],
@@ -100,6 +100,12 @@ def test_rows_of_numbers_become_a_png(rows, wrap):
 def test_an_answer_without_a_picture_fails_the_task(answer, error):
     with pytest.raises(error):
         decode(answer)
+
+
+@pytest.mark.parametrize("value", [b"[1]", b"{}"])
+def test_an_answer_of_very_many_lists_or_objects_is_not_read(value):
+    with pytest.raises(ExecutionFailed, match="too many values"):
+        decode(b'{"generated_image": [' + b",".join([value] * 2_500_001) + b"]}")
 
 
 def client_error(status, code, message, **fields):

@@ -33,8 +33,8 @@ class Stream(io.BytesIO):
 
     async def __aexit__(self, *_): ...
 
-    async def read(self):
-        return super().read()
+    async def read(self, size):
+        return super().read(size)
 
 
 class Bucket:
