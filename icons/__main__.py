@@ -26,13 +26,13 @@ from icons.library import IconLibrary
 from icons.rebuild import Indexer
 from icons.report import Prices, page, report_of
 from icons.search import IconSearch
+from icons.starter import FOLDER as STARTER
 from icons.storage import BucketStorage, FolderStorage, Storage
 from icons.store import LIBRARY, PREFIX, LibraryStore
 from icons.text import LANGUAGES
 from jobs.store import JobStore
 
 _AT_ONCE = 500
-_STARTER = Path(__file__).with_name("starter")
 
 
 def main() -> int:
@@ -157,7 +157,7 @@ def _calibrate(arguments: argparse.Namespace) -> None:
         indexes = FileIndexes(storage) if arguments.starter else _indexes(arguments, storage)
         embedder = _embedder(arguments)
         if arguments.starter:
-            library = IconLibrary.from_json((_STARTER / "library.json").read_bytes(), "s3://starter")
+            library = IconLibrary.from_json((STARTER / "library.json").read_bytes(), "s3://starter")
             Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
         queries = read_queries(arguments.queries)
         search = IconSearch(LibraryStore(storage), indexes, embedder, calibration=NEUTRAL)

@@ -10,15 +10,14 @@ from operator import add
 import numpy as np
 import numpy.typing as npt
 
-from icons.text import normalize
+from icons.text import HAN, normalize
 
 Ints = npt.NDArray[np.int32]
 
 _K1 = 1.2
 _B = 0.5
-_HAN_RUN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
-_RUNS = re.compile(f"[{_HAN_RUN}]+|[^\\s{_HAN_RUN}]+")
-_IS_HAN = re.compile(f"[{_HAN_RUN}]")
+_RUNS = re.compile(f"[{HAN}]+|[^\\s{HAN}]+")
+_IS_HAN = re.compile(f"[{HAN}]")
 _ENGLISH_STOP_WORDS = """
 a an the of for to in on at and or with is are be it its this that i me my we our you your please want need give get
 show some any which as by from icon icons symbol symbols sign logo pictogram glyph picture image graphic

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from botocore.exceptions import ClientError
 
 from contract.objects import MISSING_CODES
+from jobs.dynamodb import error_code
 
 ABSENT = ""
 """The ETag of an object that does not exist."""
@@ -122,7 +123,7 @@ class BucketStorage:
         try:
             answer = self._s3.get_object(Bucket=self._bucket, Key=self._prefix + name, **condition)
         except ClientError as error:
-            if (code := error.response["Error"]["Code"]) in {"304", "NotModified"}:
+            if (code := error_code(error)) in {"304", "NotModified"}:
                 return StoredObject(known)
             if code in MISSING_CODES:
                 return StoredObject()
@@ -136,7 +137,7 @@ class BucketStorage:
             answer = self._s3.put_object(Bucket=self._bucket, Key=self._prefix + name, Body=body, **condition)
         except ClientError as error:
             # With IfMatch, S3 answers 404 for an object that has been deleted.
-            if condition and error.response["Error"]["Code"] in _CHANGED_CODES | {"NoSuchKey"}:
+            if condition and error_code(error) in _CHANGED_CODES | {"NoSuchKey"}:
                 raise ChangedMeanwhileError(name) from None
             raise
         return str(answer["ETag"])

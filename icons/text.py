@@ -9,7 +9,9 @@ LANGUAGES: tuple[Language, ...] = ("zh", "en")
 
 _FOLDED = "PZC"
 """First letters of Unicode's categories that only separate words: punctuation, spaces, control characters."""
-_HAN = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
+HAN = "\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+"""Chinese characters and Japanese ones, as a range of a regular expression."""
+_HAN = re.compile(f"[{HAN}]")
 
 
 class _Separators(dict[int, str]):

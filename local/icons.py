@@ -16,11 +16,11 @@ from typing import Any
 import botocore.session
 import httpx
 
-from icons import starter
 from icons.embeddings import embedder_of
 from icons.folder import IconFolder
 from icons.index.files import FileIndexes
 from icons.rebuild import Indexer
+from icons.starter import FOLDER as STARTER
 from icons.storage import BucketStorage, FolderStorage
 from icons.store import PREFIX, LibraryStore
 from local.aws import OUTPUT_BUCKET
@@ -111,7 +111,7 @@ def _client(layout: Layout, timeout_s: float) -> httpx.Client:
 
 def import_starter(state: Path, embeddings: str) -> None:
     """Put the starter library with its index into the bucket; ``state`` keeps both for the next start."""
-    icons = IconFolder.read(Path(starter.__file__).parent, OUTPUT_BUCKET)
+    icons = IconFolder.read(STARTER, OUTPUT_BUCKET)
     kept = FolderStorage(state)
     store, embedder = LibraryStore(kept), embedder_of(embeddings, lambda: None)
     current = store.current()

@@ -1,4 +1,4 @@
-"""The icon library as the API offers it: put together from its settings, with jobs of the API's own as its artists."""
+"""The icon library as the API offers it, put together from its settings."""
 
 import math
 import mimetypes
@@ -7,19 +7,17 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from pathlib import Path
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-import icons as package
 from api.errors import InvalidRequestError, RequestError
 from api.http import Caller
+from api.operations.icon_drawing import RuntimeArtist
 from api.operations.outputs import Outputs, StoredFile
-from api.operations.submission import Submissions, TaskSubmission, milliseconds
+from api.operations.submission import Submissions
 from contract.field_errors import FieldError
 from contract.objects import MISSING_CODES, split_s3_url
-from contract.task import Metadata, Task
 from icons.alpha import NoPictureError
 from icons.counters import Counters
 from icons.embeddings import BEDROCK_CONFIG, embedder_of
@@ -36,25 +34,20 @@ from icons.report import IconReport, report_of
 from icons.resolve import DrawingIcon, FoundIcon, NotDrawnError, Resolver
 from icons.search import IconSearch, SearchResult
 from icons.settings import IconSettings
+from icons.starter import FOLDER as STARTER
 from icons.storage import BucketStorage
 from icons.store import PREFIX, LibraryStore
 from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
 from runtimes.catalog import RuntimeCatalog
-from runtimes.pictures import NotDrawableError, PictureRequest, task_of
 
-JOB_PREFIX = "icons"
-"""First part of the S3 keys of what jobs draw, before it is an icon."""
-_SIDES = (512, 1024)
-"""Of the pictures that are asked for; icons are made from them."""
 _IMPORT_S = 20.0
 """After this time an import or a rebuild begins nothing more: behind API Gateway an answer takes 29 seconds at most."""
 _MAX_EMBEDDED = 1500
 """Descriptions that Titan embeds within a request: it takes a text a call, 0.1 s each, eight at once."""
 _SLICE = 200
 """Icons that are indexed together."""
-_STARTER = Path(package.__file__).with_name("starter")
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 
 MakeClient = Callable[..., Any]
@@ -109,7 +102,7 @@ class IconService:
         embedder = embedder_of(settings.embeddings, lambda: make_client("bedrock-runtime", config=BEDROCK_CONFIG))
         self._indexer = Indexer(store, indexes, embedder)
         if settings.starter and store.current() is None:
-            starter = IconFolder.read(_STARTER, outputs.bucket)
+            starter = IconFolder.read(STARTER, outputs.bucket)
             starter.upload(storage)
             self._indexer.rebuild(starter.library)
         self._search = IconSearch(store, indexes, embedder)
@@ -252,7 +245,7 @@ class IconService:
             taken_in += 1
         return taken_in
 
-    def _artist(self, caller: Caller, traceparent: str | None) -> "RuntimeArtist":
+    def _artist(self, caller: Caller, traceparent: str | None) -> RuntimeArtist:
         return RuntimeArtist(self._settings.runtime, self._catalog, self._submissions, self._read, caller, traceparent)
 
     def _read(self, key: str) -> bytes:
@@ -263,62 +256,6 @@ class IconService:
                 raise
             raise NoPictureError("the picture was deleted") from None
         return body
-
-
-@dataclass(frozen=True, slots=True)
-class RuntimeArtist:
-    """Has needs drawn by a runtime, as jobs of a caller's."""
-
-    runtime: str
-    catalog: RuntimeCatalog
-    submissions: Submissions
-    read: Callable[[str], bytes]
-    caller: Caller
-    traceparent: str | None
-
-    def submit(self, need: Need, job: str) -> Job:
-        """Submit the job of that id; once more, it is the same job: agents claim each id once."""
-        return self.submissions.submit(self._submission(need, job))
-
-    def submitted(self, need: Need, job: str) -> Job:
-        """That job as it was entered."""
-        return self._submission(need, job).entered()
-
-    def picture(self, job: Job) -> bytes:
-        """Read the first picture of a job.
-
-        Raises:
-            NoPictureError: It has none.
-        """
-        (key, _), *_ = job.results or [("", None)]
-        if not key:
-            raise NoPictureError("the job drew none")
-        return self.read(key)
-
-    def _submission(self, need: Need, job: str) -> TaskSubmission:
-        runtime = self.catalog[self.runtime]
-        side = next((side for side in _SIDES if side >= need.side), _SIDES[-1])
-        picture = PictureRequest(prompt=prompt_of(need), width=side, height=side, seed=need.seed, format="png")
-        try:
-            task_type, content = task_of(picture, runtime)
-        except NotDrawableError as exc:
-            raise RequestError(409, "not_drawable", str(exc)) from None
-        metadata = Metadata(id=need.id, runtime=runtime.name, tasktype=task_type, prefix=JOB_PREFIX)
-        return TaskSubmission(
-            request=Task(metadata=metadata, content=content),
-            job=job,
-            accepted_s=milliseconds(time.time()),
-            start_s=runtime.deadlines.start_s,
-            caller=self.caller,
-            key=None,
-            traceparent=self.traceparent,
-        )
-
-
-def prompt_of(need: Need) -> str:
-    """The prompt that draws a need, on a ground that can be cut out."""
-    style = f", {need.style} style" if need.style else ""
-    return f"An icon of {need.query}{style}, simple shapes, centered, no text, plain white background, no shadow"
 
 
 def _rejection_of(exc: NotDrawnError) -> RequestError:

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from icons.index.metadata import NOT_FILTERABLE
 from icons.index.protocol import Floats, IconVector, IndexMissingError
+from jobs.dynamodb import error_code
 
 PREFIX = "icons-"
 """Names of the icon library's indexes begin so."""
@@ -136,4 +137,4 @@ def _batches(items: Iterable[_T]) -> Iterator[list[_T]]:
 
 
 def _is_missing(error: ClientError) -> bool:
-    return bool(error.response["Error"]["Code"] == "NotFoundException")
+    return error_code(error) == "NotFoundException"

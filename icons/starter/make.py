@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from icons.starter import FOLDER
 from icons.starter.geometry import Drawing
 
-FOLDER = Path(__file__).parent
 CATEGORIES = {
     "navigation": "导航",
     "actions": "操作",
