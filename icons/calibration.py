@@ -10,7 +10,7 @@ from typing import Any
 
 from icons.embeddings import Embedder
 from icons.evidence import Evidence
-from icons.text import Language
+from icons.text import LANGUAGES, Language
 
 FILE = Path(__file__).with_name("calibration.json")
 ANY = "any"
@@ -44,8 +44,12 @@ class Calibration:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Calibration":
-        """Read what ``python -m icons calibrate`` wrote."""
-        return cls(json.loads(text))
+        """Read what ``python -m icons calibrate`` wrote; raises one of Python's errors if it is not that."""
+        tables = json.loads(text)
+        for table in tables.values():
+            for language in LANGUAGES:
+                Judgement(**table[language]).chance(Evidence(0, 0, 0, 0, 0))
+        return cls(tables)
 
     def to_json(self) -> str:
         """For people to read."""

@@ -8,8 +8,9 @@ from uuid import uuid4
 from icons.embeddings import Embedder
 from icons.icon import Icon
 from icons.index.metadata import metadata_of
-from icons.index.protocol import IconVector, VectorIndex, VectorIndexes
+from icons.index.protocol import IconVector, IndexMissingError, VectorIndex, VectorIndexes
 from icons.library import IconLibrary
+from icons.storage import ChangedMeanwhileError
 from icons.store import CurrentIndex, LibraryChanges, LibraryStore
 from icons.text import language_of
 
@@ -43,11 +44,16 @@ class Indexer:
 
     def put(self, icons: Sequence[Icon]) -> None:
         """Add icons, or replace those with the same keys."""
-        index = self._current()
+        name, index = self._current()
         library = self._store.library()
+        vectors = list(self._vectors(icons))
         # Vectors first: an icon of the library always has its own, while vectors without an icon are passed over.
-        index.put(list(self._vectors(icons)))
+        index.put(vectors)
         self._store.change(lambda changes: changes.with_put(icons))
+        # A rebuild that ended in between has seen neither.
+        while (latest := self._current())[0] != name:
+            name, index = latest
+            index.put(vectors)
         replaced = [library.icons[icon.key] for icon in icons if icon.key in library.icons]
         kept = {key for icon in icons for key in icon.vector_keys}
         if gone := [key for icon in replaced for key in icon.vector_keys if key not in kept]:
@@ -60,22 +66,31 @@ class Indexer:
         if not gone:
             return
         self._store.change(lambda changes: changes.with_deleted(icon.key for icon in gone))
-        self._current().delete([key for icon in gone for key in icon.vector_keys])
+        self._current()[1].delete([key for icon in gone for key in icon.vector_keys])
 
     def rebuild(self, library: IconLibrary | None = None) -> CurrentIndex:
         """Make a new index beside the current one, and switch to it.
 
         Args:
             library: Replaces the whole library; None to fold the changes since the last rebuild into it.
+
+        Raises:
+            ChangedMeanwhileError: Another rebuild has ended meanwhile; nothing is changed.
         """
         before = self._store.current()
+        # The library first: if another rebuild folds changes into it before these are read, it is another one.
+        known, imported = self._store.read_imported()
         folded = self._store.changes()
-        merged = folded.apply(self._store.imported()) if library is None else library
+        merged = folded.apply(imported) if library is None else library
         started = self._now()
         embedder = self._embedder
         name = f"icons-{embedder.name}-{embedder.dimension}-{started:%Y%m%d%H%M%S}-{uuid4().hex[:8]}"
         index = self._indexes.create(name, embedder.dimension, self._vectors(merged.icons.values()))
-        self._store.write_imported(merged)
+        try:
+            self._store.write_imported(merged, replaces=known)
+        except ChangedMeanwhileError:
+            self._indexes.drop(name)
+            raise
         made = CurrentIndex(name, embedder.name, embedder.dimension, started.isoformat(timespec="seconds"))
         self._store.switch(made)
         remaining = self._store.change(lambda changes: changes.without(folded))
@@ -94,14 +109,19 @@ class Indexer:
         if gone := sorted(changes.deleted - changes.put.keys()):
             index.delete(gone)
 
-    def _current(self) -> VectorIndex:
-        """The index that queries go to, opened once, since that may read all of it."""
+    def _current(self) -> tuple[str, VectorIndex]:
+        """The index that queries go to, with its name; opened once, since that may read all of it."""
         current = self._store.current() or self.rebuild()
+        if (current.embedder, current.dimension) != (self._embedder.name, self._embedder.dimension):
+            advice = "run python -m icons rebuild"
+            raise IndexMissingError(
+                f"index {current.name} has vectors of {current.embedder}, not of {self._embedder.name}; {advice}"
+            )
         name, index = self._opened
         if index is None or name != current.name:
             index = self._indexes.open(current.name)
             self._opened = (current.name, index)
-        return index
+        return current.name, index
 
     def _vectors(self, icons: Iterable[Icon]) -> Iterator[IconVector]:
         remaining = iter(icons)

@@ -23,6 +23,7 @@ from icons.icon import Icon
 from icons.index.protocol import IndexMissingError, VectorIndex, VectorIndexes
 from icons.lexical import Bm25, Ints, Vocabulary, terms_of
 from icons.library import IconLibrary
+from icons.storage import UnreadableError
 from icons.store import CurrentIndex, LibraryStore
 from icons.text import Language, language_of
 
@@ -179,7 +180,7 @@ class IconSearch:
     def _read_and_release(self) -> None:
         try:
             self._read()
-        except (BotoCoreError, ClientError):
+        except (BotoCoreError, ClientError, IndexMissingError, UnreadableError):
             _log.exception("the icon library could not be read again; queries still see what was read before")
         finally:
             self._reading.release()

@@ -4,6 +4,7 @@ import fcntl
 import hashlib
 import os
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,19 @@ _CHANGED_CODES = frozenset({"PreconditionFailed", "ConditionalRequestConflict", 
 
 class ChangedMeanwhileError(Exception):
     """Another process has written the object since it was read."""
+
+
+class UnreadableError(Exception):
+    """An object is not what this program writes: it was damaged, or another program has written it."""
+
+
+@contextmanager
+def reads(name: str) -> Iterator[None]:
+    """Name the object whose content turns out to be unreadable; raises UnreadableError."""
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as exc:
+        raise UnreadableError(f"{name} of the icon library cannot be read, put a good one in its place: {exc}") from exc
 
 
 @dataclass(frozen=True, slots=True)

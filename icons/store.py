@@ -12,7 +12,7 @@ from contract.objects import ICONS_PREFIX
 from icons.calibration import Calibration, shipped_calibration
 from icons.icon import Icon
 from icons.library import IconLibrary, written
-from icons.storage import ABSENT, ChangedMeanwhileError, Storage
+from icons.storage import ABSENT, ChangedMeanwhileError, Storage, reads
 
 PREFIX = ICONS_PREFIX
 """Where the library is in the output bucket."""
@@ -99,11 +99,17 @@ class LibraryStore:
 
     def imported(self) -> IconLibrary:
         """``library.json``; empty if there is none."""
-        known = self._library[0]
-        read = self.storage.read(LIBRARY, known)
-        if read.etag != known:
-            self._library = (read.etag, IconLibrary.from_json(read.body) if read.body else IconLibrary())
-        return self._library[1]
+        return self.read_imported()[1]
+
+    def read_imported(self) -> tuple[str, IconLibrary]:
+        """``library.json`` with its ETag, as one value, since threads share this store."""
+        known = self._library
+        read = self.storage.read(LIBRARY, known[0])
+        if read.etag != known[0]:
+            with reads(LIBRARY):
+                known = (read.etag, IconLibrary.from_json(read.body) if read.body else IconLibrary())
+            self._library = known
+        return known
 
     def changes(self) -> LibraryChanges:
         """``changes.json``; empty if there is none."""
@@ -119,20 +125,26 @@ class LibraryStore:
     def current(self) -> CurrentIndex | None:
         """The index that queries go to; None before the first rebuild."""
         read = self.storage.read(_CURRENT)
-        return CurrentIndex(**json.loads(read.body)) if read.body else None
+        with reads(_CURRENT):
+            return CurrentIndex(**json.loads(read.body)) if read.body else None
 
     def calibration(self) -> Calibration:
         """``calibration.json``, with the platform's tables for embedders that it does not have."""
         read = self.storage.read(CALIBRATION)
-        return Calibration.from_json(read.body).over(shipped_calibration()) if read.body else shipped_calibration()
+        with reads(CALIBRATION):
+            return Calibration.from_json(read.body).over(shipped_calibration()) if read.body else shipped_calibration()
 
     def write_calibration(self, calibration: Calibration) -> None:
         """Replace ``calibration.json``."""
         self.storage.write(CALIBRATION, calibration.to_json().encode())
 
-    def write_imported(self, library: IconLibrary) -> None:
-        """Replace ``library.json``."""
-        etag = self.storage.write(LIBRARY, library.to_json().encode())
+    def write_imported(self, library: IconLibrary, *, replaces: str) -> None:
+        """Replace the ``library.json`` that has an ETag.
+
+        Raises:
+            ChangedMeanwhileError: Another process has replaced it.
+        """
+        etag = self.storage.write(LIBRARY, library.to_json().encode(), replaces=replaces)
         self._library = (etag, library)
 
     def switch(self, index: CurrentIndex) -> None:
@@ -161,6 +173,7 @@ class LibraryStore:
         known = self._changes
         read = self.storage.read(_CHANGES, known[0])
         if read.etag != known[0]:
-            known = (read.etag, LibraryChanges.from_json(read.body) if read.body else NO_CHANGES)
+            with reads(_CHANGES):
+                known = (read.etag, LibraryChanges.from_json(read.body) if read.body else NO_CHANGES)
             self._changes = known
         return known

