@@ -103,7 +103,8 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     part = given.removesuffix("s") if len(given) >= _MIN_PART else given
     longer = sorted((letters for letters in by_letters if len(part) >= _MIN_PART and part in letters), key=len)
     beginning = [letters for letters in longer if letters.startswith(part)]
-    near = [*beginning, *difflib.get_close_matches(given, by_letters, n=1, cutoff=0.7), *longer]
+    shorter = sorted((letters for letters in by_letters if len(letters) >= _MIN_PART and letters in given), key=len)
+    near = [*beginning, *difflib.get_close_matches(given, by_letters, n=1, cutoff=0.7), *longer, *reversed(shorter)]
     return f"; did you mean {by_letters[near[0]]}?" if near else ""
 
 

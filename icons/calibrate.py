@@ -6,6 +6,7 @@ are computed from those.
 """
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -77,14 +78,18 @@ class Quality:
 
 
 def read_queries(path: Path) -> list[LabelledQuery]:
-    """Read a JSON list of ``{"query": …, "keys": […]}``; ``"part": "hold-out"`` or ``"calibrate"`` divides them."""
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return [
-        LabelledQuery(
-            one["query"], frozenset(one["keys"]), one.get("part", ("calibrate", "hold-out")[number % 2]) != "calibrate"
-        )
-        for number, one in enumerate(data)
-    ]
+    """Read a JSON list of ``{"query": …, "keys": […]}``.
+
+    ``"part": "hold-out"`` or ``"calibrate"`` divides them. Where it is missing, every second query of a language is
+    held out, of those with an icon and of those without.
+    """
+    queries, seen = [], Counter[tuple[Language, bool]]()
+    for one in json.loads(path.read_text(encoding="utf-8")):
+        kind = (language_of(one["query"]), bool(one["keys"]))
+        part = one.get("part", ("calibrate", "hold-out")[seen[kind] % 2])
+        seen[kind] += 1
+        queries.append(LabelledQuery(one["query"], frozenset(one["keys"]), part != "calibrate"))
+    return queries
 
 
 NEUTRAL = Calibration(
@@ -147,8 +152,8 @@ def _judgement(
     hits = sum(bool(query.keys) for query in matches)
     if min(hits, len(matches) - hits) < MIN_QUERIES:
         raise ValueError(
-            f"{hits} queries in {language} with an icon and {len(matches) - hits} without are too few to learn from; "
-            f"at least {MIN_QUERIES} of each are needed"
+            f"{hits} queries in {language} with an icon and {len(matches) - hits} without, every second one given, are "
+            f"too few to learn from; at least {MIN_QUERIES} of each are needed: give twice as many"
         )
     pairs = [(query, match) for query, found in matches.items() for match in found]
     evidence = np.array([[getattr(match.evidence, name) for name in weighed] for _, match in pairs])

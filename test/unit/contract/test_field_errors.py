@@ -63,6 +63,7 @@ class Outer(Section):
         ({"several": ["a", "b", "c"]}, {"several may have at most 2 items"}),
         ({"name": "abcd"}, {"name may have at most 3 characters"}),
         ({"items": [{"firstValu": 1}]}, {"items[0].firstValu is not a known key; did you mean firstValue?"}),
+        ({"smallest_share": 1}, {"smallest_share is not a known key; did you mean share?"}),
         (
             {"shar": 1, "COUNT": 2},
             {"shar is not a known key; did you mean share?", "COUNT is not a known key; did you mean count?"},

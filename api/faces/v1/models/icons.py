@@ -75,7 +75,7 @@ class IconRequest(ApiRequest):
 
 
 class IconImportRequest(RootModel[list[dict[str, Any]]]):
-    """A library as JSON: icons with `key`, `description` and `s3_url`, and optionally the other keys of an icon."""
+    """A library as JSON: a list of icons with `key` and the fields of an IconRequest."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [[_SEED]]})
 
