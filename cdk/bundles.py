@@ -35,16 +35,8 @@ PLATFORM = (
 Package = Literal["agent", "api", "courier", "icons", "keeper"]
 
 _ROOT = Path(__file__).resolve().parent.parent
-_LOCKS = {
-    name: _ROOT / "requirements" / f"{lock}.txt"
-    for name, lock in {
-        "agent": "agent",
-        "api": "api",
-        "courier": "courier",
-        "icons": "icons",
-        "keeper": "api",
-    }.items()
-}
+_LOCKS = {name: _ROOT / "requirements" / f"{name}.txt" for name in ("agent", "api", "courier", "icons")}
+_LOCKS["keeper"] = _LOCKS["api"]
 """The libraries of each bundle."""
 _CACHE = _ROOT / ".local" / "lambda"
 _API = (

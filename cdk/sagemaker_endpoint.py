@@ -150,6 +150,11 @@ class ModelEndpoint(Construct):
             scalable_dimension="sagemaker:variant:DesiredInstanceCount",
             service_namespace="sagemaker",
         )
+        self._scale_by_backlog(options, target)
+        self._wake_from_zero(options, target)
+        return target
+
+    def _scale_by_backlog(self, options: SageMakerEndpoint, target: scaling.CfnScalableTarget) -> None:
         dimension = scaling.CfnScalingPolicy.MetricDimensionProperty(name="EndpointName", value=options.endpoint)
         scaling.CfnScalingPolicy(
             self,
@@ -169,6 +174,8 @@ class ModelEndpoint(Construct):
                 ),
             ),
         )
+
+    def _wake_from_zero(self, options: SageMakerEndpoint, target: scaling.CfnScalableTarget) -> None:
         wake = scaling.CfnScalingPolicy(
             self,
             "FromZero",
@@ -199,7 +206,6 @@ class ModelEndpoint(Construct):
             treat_missing_data="missing",
             alarm_actions=[wake.ref],
         )
-        return target
 
 
 def _running_statements(context: Context, options: SageMakerEndpoint, new: NewEndpoint) -> list[iam.PolicyStatement]:

@@ -15,7 +15,7 @@ from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
 from runtimes.sdwebui.checkpoints import CHECKPOINT_SUFFIXES, checkpoint_stem
-from runtimes.spec import Managed, RuntimeSpec
+from runtimes.spec import RuntimeSpec
 
 STACK_SUFFIX = "Stack"
 """What follows stackName in the name of the CloudFormation stack."""
@@ -47,7 +47,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
 def _model_bucket(data: Any, runtimes: Mapping[str, dict[Any, Any]]) -> Iterator[FieldError]:
     """A model bucket is missing though a runtime may need it."""
     types = [RUNTIME_TYPES.get(str(runtime.get("type"))) for runtime in runtimes.values()]
-    all_are_managed = bool(types) and all(one is not None and isinstance(one.hosting, Managed) for one in types)
+    all_are_managed = bool(types) and all(one is not None and one.is_managed for one in types)
     if isinstance(data, dict) and data.get("modelBucketArn") in (None, "") and not all_are_managed:
         yield FieldError("modelBucketArn", "is required")
 

@@ -16,7 +16,6 @@ from contract.models import Form, Section
 from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
 from runtimes.options import ManagedOptions, RuntimeOptions
 from runtimes.registry import RUNTIME_TYPES
-from runtimes.spec import Pod
 
 _BUCKET_ARN = r"^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$"
 _KEY_ARN = r"^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key/[A-Za-z0-9-]+$"
@@ -127,7 +126,7 @@ class ModelsRuntime(Section):
     @property
     def is_managed(self) -> bool:
         """Whether a service of AWS runs its jobs."""
-        return not isinstance(RUNTIME_TYPES[self.type].hosting, Pod)
+        return RUNTIME_TYPES[self.type].is_managed
 
     @property
     def managed(self) -> ManagedOptions:

@@ -21,6 +21,9 @@ except ModuleNotFoundError as exc:
 
 HERE = Path(__file__).resolve().parent
 GRAPHS = {"comfyui": "workflow.json", "invokeai": "graph.json"}
+SIZE = {"width": 512, "height": 512}
+FIELDS: dict[str, dict[str, Any]] = {"sdwebui": {"steps": 20, **SIZE}, "flux": SIZE, "sagemaker": SIZE, "bedrock": {}}
+"""What goes with the prompt and the seed."""
 
 
 def main() -> None:
@@ -60,12 +63,8 @@ def make_request(
         content = (HERE / GRAPHS[runtime_type]).read_text(encoding="utf-8")
     if content is not None:
         given = json.loads(content.replace('"PROMPT"', json.dumps(prompt)))
-    elif runtime_type in {"flux", "sagemaker"}:
-        given = {"prompt": prompt, "width": 512, "height": 512, "seed": 7}
-    elif runtime_type == "bedrock":
-        given = {"prompt": prompt, "seed": 7}
     else:
-        given = {"prompt": prompt, "steps": 20, "width": 512, "height": 512, "seed": 7}
+        given = {"prompt": prompt, **FIELDS.get(runtime_type, {}), "seed": 7}
     task_type = "pipeline" if runtime_type in GRAPHS else "text-to-image"
     return {"runtime": runtime, "type": task_type, "content": given}
 

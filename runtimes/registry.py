@@ -1,6 +1,6 @@
 """The table of runtime types: a line for each, which names the spec in its folder."""
 
-from runtimes.spec import Pod, RuntimeSpec, load
+from runtimes.spec import RuntimeSpec, load
 
 _SPECS = (
     "runtimes.sdwebui.spec:SPEC",
@@ -16,5 +16,5 @@ RUNTIME_TYPES: dict[str, RuntimeSpec] = {spec.name: spec for spec in map(load, _
 
 
 def pod_types() -> dict[str, RuntimeSpec]:
-    """The types with a model server in a pod: those that config.yaml, chart and images know."""
-    return {name: spec for name, spec in RUNTIME_TYPES.items() if isinstance(spec.hosting, Pod)}
+    """The types with a model server in a pod: those that have an image."""
+    return {name: spec for name, spec in RUNTIME_TYPES.items() if not spec.is_managed}

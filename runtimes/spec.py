@@ -97,6 +97,11 @@ class RuntimeSpec:
         return cast("RuntimeOptions", load(cast("str", self.options)).model_validate(model))
 
     @property
+    def is_managed(self) -> bool:
+        """Whether a service of AWS runs its jobs."""
+        return isinstance(self.hosting, Managed)
+
+    @property
     def pod(self) -> Pod:
         """Its pod.
 

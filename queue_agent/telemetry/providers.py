@@ -16,7 +16,6 @@ from prometheus_client import CollectorRegistry
 
 from queue_agent.settings import Settings, SettingsError
 from queue_agent.telemetry.otel import OpenTelemetryRecorder
-from runtimes.spec import Pod
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -42,7 +41,7 @@ async def open_recorder(settings: Settings, signals: set[str]) -> AsyncIterator[
         raise SettingsError(f"OpenTelemetry: {exc}") from exc
     tracer = tracers.get_tracer("queue_agent") if tracers else NoOpTracer()
     try:
-        has_gpu = isinstance(settings.runtime_type.hosting, Pod)
+        has_gpu = not settings.runtime_type.is_managed
         yield OpenTelemetryRecorder(tracer, meters, registry, settings.runtime_name, has_gpu=has_gpu)
     finally:
         await asyncio.to_thread(_shut_down, *([meters, tracers] if tracers else [meters]))
