@@ -15,7 +15,7 @@ from cdk.python_function import PythonFunction
 from cdk.storage import Kept, acknowledge_objects
 from configuration.gateway import INTEGRATION_TIMEOUT_S
 from configuration.icons import Icons
-from contract.objects import ICONS_PREFIX, TASKS_PREFIX
+from contract.objects import ICONS_PREFIX
 from jobs.schema import QUEUE_INDEX, TENANT_INDEX
 
 _VECTORS_ID = "IconVectors"
@@ -63,8 +63,8 @@ class IconFunction(Construct):
                 # The report reads one index, and a key's limit of waiting jobs the other.
                 allow(["dynamodb:Query"], [f"{table.table_arn}/index/{one}" for one in (QUEUE_INDEX, TENANT_INDEX)]),
                 allow(["sns:Publish"], [environment["TASK_TOPIC_ARN"]]),
-                allow(["s3:PutObject"], [library, bucket.arn_for_objects(f"{TASKS_PREFIX}*")]),
-                allow(["s3:DeleteObject"], [library]),
+                # A request for an icon is short, and so is kept in the table.
+                allow(["s3:PutObject", "s3:DeleteObject"], [library]),
                 allow(["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{ICONS_PREFIX}*"}}),
                 # Pictures that jobs drew, and those of a library that an operator keeps elsewhere in the bucket.
                 allow(["s3:GetObject"], [bucket.arn_for_objects("*")]),
@@ -81,7 +81,7 @@ class IconFunction(Construct):
             timeout=Duration.seconds(INTEGRATION_TIMEOUT_S - 1),
             memory_size=_MEMORY_MIB,
         )
-        acknowledge_objects(made.role, ICONS_PREFIX, TASKS_PREFIX, "")
+        acknowledge_objects(made.role, ICONS_PREFIX, "")
         self.function: lambda_.Function = made.function
         if vectors is not None:
             acknowledge(

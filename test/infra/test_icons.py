@@ -103,7 +103,7 @@ def test_it_reaches_its_own_vectors_and_the_model_that_makes_them(part):
     ("action", "key", "is_allowed"),
     [
         ("s3:PutObject", "_icons/library.json", True),
-        ("s3:PutObject", "_tasks/1.json", True),
+        ("s3:PutObject", "_tasks/1.json", False),
         ("s3:PutObject", "output/t/t-1.png", False),
         ("s3:DeleteObject", "_icons/indexes/a/base.npz", True),
         ("s3:DeleteObject", "icons/t/t-1.png", False),
