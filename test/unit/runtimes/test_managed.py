@@ -64,6 +64,7 @@ async def test_an_answer_without_end_is_not_kept(answer):
 async def test_an_answer_that_breaks_off_is_the_services_fault(answer):
     async def write(stream):
         await stream.write(b"{")
+        raise ConnectionAbortedError
 
     with pytest.raises(ServerError, match="it did not answer to the end"):
         await read_body(await answer(write, **{"Content-Length": "100"}), "it")
