@@ -77,11 +77,15 @@ class Pictures:
         now_s = self._clock()
         hour = int(now_s // JOINED_S)
         for slot in (hour, hour - 1):
-            use = self._jobs.run(idempotency.key_use(tenant, _key(picture, runtime, slot).value, now_s))
-            job = None if use is None else self._jobs.get(use.job)
+            job = self.drawn(tenant, _key(picture, runtime, slot))
             if job is not None and now_s - job.created_s < JOINED_S:
                 return job
         return None
+
+    def drawn(self, tenant: str, key: IdempotencyKey) -> Job | None:
+        """The job that was submitted under a key for a tenant; None if there is none. It only reads."""
+        use = self._jobs.run(idempotency.key_use(tenant, key.value, self._clock()))
+        return None if use is None or use.body_sha256 != key.body_sha256 else self._jobs.get(use.job)
 
 
 def _can_draw(runtime: DeployedRuntime) -> bool:

@@ -117,7 +117,10 @@ def follow_picture_link(call: ApiCall) -> Answer:
     caller = Caller.of(link.tenant, call.services.settings.api_keys)
     call = replace(call, request=replace(call.request, caller=caller))
     digest = hashlib.sha256(query.token.encode()).hexdigest()
-    job = _submit(call, PictureRequest(**link.picture), link.runtime, IdempotencyKey(f"link/{digest}", digest))
+    key = IdempotencyKey(f"link/{digest}", digest)
+    job = call.services.pictures.drawn(link.tenant, key)
+    if job is None:
+        job = _submit(call, PictureRequest(**link.picture), link.runtime, key)
 
     def render(latest: Job) -> Response:
         if latest.state.is_final:

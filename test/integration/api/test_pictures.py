@@ -11,6 +11,7 @@ import pytest
 from contract.signatures import PictureLink, picture_token
 from jobs import commands
 from jobs.job import StoredOutput
+from jobs.schema import request_pk
 from test.kit.door import SIGNING_SECRET
 from test.kit.processes import HTTP
 from test.kit.tasks import INPUT_PNG
@@ -152,6 +153,17 @@ def test_a_link_that_was_changed_or_has_expired_draws_nothing(api):
     for wrong, status in ((f"{forged}.{proof}", 403), (f"{payload}.", 403), ("x", 403), (old, 410)):
         assert follow(link.replace(token, wrong)).status_code == status, wrong
     assert api.get("/jobs")["jobs"] == []
+
+
+def test_a_link_that_is_opened_again_writes_nothing(api):
+    """Nobody needs a key to open it, and a write costs five times a read."""
+    link = link_of(api)["url"]
+    follow(turned(link, 15))
+    (job,) = api.get("/jobs")["jobs"]
+    kept = {"TableName": api.rig.store.table, "Key": {"pk": {"S": request_pk(job["job"])}}}
+    assert api.rig.aws.dynamodb.delete_item(**kept, ReturnValues="ALL_OLD")["Attributes"]
+    assert follow(turned(link, 15)).status_code == 504
+    assert "Item" not in api.rig.aws.dynamodb.get_item(**kept)
 
 
 def test_links_are_drawn_within_the_budget_of_who_made_them(waiting_api, shell):
