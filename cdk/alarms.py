@@ -54,6 +54,7 @@ class Alarms(Construct):
         for runtime in context.config.models_runtime:
             queues, function = flow.messaging.queues[runtime.name], agents.get(runtime.name)
             self._watch_queues(runtime, queues)
+            self._watch_jobs(runtime.name)
             if function is None:
                 self._watch_pods(runtime, queues)
             else:
@@ -124,6 +125,22 @@ class Alarms(Construct):
             waiting(queues.dead, "Maximum", period=_PERIOD),
         )
 
+    def _watch_jobs(self, name: str) -> None:
+        agents = AgentMetrics(self._context.name, name)
+        # Where none has failed, "failed" has no data, and so has the share: no trouble.
+        self._alarm(
+            f"{name}-failing-jobs",
+            "Failing jobs",
+            f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
+            _formula(
+                f"IF(ended >= {_MIN_JOBS}, failed / ended, 0)",
+                period=_FAILURES_PERIOD,
+                ended=agents.jobs(_FAILURES_PERIOD),
+                failed=agents.jobs(_FAILURES_PERIOD, "failed"),
+            ),
+            above=_FAILED_SHARE,
+        )
+
     def _watch_pods(self, runtime: ModelsRuntime, queues: RuntimeQueues) -> None:
         name, agents = runtime.name, AgentMetrics(self._context.name, runtime.name)
         self._alarm(
@@ -138,19 +155,6 @@ class Alarms(Construct):
             queues,
             f"Tasks of runtime {name} wait, and no replica has taken one for longer than one takes to start.",
             start_s=_NODE_BOOT_S + runtime.extra_values.runtime.inference_api.startup_seconds,
-        )
-        # Where none has failed, "failed" has no data, and so has the share: no trouble.
-        self._alarm(
-            f"{name}-failing-jobs",
-            "Failing jobs",
-            f"More than {_FAILED_SHARE:.0%} of the jobs of runtime {name} fail.",
-            _formula(
-                f"IF(ended >= {_MIN_JOBS}, failed / ended, 0)",
-                period=_FAILURES_PERIOD,
-                ended=agents.jobs(_FAILURES_PERIOD),
-                failed=agents.jobs(_FAILURES_PERIOD, "failed"),
-            ),
-            above=_FAILED_SHARE,
         )
 
     def _watch_function(self, runtime: ModelsRuntime, queues: RuntimeQueues, function: lambda_.IFunction) -> None:

@@ -52,11 +52,8 @@ class Dashboard(Construct):
         )
         dashboard.add_widgets(header)
         dashboard.add_widgets(*_tasks(flow))
-        if agents:
-            dashboard.add_widgets(*_agents(agents))
-        else:
-            for row in _pods(context):
-                dashboard.add_widgets(*row)
+        for row in _agents(context.name, agents) if agents else _pods(context):
+            dashboard.add_widgets(*row)
         dashboard.add_widgets(*_door(flow))
         dashboard.add_widgets(*_functions(flow))
         on_gpus = [one for one in context.config.models_runtime if not one.is_managed]
@@ -90,9 +87,9 @@ def _pods(context: Context) -> Iterator[list[cloudwatch.IWidget]]:
         yield _jobs(name, of_runtime)
 
 
-def _agents(agents: Mapping[str, lambda_.IFunction]) -> list[cloudwatch.IWidget]:
-    """What Lambda measures of the agents that are functions."""
-    return _graphs(
+def _agents(stack_name: str, agents: Mapping[str, lambda_.IFunction]) -> Iterator[list[cloudwatch.IWidget]]:
+    """What Lambda measures of the agents that are functions, and what they measure."""
+    yield _graphs(
         (
             "Agents: tasks taken, and functions side by side",
             [one.metric_invocations(**_SUMS, label=f"{name} taken") for name, one in agents.items()],
@@ -115,6 +112,8 @@ def _agents(agents: Mapping[str, lambda_.IFunction]) -> list[cloudwatch.IWidget]
             + [one.metric_throttles(**_SUMS, label=f"{name} throttled") for name, one in agents.items()],
         ),
     )
+    for name in agents:
+        yield _jobs(name, AgentMetrics(stack_name, name), stages=metrics.STAGES_OF_FUNCTIONS)
 
 
 def _replicas(
@@ -156,7 +155,7 @@ def _replicas(
     )
 
 
-def _jobs(name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
+def _jobs(name: str, agents: AgentMetrics, *, stages: Sequence[str] = metrics.STAGES) -> list[cloudwatch.IWidget]:
     period, statistics = _LATENCY_PERIOD, ("p50", "p95")
     return _graphs(
         (
@@ -170,7 +169,7 @@ def _jobs(name: str, agents: AgentMetrics) -> list[cloudwatch.IWidget]:
             f"{name}: seconds per stage",
             [
                 agents.metric(metrics.STAGE_SECONDS, one, period, label=f"{stage} {one}", stage=stage)
-                for stage in metrics.STAGES
+                for stage in stages
                 for one in statistics
             ],
         ),

@@ -81,6 +81,7 @@ def _environment(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -> di
         "RUNTIME_TYPE": runtime.type,
         "RUNTIME_NAME": runtime.name,
         "MODEL_OPTIONS": json.dumps(options, ensure_ascii=False, separators=(",", ":")),
+        "METRICS_NAMESPACE": context.name,
         "LOGLEVEL": runtime.extra_values.runtime.queue_agent.log_level,
         "MEMORY_BUDGET_MIB": str(_BUDGET_MIB),
         "START_TIMEOUT_S": f"{deadlines.start_seconds:g}",

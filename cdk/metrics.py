@@ -20,6 +20,8 @@ ERROR_TYPE = "error.type"
 
 OUTCOMES = ("succeeded", "failed", "cancelled")
 STAGES = ("claim", "prepare", "wait", "run", "store", "finish", "notify")
+STAGES_OF_FUNCTIONS = ("run",)
+"""What an agent that is a function measures (``queue_agent.telemetry.emf``)."""
 
 DIMENSIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
     JOBS: ((RUNTIME,), (RUNTIME, OUTCOME), (RUNTIME, ERROR_TYPE)),

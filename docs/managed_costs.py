@@ -22,6 +22,8 @@ _PICTURE_KIB = 1500
 """Of a picture of a megapixel, as PNG."""
 _POLLS = 0.65
 """Million receives a month of an idle event source: five long polls of 20 s at a time."""
+_METRICS = 13
+"""Of a runtime: 7, and about 6 kinds of errors. CloudWatch charges a metric for the hours in which it gets data."""
 _SOURCES_BESIDES = 2
 """The courier's queue, and of each runtime the queue of returned messages."""
 _ENDPOINT_USD_PER_HOUR = 1.13
@@ -35,7 +37,7 @@ def at_rest() -> list[Row]:
     sources = 1 + _SOURCES_BESIDES
     return [
         Row("SQS", "million requests", f"{sources} event sources * 650,000 receives", sources * _POLLS, 0.40),
-        Row("CloudWatch", "metric of an alarm, month", "runtimes * 8 + 10", 18, 0.10),
+        Row("CloudWatch", "metric of an alarm, month", "runtimes * 10 + 10", 20, 0.10),
         Row("CloudWatch", "dashboard, month", "1", 1, 3.00),
         Row("CloudWatch", "GB of logs", "reaper, 1 KB a minute", _MINUTES / 1024**2, 0.50),
         Row("Secrets Manager", "secret, month", "1, which signs links", 1, 0.40),
@@ -48,11 +50,14 @@ def at_rest() -> list[Row]:
 
 
 def agent(per_day: float) -> list[Row]:
-    """What the agent costs as a function."""
+    """What the agent costs as a function, with what it measures."""
     images = per_day * DAYS
+    metrics = _METRICS * min(per_day / 24, 1)
     return [
         Row("Lambda", "GB-second", "agent, images * 9 s * 1 GB", images * _CALL_S * _FUNCTION_GB, 0.0000133334),
         Row("Lambda", "million requests", "agent, images", images / _MILLION, 0.20),
+        Row("CloudWatch", "metric, month", "13, hours with a picture / 720", metrics, 0.30),
+        Row("CloudWatch", "GB of logs", "a line of metrics, images * 0.6 KB", images * 0.6 / 1024**2, 0.50),
     ]
 
 

@@ -28,6 +28,7 @@ from queue_agent.errors import PlatformError
 from queue_agent.log import configure_logging, log_fields
 from queue_agent.settings import Settings
 from queue_agent.shutdown import Jobs, finish
+from queue_agent.telemetry.emf import EmbeddedMetricsRecorder
 from queue_agent.telemetry.recorder import Recorder
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,14 @@ _urls = {
     for url in (_settings.queue_url, _settings.high_queue_url, _settings.low_queue_url)
     if url is not None
 }
+_namespace = _settings.metrics_namespace
 # Nothing is ever closed: Lambda ends the process without a word.
 _runner, _stack = asyncio.Runner(), AsyncExitStack()
 _agent = _runner.run(
     _stack.enter_async_context(
         open_agent(
             _settings,
-            Recorder(),
+            EmbeddedMetricsRecorder(_namespace, _settings.runtime_name) if _namespace else Recorder(),
             owner=os.environ.get("AWS_LAMBDA_LOG_STREAM_NAME", socket.gethostname()).rpartition("/")[2],
             lease_s=TASKS.visibility_s,
         )

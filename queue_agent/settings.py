@@ -104,6 +104,9 @@ class Settings(BaseModel):
     """The most that a picture upscaled by SD WebUI may have."""
     health_port: Annotated[int | None, Field(alias="HEALTH_PORT", ge=0, le=_MAX_PORT)] = None
     """Where the kubelet asks for /healthz, /readyz and /livez/model. Default: nowhere."""
+    metrics_namespace: Annotated[str | None, Field(alias="METRICS_NAMESPACE")] = None
+    """CloudWatch's namespace for the metrics that an agent which is a function writes to its log. Default: it writes
+    none."""
     pod_name: Annotated[str | None, Field(alias="POD_NAME")] = None
     """The agent's own pod, whose annotations tell that it is busy. Default: none is marked."""
     pod_namespace: Annotated[str | None, Field(alias="POD_NAMESPACE")] = None

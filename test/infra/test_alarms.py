@@ -11,7 +11,7 @@ OPERATE = Path("docs/operate.md").read_text(encoding="utf-8")
 CASES = yaml.safe_load(Path(__file__).with_name("alarms.yaml").read_text(encoding="utf-8"))
 OF_A_RUNTIME = {name.removeprefix("fast-") for name in CASES if name.startswith("fast-")} | {"unread-queue"}
 OF_THE_PLATFORM = {name for name in CASES if not name.startswith(("fast-", "slow-1-", "single-"))}
-OF_EACH = {"oldest-task", "no-replicas", "returned", "dead"}
+OF_EACH = {"oldest-task", "no-replicas", "failing-jobs", "returned", "dead"}
 """What is watched of every runtime."""
 
 

@@ -6,6 +6,9 @@ from collections import Counter
 import pytest
 from infrakit.stacks import NAME
 
+from cdk import metrics
+from queue_agent.telemetry.emf import EmbeddedMetricsRecorder
+
 
 @pytest.fixture(scope="module")
 def widgets(watched):
@@ -69,16 +72,71 @@ def test_a_jobs_cost_is_that_of_the_dearest_type_and_where_a_price_is_not_known_
     assert not [row for row in shown if isinstance(row, str) and "succeeded_slow" in row]
 
 
-def test_where_agents_are_functions_lambdas_own_measures_are_shown_and_nothing_of_pods_or_gpus(managed):
+@pytest.fixture(scope="module")
+def of_functions(managed):
+    """The dashboard of a stack whose agents are functions."""
     (dashboard,) = managed.properties("AWS::CloudWatch::Dashboard").values()
-    widgets = json.loads(dashboard["DashboardBody"])["widgets"]
-    rows = [row for widget in widgets for row in widget["properties"].get("metrics", ())]
-    lines = Counter(" ".join(names[:2]) for names in rows)
+    return dashboard["DashboardBody"]
+
+
+def rows_of(body):
+    return [row for widget in json.loads(body)["widgets"] for row in widget["properties"].get("metrics", ())]
+
+
+def test_where_agents_are_functions_lambdas_measures_and_theirs_are_shown_and_nothing_of_pods_or_gpus(of_functions):
+    lines = Counter(" ".join(names[:2]) for names in rows_of(of_functions) if len(names) > 1)
     assert lines["AWS/Lambda Errors"] == lines["AWS/Lambda Throttles"] == 7 + 2
     for name, number in (("Invocations", 2), ("ConcurrentExecutions", 2), ("Duration", 4)):
         assert lines[f"AWS/Lambda {name}"] == number
-    assert not [line for line in lines if line.startswith(("ContainerInsights", "cloudStack"))]
-    assert "GPU" not in dashboard["DashboardBody"]
+    assert {line: number for line, number in lines.items() if line.startswith("cloudStack queue")} == {
+        "cloudStack queue_agent.jobs": 6,
+        "cloudStack queue_agent.retries": 2,
+        "cloudStack queue_agent.stage.duration": 2 * 2,
+        "cloudStack queue_agent.queue.age": 4,
+    }
+    assert "ContainerInsights" not in of_functions
+    assert "GPU" not in of_functions
+
+
+@pytest.fixture
+def written(capsys):
+    """What a function of runtime "single" writes: each metric's name and dimensions."""
+    recorder = EmbeddedMetricsRecorder("cloudStack", "single")
+    for outcome, code in (("succeeded", None), ("failed", "rejected"), ("cancelled", None)):
+        with recorder.message(trace_header=None, traceparent=None), recorder.stage("run"):
+            recorder.queue_age(1)
+            recorder.job_ended(outcome, code)
+    with recorder.message(trace_header=None, traceparent=None):
+        recorder.retried("throttled")
+    return {
+        (directive["Metrics"][0]["Name"], frozenset((name, line[name]) for name in names))
+        for line in map(json.loads, capsys.readouterr().out.splitlines())
+        for directive in line["_aws"]["CloudWatchMetrics"]
+        for names in directive["Dimensions"]
+    }
+
+
+def test_a_function_writes_what_its_dashboard_and_alarms_read_and_keeps_metrics_as_a_cluster_does(
+    managed, of_functions, written
+):
+    shown = {
+        (name, frozenset(zip(names[::2], names[1::2], strict=True)))
+        for name, *names in (row[1:-1] for row in rows_of(of_functions) if row[0] == "cloudStack")
+        if "single" in names
+    }
+    alarms = [one for one in managed.properties("AWS::CloudWatch::Alarm").values() if "single-failing" in str(one)]
+    watched = {
+        (metric["MetricName"], frozenset((one["Name"], one["Value"]) for one in metric["Dimensions"]))
+        for query in alarms[0]["Metrics"]
+        if (metric := query.get("MetricStat", {}).get("Metric"))
+    }
+    assert (len(shown), len(watched)) == (6, 2)
+    assert shown | watched <= written
+    assert 'SEARCH(\'{\\"cloudStack\\",runtime,\\"error.type\\"}' in of_functions
+    kept = {(name, frozenset(one)) for name, sets in metrics.DIMENSIONS.items() for one in sets}
+    assert {(name, frozenset(dict(by))) for name, by in written} == kept - {
+        ("queue_agent.gpu.busy", frozenset({"runtime"}))
+    }
 
 
 def test_every_widget_is_of_the_stacks_region(widgets):

@@ -32,6 +32,7 @@ class Function:
         urls = [url.replace(rig.aws.url, self.aws.url) for url in rig.queues.values()]
         source = {"urls": urls, "lease_s": LEASE_S, **options}
         environment = {**rig.agent_environment(self.aws.url), "MODEL_OPTIONS": "{}", "EVENT_SOURCE": json.dumps(source)}
+        environment |= {"METRICS_NAMESPACE": "cloud"}
         arguments = ("test.toy", "test.kit.event_source")
         self.process = rig.add_child(*arguments, endpoint=self.aws.url, **environment)
 
@@ -72,6 +73,25 @@ def test_a_throttled_job_comes_back_later_at_no_cost_and_then_ends_in_a_picture(
     rig.until(rig.is_empty)
     record = rig.record(job)
     assert (record.state, record.attempts, record.claims, record.releases) == (JobState.SUCCEEDED, 1, 2, 1)
+
+
+def test_each_delivery_of_a_job_leaves_a_line_of_metrics_in_the_functions_log_and_not_its_prompt(rig, start):
+    function = start()
+    rig.notice(submit(rig, early=True)[0])
+    rig.notice(submit(rig, "")[0])
+    rig.until(rig.is_empty)
+    lines = [json.loads(line) for line in function.process.log.splitlines() if line.startswith('{"_aws":')]
+    assert [[line.get(name) for name in ("outcome", "error.type")] for line in lines] == [
+        [None, "throttled"],
+        ["succeeded", None],
+        ["failed", "rejected"],
+    ]
+    assert [[name for name in line if name.startswith("queue_agent.")] for line in lines] == [
+        ["queue_agent.queue.age", "queue_agent.retries"],
+        ["queue_agent.stage.duration", "queue_agent.jobs"],
+        ["queue_agent.queue.age", "queue_agent.jobs"],
+    ]
+    assert "dog" not in json.dumps(lines)
 
 
 def test_a_function_tells_once_a_minute_that_it_takes_jobs(rig, start):

@@ -19,13 +19,13 @@ def test_the_tables_on_the_page_are_what_the_calculator_says():
 
 
 def test_what_is_idle_adds_up_by_hand():
-    sqs, alarms, dashboard, secret, key = 3 * 0.65 * 0.40, 18 * 0.10, 3.00, 0.40, 1.00
+    sqs, alarms, dashboard, secret, key = 3 * 0.65 * 0.40, 20 * 0.10, 3.00, 0.40, 1.00
     reaper = {"logs": 0.02, "traces": 0.22, "calls": 0.01, "seconds": 0.03, "reads": 0.01}
     assert total(at_rest()) == pytest.approx(sqs + alarms + dashboard + secret + key + sum(reaper.values()), abs=0.01)
     free = {"dashboard": 3.00, "alarms": 1.00, "sqs": 0.40, **reaper}
     assert f"leave ${total(at_rest()) - sum(free.values()):.2f} of that" in COSTS
     assert f"it is ${total(at_rest()) - sum(free.values()) - key:.2f}" in COSTS
-    assert f"adds ${8 * 0.10 + 2 * 0.65 * 0.40:.2f}" in COSTS
+    assert f"adds ${10 * 0.10 + 2 * 0.65 * 0.40:.2f}" in COSTS
 
 
 def test_ten_thousand_pictures_a_day_add_up_by_hand():
@@ -40,7 +40,8 @@ def test_ten_thousand_pictures_a_day_add_up_by_hand():
         "watching": 300_000 * 8 / 1024 / 1024 * 0.50 + 5.00 * m,
     }
     assert total(platform(10_000)) == pytest.approx(sum(by_hand.values()), abs=0.05)
-    assert total(agent(10_000)) == pytest.approx(300_000 * 9 * 0.0000133334 + 0.06, abs=0.01)
+    measuring = 13 * 0.30 + 300_000 * 0.6 / 1024 / 1024 * 0.50
+    assert total(agent(10_000)) == pytest.approx(300_000 * 9 * 0.0000133334 + 0.06 + measuring, abs=0.01)
     assert total(model(10_000)) == 300_000 * 0.04
     assert total(endpoint(10_000)) == pytest.approx((300_000 * 5 + 30 * 900) / 3600 * 1.13, abs=0.01)
 
