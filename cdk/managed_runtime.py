@@ -1,6 +1,5 @@
 """A managed runtime where there is no cluster: its queue agent is a function that SQS calls for each task."""
 
-import json
 from collections.abc import Mapping
 
 from aws_cdk import Duration
@@ -69,7 +68,6 @@ def _environment(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -> di
     """The agent's settings, as ``queue_agent.settings`` reads them; Lambda itself gives the region."""
     config, queues = context.config, flow.messaging.queues[runtime.name]
     deadlines = config.deadlines.with_own(runtime.deadlines)
-    options = runtime.managed.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
     names = {Priority.HIGH: "SQS_HIGH_QUEUE_URL", Priority.NORMAL: "SQS_QUEUE_URL", Priority.LOW: "SQS_LOW_QUEUE_URL"}
     return {
         **{names[priority]: queue.queue_url for priority, queue in queues.by_priority.items()},
@@ -80,7 +78,7 @@ def _environment(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -> di
         "JOBS_TABLE": flow.table.table_name,
         "RUNTIME_TYPE": runtime.type,
         "RUNTIME_NAME": runtime.name,
-        "MODEL_OPTIONS": json.dumps(options, ensure_ascii=False, separators=(",", ":")),
+        "MODEL_OPTIONS": runtime.managed.to_json(),
         "METRICS_NAMESPACE": context.name,
         "LOGLEVEL": runtime.extra_values.runtime.queue_agent.log_level,
         "MEMORY_BUDGET_MIB": str(_BUDGET_MIB),

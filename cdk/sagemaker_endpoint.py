@@ -1,6 +1,5 @@
 """An endpoint of SageMaker that the deployment makes for a runtime; an asynchronous one costs nothing while idle."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -88,8 +87,7 @@ class ModelEndpoint(Construct):
     ) -> sagemaker.CfnModel.ContainerDefinitionProperty:
         flux = {}
         if options.flux is not None:
-            model = options.flux.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
-            flux = {"MODEL_OPTIONS": json.dumps(model, ensure_ascii=False, separators=(",", ":"))}
+            flux = {"MODEL_OPTIONS": options.flux.to_json()}
             if new.model_data is not None:
                 flux["MODELS_FOLDER"] = _MODEL_FOLDER
         data: Any = sagemaker.CfnModel.S3DataSourceProperty

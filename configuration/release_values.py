@@ -10,7 +10,6 @@ from configuration.images import pod_images
 from configuration.managed_pods import managed_pods
 from configuration.volume_filling import open_rate
 from contract.queues import Priority
-from runtimes.options import RuntimeOptions
 
 DISCOVERY_TAG = "karpenter.sh/discovery"
 """Tag by which Karpenter finds the cluster's subnets and security groups; its value is the cluster's name."""
@@ -110,7 +109,7 @@ def _of_every_runtime(config: Config, runtime: ModelsRuntime, resources: Release
 
 def _managed(_: Config, runtime: ModelsRuntime, __: ReleaseResources) -> dict[str, Any]:
     """What the service runs; such a pod has neither nodes of its own nor models."""
-    options = _options_of(runtime.managed.model_copy(update={"concurrency": managed_pods(runtime)[1]}))
+    options = runtime.managed.model_copy(update={"concurrency": managed_pods(runtime)[1]}).as_configured()
     return {
         "karpenter": {"enabled": False},
         "runtime": {"queueAgent": {"modelOptions": options}, "persistence": {"enabled": False}},
@@ -122,7 +121,7 @@ def _served(config: Config, runtime: ModelsRuntime, resources: ReleaseResources)
     persistence = {"bucketName": config.models.rpartition(":")[2], "region": resources.region}
     prefix, key = config.models_prefix, config.kms_key_arn
     if runtime.model is not None:
-        loaded: dict[str, Any] = {"modelOptions": _options_of(runtime.model)}
+        loaded: dict[str, Any] = {"modelOptions": runtime.model.as_configured()}
     else:
         loaded = {} if runtime.static_model is None else {"modelFilename": runtime.static_model}
     return {
@@ -132,10 +131,6 @@ def _served(config: Config, runtime: ModelsRuntime, resources: ReleaseResources)
             "persistence": {**persistence, **({} if prefix is None else {"prefix": prefix})},
         },
     }
-
-
-def _options_of(model: RuntimeOptions) -> dict[str, Any]:
-    return model.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
 
 
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:

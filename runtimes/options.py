@@ -1,7 +1,9 @@
 """What ``model`` in config.yaml holds, for runtime types that have it: the bases of their own classes."""
 
 from dataclasses import dataclass
+from typing import Any
 
+from contract import strict_json
 from contract.models import Section
 
 
@@ -17,6 +19,14 @@ class RuntimeOptions(Section):
     def task_types(self) -> tuple[str, ...] | None:
         """What API v1alpha2 accepts for the runtime; None for all of its type."""
         return None
+
+    def as_configured(self) -> dict[str, Any]:
+        """The keys that config.yaml sets, as it writes them."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+
+    def to_json(self) -> str:
+        """The same as JSON: what MODEL_OPTIONS tells agents and model servers."""
+        return strict_json.utf8(self.as_configured())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

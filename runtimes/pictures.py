@@ -10,6 +10,14 @@ from runtimes.spec import load
 MAX_PROMPT_CHARS = 10_000
 MAX_SEED = 2**32 - 1
 
+Side = Annotated[int, Field(ge=16, le=8192)]
+"""Width or height in pixels."""
+Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
+Steps = Annotated[int, Field(ge=1, le=500)]
+Guidance = Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)]
+Strength = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+PictureFormat = Literal["png", "jpeg", "webp"]
+
 
 class PictureRequest(BaseModel):
     """A picture as a caller describes it, whatever draws it. What is None is left to the runtime.
@@ -28,16 +36,16 @@ class PictureRequest(BaseModel):
 
     prompt: Annotated[str, Field(min_length=1, max_length=MAX_PROMPT_CHARS)]
     negative_prompt: Annotated[str, Field(max_length=MAX_PROMPT_CHARS)] | None = None
-    width: Annotated[int, Field(ge=16, le=8192)] | None = None
-    height: Annotated[int, Field(ge=16, le=8192)] | None = None
+    width: Side | None = None
+    height: Side | None = None
     n: Annotated[int, Field(ge=1, le=16)] = 1
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
-    steps: Annotated[int, Field(ge=1, le=500)] | None = None
-    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    seed: Seed | None = None
+    steps: Steps | None = None
+    guidance: Guidance | None = None
     image: str | None = None
     mask: str | None = None
-    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
-    format: Literal["png", "jpeg", "webp"] | None = None
+    strength: Strength | None = None
+    format: PictureFormat | None = None
 
 
 class NotDrawableError(ValueError):

@@ -1,7 +1,7 @@
 """What ``/v1/pictures`` takes and answers."""
 
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, field_validator
 
@@ -9,7 +9,7 @@ from api.faces.v1.models.base import ApiModel, ApiRequest
 from contract.field_errors import shown
 from contract.inputs import is_link
 from jobs.job import JobState
-from runtimes.pictures import MAX_SEED
+from runtimes.pictures import Guidance, PictureFormat, Seed, Side, Steps, Strength
 
 MAX_PROMPT_BYTES = 2048
 """A URL has room for little more."""
@@ -43,21 +43,21 @@ class PictureParameters(ApiRequest):
     """Name of a runtime. Default: the first one that can draw from a prompt."""
     negative_prompt: _Text | None = None
     """What it does not show."""
-    width: Annotated[int, Field(ge=16, le=8192)] | None = None
+    width: Side | None = None
     """Width in pixels. Default: the model's."""
-    height: Annotated[int, Field(ge=16, le=8192)] | None = None
+    height: Side | None = None
     """Height in pixels. Default: the model's."""
-    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = None
+    seed: Seed | None = None
     """Default: random."""
-    steps: Annotated[int, Field(ge=1, le=500)] | None = None
+    steps: Steps | None = None
     """Sampling steps. Default: the model's."""
-    guidance: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] | None = None
+    guidance: Guidance | None = None
     """How closely the picture follows the prompt. Default: the model's."""
     image: Annotated[str, Field(max_length=2048), AfterValidator(_check_link)] | None = None
     """Link to a picture to start from."""
-    strength: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    strength: Strength | None = None
     """How far the result may depart from `image`: 0 keeps it, 1 ignores it."""
-    format: Literal["png", "jpeg", "webp"] | None = None
+    format: PictureFormat | None = None
     """File format. Default: the runtime's."""
 
     @field_validator("*", mode="before")
