@@ -126,9 +126,7 @@ def _format(*choices: str) -> BodyField:
 
 _PROMPT = _prompt("What the picture shows.")
 _NEGATIVE = _prompt("What it should not show.", required=False)
-_SEED = BodyField(
-    words="0 or none: drawn by chance, and part of the answer.", type="integer", min=0, max=MAX_SEED, default=0
-)
+_SEED = BodyField(words="0 or none: random; the answer has it.", type="integer", min=0, max=MAX_SEED, default=0)
 _RATIO = BodyField(words="Width to height; the model chooses the pixels.", choices=ASPECT_RATIOS, default="1:1")
 _STYLE = BodyField(words="A style for the picture.", choices=_STYLES)
 _ANY_FORMAT = _format("png", "jpeg", "webp")
