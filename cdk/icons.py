@@ -14,12 +14,11 @@ from cdk.nag import acknowledge
 from cdk.python_function import PythonFunction
 from cdk.storage import Kept, acknowledge_objects
 from configuration.gateway import INTEGRATION_TIMEOUT_S
-from configuration.icons import Icons
+from configuration.icons import TITAN_MODEL, Icons
 from contract.objects import ICONS_PREFIX
 from jobs.schema import QUEUE_INDEX, TENANT_INDEX
 
 _VECTORS_ID = "IconVectors"
-_TITAN = "amazon.titan-embed-text-v2:0"
 # The words of a large library, and a picture while its ground is cut out; who waits for a job pays for memory, too.
 _MEMORY_MIB = 1024
 _ON_VECTORS = ("QueryVectors", "GetVectors", "PutVectors", "DeleteVectors", "ListVectors")
@@ -98,7 +97,7 @@ class IconFunction(Construct):
 
     def _rights(self, vectors: s3vectors.CfnVectorBucket) -> list[iam.PolicyStatement]:
         arn = vectors.attr_vector_bucket_arn
-        model = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{_TITAN}"
+        model = f"arn:{Aws.PARTITION}:bedrock:{Aws.REGION}::foundation-model/{TITAN_MODEL}"
         return [
             allow([f"s3vectors:{name}" for name in (*_ON_VECTORS, *_ON_INDEXES)], [f"{arn}/index/*"]),
             allow(["s3vectors:ListIndexes"], [arn]),

@@ -10,6 +10,8 @@ from contract.field_errors import FieldError, one_of, shown, suggestion
 from contract.models import Section
 from runtimes.registry import RUNTIME_TYPES
 
+TITAN_MODEL = "amazon.titan-embed-text-v2:0"
+"""What `titan` calls; as ``icons.embeddings`` has it."""
 _AT = "icons"
 """Of the section in the file."""
 _CHINA = "arn:aws-cn:"

@@ -48,6 +48,15 @@ def look(account: Account, runtime: str, options: BedrockModel) -> Finding:
         region = options.region_in(account.region) or account.region
     except ValueError as exc:
         return found(Sufficiency.BLOCKS, "none", str(exc))
+    return look_at(account, what, model, region)
+
+
+def look_at(account: Account, what: str, model: str, region: str) -> Finding:
+    """Whether a model can be called in a region, and until when; ``what`` names it in the table."""
+
+    def found(verdict: Sufficiency, have: str, advice: str = "") -> Finding:
+        return Finding(what, f"{model}, active", have, verdict, advice)
+
     bedrock = account.client("bedrock", region)
     try:
         details = bedrock.get_foundation_model(modelIdentifier=model)["modelDetails"]

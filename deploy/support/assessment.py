@@ -7,6 +7,7 @@ from configuration.config import Config, ModelsRuntime
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items, log_groups
 from deploy.console import aligned
+from deploy.services import icons
 from deploy.services.table import managed
 from deploy.support import quotas
 from deploy.support.finding import Finding, Sufficiency
@@ -47,6 +48,7 @@ def assess(account: Account, config: Config, *, zones: Sequence[str], builds: in
         _services(account, config),
         *(_cluster(account, config, zones) if config.has_cluster else []),
         *(service.look(account, runtime.name, runtime.model) for service, runtime in managed(config.enabled_runtimes)),
+        *icons.look(account, config.icons),
         *([_compare(account, quotas.BUILDS, needed=builds, least=1)] if builds else []),
         _compare(account, quotas.PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK),
         _compare(account, quotas.CONCURRENCY, needed=functions),

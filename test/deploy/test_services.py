@@ -11,10 +11,11 @@ from types import SimpleNamespace
 import pytest
 
 from configuration.file import load_config
+from configuration.icons import Icons
 from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.rollout.options import FIRST_MODELS
-from deploy.services import bedrock, sagemaker
+from deploy.services import bedrock, icons, sagemaker
 from deploy.support.finding import Sufficiency
 from runtimes.bedrock.options import BedrockModel
 from runtimes.sagemaker.options import NewEndpoint, SageMakerEndpoint
@@ -122,6 +123,27 @@ def test_a_model_is_looked_at_before_anything_is_made(service, account, answers,
     assert found.verdict is verdict
     assert re.search(words, found.have), found
     assert verdict is Sufficiency.ENOUGH or found.advice
+
+
+@pytest.mark.parametrize(
+    ("section", "rows"),
+    [
+        (None, {}),
+        ({"embeddings": "ngrams"}, {}),
+        ({}, {"Model of the icon library": Sufficiency.ENOUGH, "S3 Vectors": Sufficiency.ENOUGH}),
+    ],
+)
+def test_what_the_icon_library_calls_is_looked_at_where_it_calls_anything(service, account, section, rows):
+    section = None if section is None else Icons(runtime="r", **section)
+    assert {row.what: row.verdict for row in icons.look(account, section)} == rows
+
+
+def test_a_region_without_s3_vectors_is_named_with_a_way_out(service, account, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3VECTORS", "http://127.0.0.1:1")
+    service.be(here=False)
+    model, vectors = icons.look(account, Icons(runtime="r"))
+    assert [model.verdict, vectors.verdict] == [Sufficiency.BLOCKS, Sufficiency.BLOCKS]
+    assert "ngrams" in vectors.advice
 
 
 def test_a_profiles_model_is_looked_at_by_its_own_id_in_the_deployments_region(service, account):
