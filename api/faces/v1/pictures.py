@@ -11,6 +11,7 @@ from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
 from api.faces.v1.models.pictures import (
     DEFAULT_WAIT_S,
+    MAX_LINK_CHARS,
     PictureLinkQuery,
     PictureLinkRequest,
     PictureLinkView,
@@ -90,7 +91,10 @@ def make_picture_link(call: ApiCall) -> Answer:
         picture=picture.model_dump(mode="json", exclude_none=True),
         expires_s=int(time.time()) + asked.expires_in,
     )
-    url = f"{call.request.base_url}/v1/pictures/link?token={picture_token(call.services.signing_secret, link)}"
+    url = _link_url(call, picture_token(call.services.signing_secret, link))
+    if (size := len(f"{url}&n={_MAX_TURNS}")) > MAX_LINK_CHARS:
+        words = f"makes a link of {size} characters; browsers and servers take {MAX_LINK_CHARS}: write less of all"
+        raise InvalidRequestError([FieldError("prompt", words)])
     return Response.json(200, PictureLinkView(url=url, expires_at=time_of(link.expires_s)), _NOT_STORED)
 
 
@@ -127,7 +131,7 @@ def follow_picture_link(call: ApiCall) -> Answer:
             return _redirect(call, latest)
         if query.n >= _MAX_TURNS:
             raise RequestError(504, "timeout", "The picture is not ready yet; open the link again.", headers=_again())
-        here = f"{call.request.base_url}/v1/pictures/link?token={query.token}&n={query.n + 1}"
+        here = f"{_link_url(call, query.token)}&n={query.n + 1}"
         return Response(status=303, headers={"Location": here, **_NOT_STORED})
 
     seconds = DEFAULT_WAIT_S if query.n < _MAX_TURNS else 0
@@ -152,6 +156,10 @@ def _submit(call: ApiCall, picture: PictureRequest, runtime: str, key: Idempoten
     except InvalidRequestError as exc:
         raise InvalidRequestError([_as_parameter(error) for error in exc.errors]) from None
     return call.services.submissions.submit(submission_of(call, asked, key=key))
+
+
+def _link_url(call: ApiCall, token: str) -> str:
+    return f"{call.request.base_url}/v1/pictures/link?token={token}"
 
 
 def _request(asked: PictureParameters) -> PictureRequest:

@@ -173,6 +173,15 @@ def test_links_are_drawn_within_the_budget_of_who_made_them(waiting_api, shell):
     assert follow(turned(links[0], 15)).status_code == 504
 
 
+def test_a_link_that_is_made_can_be_opened_however_long_it_is_and_a_longer_one_is_not_made(api):
+    link = link_of(api, prompt="老" * 682, negative_prompt="x" * 2048)["url"]
+    assert follow(turned(link, 15)).status_code == 504
+    for letter in ("x", "\x01"):
+        long = {"prompt": "x" * 2048, "negative_prompt": letter * 2048, "image": f"https://example.com/{'x' * 2000}"}
+        answer = api.call("POST", "/pictures/links", long)
+        assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "#/prompt")
+
+
 def test_a_link_to_what_cannot_be_drawn_is_not_made(api):
     answer = api.call("POST", "/pictures/links", {"prompt": "a", "format": "webp"})
     assert answer.status_code == 400

@@ -15,6 +15,8 @@ MAX_PROMPT_BYTES = 2048
 """A URL has room for little more."""
 MAX_WAIT_S = 25
 DEFAULT_WAIT_S = 20
+MAX_LINK_CHARS = 8000
+"""As much as every server should take (RFC 9110, 4.1). API Gateway takes 10,240 bytes with all headers."""
 MAX_LINK_S = 24 * 3600
 """As long as an Idempotency-Key, so that a link stands for one picture."""
 
@@ -88,7 +90,7 @@ class PictureLinkRequest(PictureParameters):
 class PictureLinkQuery(ApiRequest):
     """Parameters of a link to a picture."""
 
-    token: Annotated[str, Field(min_length=1, max_length=16_384)]
+    token: Annotated[str, Field(min_length=1, max_length=MAX_LINK_CHARS)]
     """What the API has signed."""
     n: Annotated[int, Field(ge=0, le=100)] = 0
     """How often the link has led to itself."""
