@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -63,14 +63,15 @@ def icon_settings(layout: Layout) -> dict[str, str]:
     return {"ICONS": icons.settings(embeddings=embeddings), "OMP_NUM_THREADS": "1"}
 
 
-async def start_icons(layout: Layout) -> None:
-    """Put the starter library into the bucket, in a process of its own: its first index takes some seconds to make.
+async def start_icons(layout: Layout, progress: Callable[[str], None]) -> None:
+    """Put the starter library into the bucket, in a process of its own: its first index takes half a minute to make.
 
     Raises:
         PartFailedError: It cannot.
     """
     if layout.config.icons is None or not layout.config.icons.starter:
         return
+    progress("icon library is being indexed: half a minute at the first start")
     command = (sys.executable, "-m", "local.icons", "--state", str(layout.state / "icons"))
     environment = {**layout.environment, **icon_settings(layout)}
     log = layout.logs / "icons.log"
@@ -84,6 +85,7 @@ async def start_icons(layout: Layout) -> None:
             raise
     if code:
         raise PartFailedError(f"The starter icons could not be imported; see {log}")
+    progress("icon library is ready")
 
 
 def ask_for_icons(layout: Layout) -> Iterator[IconAnswer]:

@@ -72,7 +72,7 @@ class Platform:
                     waiting.create_task(self.ready(server))
             waiting.create_task(self.ready(self._launch(parts.door_part(layout), self._others)))
             await self.ready(aws)
-            waiting.create_task(start_icons(layout))
+            waiting.create_task(start_icons(layout, self.progress))
             for runtime in layout.config.enabled_runtimes:
                 self._launch(parts.agent_part(layout, runtime), self._agents)
         # Nobody waits for these, because they have nothing to do in the first seconds.

@@ -120,6 +120,7 @@ def test_managed_runtimes_draw_on_stand_ins_of_their_services(tmp_path: Path) ->
 def test_an_icon_library_finds_one_icon_and_has_another_drawn(tmp_path: Path) -> None:
     ended = make_demo(tmp_path, "demo", "CONFIG=examples/configs/icons.yaml")
     assert ended.returncode == 0, ended.stdout + ended.stderr
+    assert "icon library is being indexed" in ended.stdout
     (run,) = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
     assert (run / "icon-found.svg").read_text(encoding="utf-8").startswith("<svg ")
     with Image.open(run / "icon-drawn.png") as icon:
