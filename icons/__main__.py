@@ -24,7 +24,8 @@ from icons.index.protocol import VectorIndexes
 from icons.index.s3vectors import S3VectorsIndexes
 from icons.library import IconLibrary
 from icons.rebuild import Indexer
-from icons.report import Prices, page, report_of
+from icons.report import Prices, report_of
+from icons.report_page import page
 from icons.search import IconSearch
 from icons.starter import FOLDER as STARTER
 from icons.storage import BucketStorage, FolderStorage, Storage

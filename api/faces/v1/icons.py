@@ -121,7 +121,7 @@ def get_icon_report(call: ApiCall) -> Answer:
     It names what is missed most, what is drawn most, and which drawn icons to publish or to delete. With
     `Accept: text/html` it is a page. Only for admin keys.
     """
-    from icons.report import page, policy
+    from icons.report_page import page, policy
 
     _check_admin(call)
     service = _service(call)

@@ -10,7 +10,8 @@ from icons.counters import HitCount, Tallies
 from icons.icon import Icon
 from icons.library import IconLibrary
 from icons.needs import Need, NeedRecord
-from icons.report import Prices, page, policy, report_of
+from icons.report import Prices, report_of
+from icons.report_page import page, policy
 
 NOW_S = 1_796_040_000.0  # 2026-11-30, 12:00 UTC
 DAY_S = 24 * 3600
