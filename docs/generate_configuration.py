@@ -13,8 +13,8 @@ from configuration.config import Config
 from docs.keys import Key, Schema, keys_of, prose
 from docs.tables import table, write
 from queue_agent.settings import Settings
-from runtimes.registry import RUNTIME_TYPES, pod_types
-from runtimes.spec import load
+from runtimes.registry import RUNTIME_TYPES
+from runtimes.spec import Managed, Pod, load
 
 PAGE = Path(__file__).with_name("configuration.md")
 
@@ -93,21 +93,25 @@ def _takes(schema: Schema) -> str:
 
 
 def runtime_types() -> str:
-    """The runtime types with pods."""
+    """The runtime types."""
     return table(
         ("`type`", "Task types", "of them in v1alpha1", "Port", "Health path", "Default `API_BASE_URL`"),
         (
             (
-                f"`{row.name}`",
+                f"`{name}`",
                 ", ".join(f"`{task_type}`" for task_type in row.task_types),
                 ", ".join(f"`{task_type}`" for task_type in row.v1alpha1_task_types) or "none",
-                str(row.pod.port),
-                f"`{row.pod.health_path}`",
-                f"`{row.pod.default_url}`",
+                *_place(row.hosting),
             )
-            for row in pod_types().values()
+            for name, row in RUNTIME_TYPES.items()
         ),
     )
+
+
+def _place(hosting: Pod | Managed) -> tuple[str, str, str]:
+    if isinstance(hosting, Managed):
+        return "none", "none", f"none: AWS's `{hosting.service}`"
+    return str(hosting.port), f"`{hosting.health_path}`", f"`{hosting.default_url}`"
 
 
 def agent_environment() -> str:
