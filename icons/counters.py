@@ -13,11 +13,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any, TypeVar
 
-from botocore.exceptions import BotoCoreError, ClientError
-
 from icons import needs
 from icons.needs import KEPT_S, NeedRecord
-from jobs.dynamodb import JobCommand, error_name, expressions, read_values
+from jobs.dynamodb import AWS_ERRORS, JobCommand, error_name, expressions, read_values
 from jobs.queries import MAX_BATCH
 from jobs.schema import KEY, QUEUE_INDEX, TTL_ATTRIBUTE, key_of
 from jobs.store import JobStore
@@ -117,7 +115,7 @@ class Counters:
     def _run(self, command: JobCommand[None]) -> None:
         try:
             self._jobs.run(command)
-        except (BotoCoreError, ClientError) as exc:
+        except AWS_ERRORS as exc:
             logger.warning("not counted: %s", error_name(exc))
 
     def _read(self, listed: str) -> tuple[list[Mapping[str, Any]], bool]:

@@ -69,6 +69,8 @@ class Intake:
         if text in icon.texts or len(icon.aliases) >= _MAX_ALIASES:
             return icon
         changed = icon.model_copy(update={"aliases": (*icon.aliases, text)})
+        if changed.vector_keys[-1] in self._search.library.icons:
+            return icon
         self._put(changed)
         return changed
 

@@ -20,6 +20,7 @@ from icons.icon import Icon
 from icons.intake import Intake
 from icons.needs import Need, NeedRecord
 from icons.search import IconSearch
+from icons.tracing import UnsafeSvgError
 from jobs.job import Job, JobState
 from jobs.store import JobStore
 
@@ -121,7 +122,7 @@ class Resolver:
         if job.state is JobState.SUCCEEDED:
             try:
                 icon = self._intake.take_in(need, artist.picture(job))
-            except NoPictureError as exc:
+            except (NoPictureError, UnsafeSvgError) as exc:
                 error = JobError(code="no_picture", message=f"What was drawn cannot be used: {exc}.")
             else:
                 self._jobs.run(needs.drawn(need, job.id, icon.key))

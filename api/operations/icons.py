@@ -1,10 +1,12 @@
 """The icon library as the API offers it, put together from its settings."""
 
+import logging
 import math
 import mimetypes
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -16,7 +18,7 @@ from api.http import Caller
 from api.operations.icon_drawing import RuntimeArtist
 from api.operations.outputs import Outputs, StoredFile
 from api.operations.submission import Submissions
-from contract.field_errors import FieldError
+from contract.field_errors import FieldError, shown
 from contract.objects import MISSING_CODES, split_s3_url
 from icons.alpha import NoPictureError
 from icons.counters import Counters
@@ -35,19 +37,22 @@ from icons.resolve import DrawingIcon, FoundIcon, NotDrawnError, Resolver
 from icons.search import IconSearch, SearchResult
 from icons.settings import IconSettings
 from icons.starter import FOLDER as STARTER
-from icons.storage import BucketStorage
+from icons.storage import BucketStorage, ChangedMeanwhileError
 from icons.store import PREFIX, LibraryStore
+from icons.text import has_words
 from jobs.dynamodb import error_code
 from jobs.job import Job
 from jobs.store import JobStore
 from runtimes.catalog import RuntimeCatalog
+
+logger = logging.getLogger(__name__)
 
 _IMPORT_S = 20.0
 """After this time an import or a rebuild begins nothing more: behind API Gateway an answer takes 29 seconds at most."""
 _MAX_EMBEDDED = 1500
 """Descriptions that Titan embeds within a request: it takes a text a call, 0.1 s each, eight at once."""
 _SLICE = 200
-"""Icons that are indexed together."""
+"""Descriptions that are indexed together."""
 _STRANGE = re.compile(r"[^A-Za-z0-9._-]")
 
 MakeClient = Callable[..., Any]
@@ -101,10 +106,8 @@ class IconService:
             indexes = S3VectorsIndexes(make_client("s3vectors"), settings.vector_bucket)
         embedder = embedder_of(settings.embeddings, lambda: make_client("bedrock-runtime", config=BEDROCK_CONFIG))
         self._indexer = Indexer(store, indexes, embedder)
-        if settings.starter and store.current() is None:
-            starter = IconFolder.read(STARTER, outputs.bucket)
-            starter.upload(storage)
-            self._indexer.rebuild(starter.library)
+        if store.current() is None:
+            self._begin(store, storage)
         self._search = IconSearch(store, indexes, embedder)
         self._counters = Counters(jobs)
         intake = Intake(search=self._search, indexer=self._indexer, storage=storage, bucket=outputs.bucket)
@@ -125,8 +128,11 @@ class IconService:
         """Find an icon, or have it drawn by a job of its caller's; see ``icons.resolve``.
 
         Raises:
+            InvalidRequestError: It has no words.
             RequestError: It could not be drawn a while ago (422 if the model refuses to, else 502).
         """
+        if not has_words(query):
+            raise InvalidRequestError([FieldError("query", "must contain words")])
         need = Need(tenant=caller.tenant or "", query=query, style=style.strip().lower(), side=side)
         try:
             return self._resolver.resolve(need, self._artist(caller, traceparent))
@@ -168,13 +174,17 @@ class IconService:
                 FieldError(one.pointer.removeprefix("[0].").removeprefix("[0]"), one.detail) for one in exc.errors
             )
             raise InvalidRequestError(list(errors)) from None
-        self._indexer.put([icon])
+        self._search.refresh()
+        self._check_keys([icon])
+        with _alone():
+            self._indexer.put([icon])
         self._search.refresh()
         return icon
 
     def delete(self, key: str) -> None:
         """Remove an icon from the library; its picture stays."""
-        self._indexer.delete([key])
+        with _alone():
+            self._indexer.delete([key])
         self._search.refresh()
 
     def import_icons(self, data: Any) -> ImportResult:
@@ -190,10 +200,14 @@ class IconService:
         self._search.refresh()
         known = self.library.icons
         new = [icon for key, icon in given.items() if known.get(key) != icon]
+        self._check_keys(new)
         ends_s, done = time.monotonic() + _IMPORT_S, 0
-        while done < len(new) and (done == 0 or time.monotonic() < ends_s):
-            self._indexer.put(new[done : done + _SLICE])
-            done = min(done + _SLICE, len(new))
+        with _alone():
+            for some in _slices(new):
+                self._indexer.put(some)
+                done += len(some)
+                if time.monotonic() > ends_s:
+                    break
         self._search.refresh()
         return ImportResult(imported=done, unchanged=len(given) - len(new), left=len(new) - done)
 
@@ -209,8 +223,9 @@ class IconService:
             if self._settings.vector_bucket:
                 advice = advice.replace(" rebuild", f" --vector-bucket {self._settings.vector_bucket} rebuild")
             raise RequestError(409, "too_many", f"{count} descriptions cannot be indexed within a request; {advice}.")
-        taken_in = self._take_in_pending(time.monotonic() + _IMPORT_S / 2)
-        made = self._indexer.rebuild()
+        with _alone():
+            taken_in = self._take_in_pending(time.monotonic() + _IMPORT_S / 2)
+            made = self._indexer.rebuild()
         self._search.refresh()
         return RebuildResult(index=made.name, icons=len(self.library.icons), taken_in=taken_in)
 
@@ -228,6 +243,30 @@ class IconService:
         content_type = mimetypes.guess_type(key)[0] or ""
         return StoredFile(key=key, content_type=content_type, name=_STRANGE.sub("_", key.rpartition("/")[2]))
 
+    def _begin(self, store: LibraryStore, storage: BucketStorage) -> None:
+        """Give a library its first index; one without icons the starter ones, if they are wanted."""
+        found = store.library()
+        with suppress(ChangedMeanwhileError):  # another process has begun it
+            if found.icons:
+                self._indexer.rebuild()
+            elif self._settings.starter:
+                starter = IconFolder.read(STARTER, self._outputs.bucket)
+                starter.upload(storage)
+                self._indexer.rebuild(starter.library)
+
+    def _check_keys(self, icons: Sequence[Icon]) -> None:
+        """Refuse icons whose vectors would replace those of others."""
+        given = {icon.key for icon in icons}
+        merged = self.library.changed(icons).icons
+        wrong = (
+            FieldError("", f"must leave the key {shown(key)} to an alias of {shown(icon.key)}")
+            for icon in merged.values()
+            for key in icon.vector_keys[1:]
+            if key in merged and (key in given or icon.key in given)
+        )
+        if errors := list(wrong):
+            raise InvalidRequestError(errors)
+
     def _take_in_pending(self, ends_s: float) -> int:
         taken_in = 0
         for record in self._counters.read().needs:
@@ -242,6 +281,9 @@ class IconService:
                 self._resolver.after(record.need, job, self._artist(Caller(tenant=record.need.tenant), None))
             except NotDrawnError:
                 continue  # the need says why
+            except ValueError:
+                logger.exception("the picture of job %s was not taken in", job.id)
+                continue
             taken_in += 1
         return taken_in
 
@@ -256,6 +298,30 @@ class IconService:
                 raise
             raise NoPictureError("the picture was deleted") from None
         return body
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Say so if other processes change the library all the time."""
+    try:
+        yield
+    except ChangedMeanwhileError:
+        detail = "The library was changed by somebody else at the same time. Try again."
+        raise RequestError(409, "changed_meanwhile", detail, headers={"Retry-After": "1"}) from None
+
+
+def _slices(icons: Iterable[Icon]) -> Iterator[list[Icon]]:
+    """Icons with as many descriptions as are indexed together."""
+    some: list[Icon] = []
+    texts = 0
+    for icon in icons:
+        if some and texts + len(icon.texts) > _SLICE:
+            yield some
+            some, texts = [], 0
+        some.append(icon)
+        texts += len(icon.texts)
+    if some:
+        yield some
 
 
 def _rejection_of(exc: NotDrawnError) -> RequestError:

@@ -205,6 +205,26 @@ def test_a_rebuild_takes_in_what_nobody_waited_for(api):
     assert api.post("rebuild", None, key="admin-key")["taken_in"] == 0
 
 
+def test_a_picture_that_cannot_be_taken_in_keeps_no_rebuild_from_ending(api):
+    """As after a need for "!!!", which earlier releases drew."""
+    for query in ("a red balloon", "a green kite"):
+        api.finish(api.resolve(query, 202, wait=0)["job"])
+    table, dynamodb = api.rig.store.table, api.rig.aws.dynamodb
+    asked = next(one for one in dynamodb.scan(TableName=table)["Items"] if one.get("query") == {"S": "a red balloon"})
+    dynamodb.put_item(TableName=table, Item=asked | {"query": {"S": "!!!"}})
+    assert api.post("rebuild", None, key="admin-key")["taken_in"] == 1
+
+
+def test_an_icon_never_takes_the_key_of_anothers_alias(api):
+    api.library([SEED[0] | {"aliases": ["Right arrow"]}])
+    words = 'must leave the key "arrow-right-001#1" to an alias of "arrow-right-001"'
+    refused = api.call("PUT", "/icons/arrow-right-001%231", {"description": "x", "s3_url": "s3://a/b"}, key="admin-key")
+    assert (refused.status_code, refused.json()["errors"][0]["detail"]) == (400, words)
+    api.library([SEED[1] | {"key": "cart-001#1"}])
+    answer = api.post("import", [SEED[1] | {"aliases": ["a cart"]}], 400, key="admin-key")
+    assert '"cart-001#1" to an alias of "cart-001"' in answer["errors"][0]["detail"]
+
+
 def test_the_report_counts_hits_misses_and_what_they_save(api):
     for _ in range(4):
         api.resolve("购物车图标")
@@ -245,7 +265,14 @@ def test_a_request_with_errors_is_refused_with_all_of_them(api, path, body, poin
     assert [one["pointer"] for one in answer.json()["errors"]] == pointers
 
 
-@pytest.mark.parametrize("query", ["!!!", "🙂", "a" * 500, "' OR 1=1 --", "\u202e"])
+@pytest.mark.parametrize("query", ["!!!", "\u202e", "\u200b \x00"])
+def test_nothing_is_drawn_for_a_query_without_words(api, query):
+    assert api.post("search", {"query": query})["accepted"] is None
+    (error,) = api.resolve(query, 400, wait=0)["errors"]
+    assert error == {"pointer": "#/query", "detail": "must contain words"}
+
+
+@pytest.mark.parametrize("query", ["🙂", "a" * 500, "' OR 1=1 --"])
 def test_odd_queries_are_drawn_and_search_answers_them(api, query):
     assert api.post("search", {"query": query})["accepted"] is None
     api.resolve(query, 202, wait=0)

@@ -1,6 +1,7 @@
 """How a library begins, and what is left of it when its process is killed."""
 
 import contextlib
+import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -31,6 +32,26 @@ def test_a_library_that_was_emptied_stays_empty(kit):
         for icon in api.get("/icons?limit=3")["icons"]:
             api.call("DELETE", f"/icons/{icon['key']}", key="admin-key")
         assert len(IconApi(rig, ASGI, starter=True).get("/icons?limit=1000")["icons"]) == 538
+
+
+def test_a_library_that_has_lost_its_index_is_indexed_again_and_not_replaced_by_the_starter_icons(kit):
+    with kit.rig("sdwebui") as rig:
+        library = [{"key": "cart", "description": "Shopping cart icon", "s3_url": "https://a.example/b.svg"}]
+        rig.aws.s3.put_object(Bucket=rig.bucket, Key="_icons/library.json", Body=json.dumps(library).encode())
+        api = IconApi(rig, ASGI, starter=True)
+        assert api.resolve("shopping cart")["key"] == "cart"
+        assert [icon["key"] for icon in api.get("/icons")["icons"]] == ["cart"]
+
+
+def test_a_damaged_library_is_named_in_the_log_and_takes_nothing_else_down(kit):
+    with kit.rig("sdwebui") as rig:
+        rig.aws.s3.put_object(Bucket=rig.bucket, Key="_icons/current.json", Body=b"[")
+        api = IconApi(rig, ASGI, starter=True)
+        assert api.call("GET", "/icons").status_code == 500
+        assert "current.json of the icon library cannot be read" in api.door.process.log
+        assert api.call("GET", "/jobs").status_code == 200
+        rig.aws.s3.delete_object(Bucket=rig.bucket, Key="_icons/current.json")
+        assert len(api.get("/icons?limit=1000")["icons"]) == 541
 
 
 @pytest.mark.parametrize("delay_s", [0, 0.05, 0.2])

@@ -142,6 +142,12 @@ def test_the_fill_reaches_what_steps_from_the_border_reach(share):
     assert (from_border(mask) == reached).all()
 
 
+def test_a_large_picture_is_traced_at_half_its_size():
+    """A picture like noise takes minutes otherwise, each time that it is asked for."""
+    noise = np.random.default_rng(0).integers(0, 255, (1024, 512, 3), dtype=np.uint8)
+    assert 'viewBox="0 0 256 512"' in traced(cut_out(png(Image.fromarray(noise))).png)
+
+
 def test_a_traced_icon_has_paths_alone_and_no_ground():
     svg = traced(cut_out(png(ring())).png)
     assert svg.startswith('<svg version="1.1" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 128 128"')
