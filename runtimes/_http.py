@@ -274,3 +274,8 @@ def _int_or_none(text: str) -> int | None:
 def as_object(value: Any) -> dict[str, Any]:
     """A value of foreign JSON where an object belongs; anything else counts as an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def as_int(value: Any) -> int | None:
+    """A value of foreign JSON where a whole number belongs, such as a seed; None for anything else."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else None

@@ -16,8 +16,10 @@ from deploy.aws import Account
 from deploy.errors import DeployError
 from deploy.rollout.options import FIRST_MODELS
 from deploy.services import bedrock, icons, sagemaker
+from deploy.services.table import SERVICES
 from deploy.support.finding import Sufficiency
 from runtimes.bedrock.options import BedrockModel
+from runtimes.registry import RUNTIME_TYPES
 from runtimes.sagemaker.options import NewEndpoint, SageMakerEndpoint
 
 MODEL = BedrockModel(id="stability.sd3-5-large-v1:0", region="us-west-2")
@@ -287,3 +289,7 @@ class TestDeployment:
         assert denied_by_policy(world.asked | calls) == set()
         again = deploy("-T", "--yes")
         assert again.code == 0, again.err
+
+
+def test_the_service_of_every_managed_type_is_looked_at():
+    assert {one.hosting.service for one in RUNTIME_TYPES.values() if one.is_managed} == set(SERVICES)

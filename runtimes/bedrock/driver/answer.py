@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from queue_agent.errors import AgentError, ContentFiltered, Rejected, ServerError, ServiceRefused
 from queue_agent.ports import Output, Result
-from runtimes._http import as_object, read_json
+from runtimes._http import as_int, as_object, read_json
 from runtimes._managed import error_of
 from runtimes._wording import shorten
 from runtimes.bedrock.driver.request import PreparedCall
@@ -64,22 +64,18 @@ def _drawn_in(answer: dict[str, Any]) -> list[_Drawn]:
     """Read {images, seeds, finish_reasons}, or {artifacts: [{base64, seed, finishReason}]} as SDXL's answers were."""
     if artifacts := _list(answer.get("artifacts")):
         found = [as_object(one) for one in artifacts]
-        return [_Drawn(one.get("base64"), _seed(one.get("seed")), _reason(one.get("finishReason"))) for one in found]
+        return [_Drawn(one.get("base64"), as_int(one.get("seed")), _reason(one.get("finishReason"))) for one in found]
     images, seeds, reasons = (_list(answer.get(name)) for name in ("images", "seeds", "finish_reasons"))
     count = max(len(images), sum(reason is not None for reason in reasons))
 
     def at(values: list[Any], index: int) -> Any:
         return values[index] if index < len(values) else None
 
-    return [_Drawn(at(images, n), _seed(at(seeds, n)), _reason(at(reasons, n))) for n in range(count)]
+    return [_Drawn(at(images, n), as_int(at(seeds, n)), _reason(at(reasons, n))) for n in range(count)]
 
 
 def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
-
-
-def _seed(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _reason(value: Any) -> str | None:

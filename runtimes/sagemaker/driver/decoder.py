@@ -25,6 +25,7 @@ from contract.inputs import MAX_PIXELS, is_data_url
 from queue_agent.errors import ContentFiltered, ExecutionFailed
 from queue_agent.media import HEAD_BYTES, identify, picture_size
 from queue_agent.ports import Output
+from runtimes._http import as_int
 
 MAX_PICTURES = 16
 _MAX_CONTAINERS = 2_500_000
@@ -72,7 +73,7 @@ def decode(answer: bytes) -> Decoded:
     for number, (picture, seed) in enumerate(_pictures(value, 0)):
         if number == MAX_PICTURES:
             raise ExecutionFailed(f"The endpoint answered more than {MAX_PICTURES} pictures.")
-        outputs.append(_checked(picture, _seed_of(seeds[number]) if seed is None and number < len(seeds) else seed))
+        outputs.append(_checked(picture, as_int(seeds[number]) if seed is None and number < len(seeds) else seed))
     if not outputs:
         raise _without_pictures(value)
     return Decoded(outputs, rest)
@@ -95,11 +96,7 @@ def _pictures(value: Any, depth: int) -> Iterator[tuple[bytes, int | None]]:
             # The flux server repeats its first picture under "image" where there are several.
             yield from _pictures(value[key], depth + 1)
         elif name := next((name for name in _BESIDE if isinstance(value.get(name), str)), None):
-            yield _from_base64(value[name]), _seed_of(value.get("seed"))
-
-
-def _seed_of(value: Any) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+            yield _from_base64(value[name]), as_int(value.get("seed"))
 
 
 def _from_base64(text: str) -> bytes:
