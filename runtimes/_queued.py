@@ -1,4 +1,4 @@
-"""What drivers share whose servers or services have a queue: submit, follow, adopt, withdraw, reconcile.
+"""What drivers share whose servers have a queue: submit, follow, adopt, withdraw, reconcile.
 
 A job's id on the server is made of the job and the claim that posted it. A later claim first looks for what the
 earlier ones left on the server, and adopts it. A driver's methods say how its server is asked; this module says when.
@@ -103,16 +103,22 @@ class QueuedJob(Generic[PreparedT]):
 JobT = TypeVar("JobT", bound=QueuedJob[Any])
 
 
-class QueuedExecutor(Executor, Generic[JobT]):
-    """Runs jobs by a server's or a managed service's queue."""
+class QueuedServer(Executor, Supervised, Generic[JobT]):
+    """Runs jobs by the queue of the model server beside the agent."""
 
     job_type: ClassVar[type[QueuedJob[Any]]] = QueuedJob
     max_pause_s: ClassVar[float] = 0.2
     """Pauses between two questions grow from 5 ms to this."""
 
-    def __init__(self) -> None:
+    def __init__(self, client: ModelServerClient) -> None:
+        self._client = client
         self._jobs: dict[str, JobT] = {}
         """The jobs that run, by their ids on the server."""
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Make the driver."""
+        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.pod.health_path))
 
     @abstractmethod
     async def _submit(self, job: JobT) -> None:
@@ -133,6 +139,10 @@ class QueuedExecutor(Executor, Generic[JobT]):
     @abstractmethod
     async def _withdraw(self, server_id: str) -> None:
         """Take a job out of the server, whether it waits or runs; one that is not there is ignored."""
+
+    @abstractmethod
+    async def _waiting(self) -> Sequence[str]:
+        """The jobs in the server's queue that do not run yet."""
 
     def _can_adopt(self, prepared: Any) -> bool:  # noqa: ARG002 (an override's)
         """Whether a task's results can be had from a run that was begun by another claim."""
@@ -194,23 +204,6 @@ class QueuedExecutor(Executor, Generic[JobT]):
                 logger.info("the job's earlier run is adopted")
                 return server_id
         return None
-
-
-class QueuedServer(QueuedExecutor[JobT], Supervised):
-    """Runs jobs by the queue of the model server beside the agent."""
-
-    def __init__(self, client: ModelServerClient) -> None:
-        super().__init__()
-        self._client = client
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> Self:
-        """Make the driver."""
-        return cls(ModelServerClient(settings.api_base_url, settings.runtime_type.pod.health_path))
-
-    @abstractmethod
-    async def _waiting(self) -> Sequence[str]:
-        """The jobs in the server's queue that do not run yet."""
 
     async def wait_until_ready(self) -> None:
         """Return once the server takes jobs."""

@@ -11,23 +11,25 @@ from driverkit import JOB, signals
 from jobs.job import Progress
 from queue_agent.errors import Rejected, ServerError
 from queue_agent.ports import Result
-from runtimes._queued import MAX_EARLIER_CLAIMS, JobReport, QueuedExecutor, QueuedJob, QueuedServer
+from runtimes._queued import MAX_EARLIER_CLAIMS, JobReport, QueuedJob, QueuedServer
 
 FIRST, SECOND, THIRD = (str(uuid.uuid5(uuid.UUID(JOB), str(claim))) for claim in (1, 2, 3))
 RUNNING, DONE = JobReport(state="running", batch=7), JobReport(state="succeeded")
 BOTH = [("started", None), "freed"]
 
 
-class Queue(QueuedExecutor):
-    """A driver of a service that holds reports by id, and whose events a test tells; one that is an error is raised."""
+class Queue(QueuedServer):
+    """A driver of a server that holds reports by id, and whose events a test tells; one that is an error is raised."""
 
-    def __init__(self, reports=(), events=(), submission=None, adopts=True, clients=()):
-        super().__init__(*clients)
+    def __init__(self, reports=(), events=(), submission=None, adopts=True):
+        super().__init__(None)
         self.reports = copy.deepcopy(dict(reports))
         self.events = list(events)
         self.submission = submission
         self.adopts = adopts
         self.posted, self.withdrawn = [], []
+
+    capacity = liveness_token = _waiting = None
 
     async def prepare(self, task, inputs):
         return task
@@ -129,14 +131,13 @@ async def test_progress_is_known_while_a_job_has_the_gpu_and_forgotten_after_it(
     class Half(QueuedJob):
         progress = Progress(fraction=0.5)
 
-    class Server(Queue, QueuedServer):
+    class Server(Queue):
         job_type = Half
-        capacity = liveness_token = _waiting = None
 
         async def _follow(self, job):
             seen.append(await self.progress(JOB))
             return await super()._follow(job)
 
-    driver = Server({FIRST: [RUNNING, JobReport(state="encoding"), DONE]}, clients=[None])
+    driver = Server({FIRST: [RUNNING, JobReport(state="encoding"), DONE]})
     await run(driver)
     assert (seen, await driver.progress(JOB)) == ([None, Half.progress, None], None)
