@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 from queue_agent.errors import ServerError
+from runtimes._background import BackgroundTasks
 from runtimes._http import ModelServerClient, as_object
 from runtimes.comfyui.driver.history import history_of, listed_files
 
@@ -22,7 +23,6 @@ UPLOAD_FOLDER = "task-inputs"
 
 _ROUTE = "sd-on-eks/discard"
 _TIMEOUT_S = 10
-_CLOSE_S = 5
 _LITTLE_FREE = 0.1
 """Of the disk; jobs fail once nothing is left."""
 _WARN_EVERY_S = 600
@@ -34,14 +34,15 @@ class Leftovers:
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
         self._users: Counter[str] = Counter()
-        self._removals: dict[asyncio.Task[None], frozenset[str]] = {}
+        self._removals = BackgroundTasks("comfyui-leftovers")
+        self._removing: dict[asyncio.Task[None], frozenset[str]] = {}
         self._server_removes_files = True
         self._warned_s = float("-inf")
 
     async def hold(self, upload: str) -> None:
         """Keep an upload until ``discard`` names it as often as it was held; returns once it may be uploaded."""
         self._users[upload] += 1
-        if pending := [task for task, names in self._removals.items() if upload in names]:
+        if pending := [task for task, names in self._removing.items() if upload in names]:
             await asyncio.wait(pending)
 
     def discard(self, uploads: Iterable[str], prompt_id: str | None = None) -> None:
@@ -53,16 +54,13 @@ class Leftovers:
                 del self._users[upload]
                 unused.append(upload)
         if unused or prompt_id is not None:
-            task = asyncio.create_task(self._remove(unused, prompt_id), name="comfyui-leftovers")
-            self._removals[task] = frozenset(unused)
-            task.add_done_callback(self._removals.pop)
+            task = self._removals.start(self._remove(unused, prompt_id))
+            self._removing[task] = frozenset(unused)
+            task.add_done_callback(self._removing.pop)
 
     async def aclose(self) -> None:
         """Wait a short while for removals to end."""
-        if self._removals:
-            await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
-        for task in self._removals:
-            task.cancel()
+        await self._removals.aclose()
 
     async def _remove(self, uploads: Sequence[str], prompt_id: str | None) -> None:
         try:

@@ -3,7 +3,6 @@
 InvokeAI itself removes nothing.
 """
 
-import asyncio
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -12,6 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from queue_agent.errors import ServerError
+from runtimes._background import BackgroundTasks
 from runtimes._http import ModelServerClient, as_object
 from runtimes.invokeai.driver.events import QUEUE
 from runtimes.invokeai.driver.items import Item, all_files
@@ -25,7 +25,6 @@ FORGOTTEN = timedelta(hours=6)
 """Ended items that nobody has adopted for so long are removed when an agent starts."""
 _NONE: Mapping[str, str] = {}
 _TIMEOUT_S = 10
-_CLOSE_S = 5
 _MAX_IDS = 1000
 """The server takes no more in one request."""
 
@@ -35,17 +34,14 @@ class JobRemover:
 
     def __init__(self, client: ModelServerClient) -> None:
         self._client = client
-        self._removals: set[asyncio.Task[None]] = set()
+        self._removals = BackgroundTasks("invokeai-leftovers")
 
     def discard(self, session: Session, *, over: bool) -> None:
         """Remove what a job left. Unless it is over, a run that its next claim may adopt stays whole."""
         if not over and session.server_id is not None:
             return
         if session.uploads or session.server_id is not None:
-            removal = self.remove(session.server_id, session.uploads)
-            task = asyncio.create_task(removal, name="invokeai-leftovers")
-            self._removals.add(task)
-            task.add_done_callback(self._removals.discard)
+            self._removals.start(self.remove(session.server_id, session.uploads))
 
     async def remove(self, destination: str | None, uploads: Mapping[str, str] = _NONE) -> None:
         """End a run, and remove it with all its files and these uploads; if the server fails, they stay there."""
@@ -70,10 +66,7 @@ class JobRemover:
 
     async def aclose(self) -> None:
         """Wait a short while for removals to end."""
-        if self._removals:
-            await asyncio.wait(list(self._removals), timeout=_CLOSE_S)
-        for task in self._removals:
-            task.cancel()
+        await self._removals.aclose()
 
     async def _ask(self, method: str, path: str, body: Any = None) -> None:
         answer = await self._client.send(method, f"api/v1/{path}", json=body, timeout_s=_TIMEOUT_S)

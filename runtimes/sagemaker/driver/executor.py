@@ -21,6 +21,7 @@ from queue_agent.errors import (
 )
 from queue_agent.ports import Capacity, Executor, Inputs, Result, RunSignals, Supervised
 from queue_agent.settings import Settings, SettingsError
+from runtimes._background import BackgroundTasks
 from runtimes._managed import ManagedService, ServiceAnswer, read_body
 from runtimes.sagemaker.driver.call import AsyncCall, CallFolder
 from runtimes.sagemaker.driver.decoder import decode
@@ -70,7 +71,7 @@ class SageMaker(Executor, Supervised):
         self._deadlines = deadlines
         self._patience_s = patience_s
         self._waiting: set[str] = set()
-        self._removals: set[asyncio.Task[None]] = set()
+        self._removals = BackgroundTasks("sagemaker-leftovers")
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -137,14 +138,11 @@ class SageMaker(Executor, Supervised):
     def discard(self, prepared: PreparedBody, *, over: bool) -> None:
         """Delete a call's objects once its job is over; until then, the next claim looks for them."""
         if over and prepared.call is not None:
-            removal = asyncio.create_task(self._calls.remove(prepared.call), name="remove call")
-            self._removals.add(removal)
-            removal.add_done_callback(self._removals.discard)
+            self._removals.start(self._calls.remove(prepared.call))
 
     async def aclose(self) -> None:
-        """Finish the deletions, and close the clients."""
-        if self._removals:
-            await asyncio.wait(self._removals)
+        """Wait a short while for deletions, and close the clients; the bucket's lifecycle deletes the rest."""
+        await self._removals.aclose()
         await self._calls.aclose()
         await self._runtime.aclose()
 
