@@ -1,6 +1,7 @@
 """Why a call of SageMaker failed, and what that means for the job."""
 
 import json
+import logging
 import re
 from http import HTTPStatus
 
@@ -19,10 +20,14 @@ from queue_agent.errors import (
 from runtimes._managed import ServiceAnswer, error_of
 from runtimes._wording import is_out_of_room, shorten
 
+logger = logging.getLogger(__name__)
+
 _STATUS = re.compile(r"\((\d{3})\)")
 """As in "Received client error (400) from primary with message …", SageMaker's words for a container's answer."""
 _NOT_READY = re.compile(r"no capacity|not (in service|inservice|ready)|\b(creating|updating)\b", re.IGNORECASE)
 _NO_ENDPOINT = re.compile(r"endpoint .*(not found|could not find|does not exist)|not.*async|async.*not", re.IGNORECASE)
+_POINTER = re.compile(r"\s*See https://\S+ in account \S+ for more information\.?")
+"""SageMaker's last sentence about a container's error, where the log is: for the operator, and not for callers."""
 _TIMED_OUT = re.compile(r"timed out", re.IGNORECASE)
 _EXPIRED = re.compile(r"expired|\bTTL\b", re.IGNORECASE)
 _MAX_CHARS = 20_000
@@ -38,7 +43,8 @@ def refusal(exc: ClientError) -> AgentError:
     if code == "ValidationError" and _NOT_READY.search(words):
         return Throttled("The endpoint is not in service.")
     if code == "ValidationError" and _NO_ENDPOINT.search(words):
-        return ServiceRefused(shorten(words))
+        logger.error("the endpoint cannot be called: %s", words)
+        return ServiceRefused("SageMaker has no endpoint that is called so; the agent's log has its words.")
     return error_of(exc)
 
 
@@ -65,7 +71,7 @@ def failure_of(data: bytes) -> AgentError:
 
 def model_error(status: int, words: str) -> AgentError:
     """What a container's answer means: 4xx is about the request, everything else about the endpoint."""
-    words = shorten(words) or f"The endpoint's container answers {status}."
+    words = shorten(_POINTER.sub("", words)) or f"The endpoint's container answers {status}."
     if is_out_of_room(words) or status in _PASSING:
         return ServerError(words)
     if status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND}:

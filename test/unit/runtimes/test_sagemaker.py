@@ -139,6 +139,29 @@ def test_errors_of_a_call_are_the_tasks_the_endpoints_or_the_operators(answer, e
     assert type(refusal(answer)) is error
 
 
+POINTER = (
+    " See https://us-west-2.console.aws.amazon.com/cloudwatch/home?region=us-west-2#logEventViewer:group="
+    "/aws/sagemaker/Endpoints/mine in account 123456789012 for more information."
+)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (refusal(client_error(400, "ValidationError", "Endpoint mine of account 123456789012 not found.")), "endpoint"),
+        (
+            refusal(client_error(424, "ModelError", f"Received server error (0) from primary.{POINTER}")),
+            "from primary.",
+        ),
+        (failure_of(f'Received client error (400) from primary with message "no".{POINTER}'.encode()), '"no".'),
+        (failure_of(as_json({"failureReason": f"Received server error (500).{POINTER}"})), "(500)."),
+    ],
+)
+def test_callers_do_not_read_whose_account_it_is(error, words):
+    assert "123456789012" not in str(error)
+    assert words in str(error)
+
+
 @pytest.mark.parametrize(
     ("written", "error"),
     [
