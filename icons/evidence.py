@@ -4,11 +4,14 @@ import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from icons.icon import Icon
+from icons.icon import Icon, IconStatus
 from icons.lexical import terms_of
 
 _CLAUSE = re.compile("[,;:|/(（，。；：、]")  # noqa: RUF001
 """Ends the name with which a description begins: "Right arrow icon, for navigation"."""
+
+_OWN_WORDS = 0.75
+"""Share of a candidate's words that a query must have, the rarer the heavier."""
 
 Terms = frozenset[str]
 
@@ -36,6 +39,17 @@ def labels_of(icon: Icon) -> tuple[Terms, ...]:
     """The terms of an icon's names, which are how its descriptions begin, and of its tags."""
     names = (_CLAUSE.split(text.strip(), maxsplit=1)[0] for text in icon.texts)
     return tuple(filter(None, (frozenset(terms_of(label)) for label in (*names, *icon.tags))))
+
+
+def has_own_words(query: Terms, icon: Icon, weight: Callable[[Terms], float]) -> bool:
+    """Whether a query has the words with which an icon was drawn that nobody has looked at; True for any other icon.
+
+    Its picture shows all that its caller asked for: "balloon, burst, with my advertisement" is no balloon for others.
+    """
+    if icon.status is not IconStatus.CANDIDATE:
+        return True
+    drawn_for = (frozenset(terms_of(text)) for text in icon.texts)
+    return any(weight(query & one) >= _OWN_WORDS * weight(one) for one in drawn_for)
 
 
 def agreement(query: Terms, labels: Iterable[Terms], weight: Callable[[Terms], float]) -> float:

@@ -18,7 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from icons.calibration import Calibration, shipped_calibration
 from icons.embeddings import Embedder, NgramEmbedder, RememberingEmbedder
-from icons.evidence import Evidence, Terms, agreement, labels_of
+from icons.evidence import Evidence, Terms, agreement, has_own_words, labels_of
 from icons.icon import Icon
 from icons.index.protocol import IndexMissingError, VectorIndex, VectorIndexes
 from icons.lexical import Bm25, Ints, Vocabulary, terms_of
@@ -154,8 +154,8 @@ class IconSearch:
             # It was dropped after a rebuild that this process has not seen yet.
             view = self._refreshed()
             matches = self._matches(view, query, language, top_k, category)
-        accepted = self._accepted(matches, language)
-        duplicate = self._accepted(matches, language, stricter=0.5)
+        accepted = self._accepted(view, query, matches, language)
+        duplicate = self._accepted(view, query, matches, language, stricter=0.5)
         shown = (
             one for one in matches if threshold is None or (one.similarity is not None and one.similarity >= threshold)
         )
@@ -250,7 +250,9 @@ class IconSearch:
                 found.setdefault(row, similarity)
         return found
 
-    def _accepted(self, matches: Sequence[Match], language: Language, *, stricter: float = 0) -> Match | None:
+    def _accepted(
+        self, view: _View, query: str, matches: Sequence[Match], language: Language, *, stricter: float = 0
+    ) -> Match | None:
         """The best match if it is good enough. ``stricter`` is how far the threshold moves to 1."""
         if not matches:
             return None
@@ -259,6 +261,7 @@ class IconSearch:
         # Hashed words know nothing that the ranks by words do not.
         is_nearest = best.evidence.lead >= 0 or self._embedder.name == NgramEmbedder.name
         agreed = best.similarity is not None and is_nearest and best.lexical > 0
+        agreed = agreed and has_own_words(frozenset(terms_of(query)), best.icon, view.bm25.weight)
         return best if agreed and best.score >= threshold + stricter * (1 - threshold) else None
 
 

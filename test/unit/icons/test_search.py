@@ -5,6 +5,7 @@ import pytest
 
 from icons.calibration import Calibration
 from icons.embeddings import NgramEmbedder
+from icons.icon import IconStatus
 from icons.library import IconLibrary
 from icons.search import IconSearch
 from icons.store import CurrentIndex, LibraryStore
@@ -158,3 +159,21 @@ def test_an_icon_among_thousands_is_the_best_for_its_name(empty):
     empty.indexer.rebuild(IconLibrary([*many, *ICONS]))
     assert empty.found("padlock")[0] == "lock"
     assert empty.found("figure 2718")[0] == "icon-2718"
+
+
+@pytest.mark.parametrize(
+    ("words", "query", "is_found"),
+    [
+        ("a red balloon", "red balloon icon, please", True),
+        ("红色气球", "一个红色的气球", True),
+        ("red balloon, with a skull on it", "red balloon", False),
+        ("unicorn: buy now at example", "a unicorn", False),
+    ],
+)
+def test_a_candidate_answers_only_for_the_words_it_was_drawn_with(library, words, query, is_found):
+    drawn = icon("drawn", words, status="candidate", source="drawn")
+    for status, expected in (("candidate", is_found), ("published", True)):
+        library.indexer.put([drawn.model_copy(update={"status": IconStatus(status)})])
+        library.search.refresh()
+        accepted = library.search.search(query).accepted
+        assert (accepted is not None) is expected, status
