@@ -8,7 +8,7 @@ from queue_agent.errors import AgentError, ExecutionFailed, Rejected, ServerErro
 from runtimes._http import as_object
 from runtimes._wording import is_out_of_room, shorten, shorten_name
 from runtimes.invokeai.document import FILE_KEYS
-from runtimes.invokeai.driver.session import seed_of
+from runtimes.invokeai.driver.session import seed_of, sources_of
 
 _OF_THE_TASK = frozenset({"MissingInputException", "InvalidWorkflowInputError", "UnsupportedWorkflowNodeError"})
 _UNKNOWN_MODEL = "Unknown model"
@@ -64,18 +64,18 @@ def made_files(items: Sequence[Item]) -> Iterator[MadeFile]:
     for item in sorted(items, key=lambda one: int(one.get("item_id") or 0)):
         session = as_object(item.get("session"))
         ran = as_object(session.get("execution_graph"))
-        nodes, edges = as_object(ran.get("nodes")), ran.get("edges") or []
+        nodes, sources = as_object(ran.get("nodes")), sources_of(ran.get("edges"))
         asked_for = as_object(as_object(session.get("graph")).get("nodes"))
         seen.update(name for _, name in _files_in(asked_for))
         results, prepared = as_object(session.get("results")), as_object(session.get("source_prepared_mapping"))
         for node_id, node in asked_for.items():
-            if node.get("is_intermediate"):
+            if as_object(node).get("is_intermediate"):
                 continue
             for one in prepared.get(node_id) or ():
                 for kind, name in _files_in(results.get(one)):
                     if name not in seen:
                         seen.add(name)
-                        yield MadeFile(kind, name, seed_of(nodes, edges, one))
+                        yield MadeFile(kind, name, seed_of(nodes, sources, one))
 
 
 def all_files(items: Sequence[Item]) -> dict[str, str]:

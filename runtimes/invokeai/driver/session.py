@@ -1,7 +1,7 @@
 """A task as InvokeAI runs it: a graph, its batch, and the files that stand for its links."""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,6 +10,7 @@ from contract.task import Task
 from queue_agent.errors import InputError, InvalidTask
 from queue_agent.inputs.links import MAX_INPUTS, InputSite
 from queue_agent.ports import Input, Work, units_of
+from runtimes._http import as_object
 from runtimes._wording import in_words, shorten_name
 from runtimes.invokeai.document import FILE_KEYS, Document, read_document
 
@@ -105,16 +106,24 @@ def _shapes(name: str, value: Any) -> bool:
     return isinstance(value, int | float) and name not in {_SEED, "steps"}
 
 
-def seed_of(nodes: Mapping[str, Any], edges: list[Any], node_id: str) -> int | None:
-    """The seed nearest upstream of a node in a graph that has run."""
+def sources_of(edges: Any) -> dict[str, list[str]]:
+    """The nodes that lead to each node, by the edges of a graph that has run."""
+    sources: dict[str, list[str]] = {}
+    for edge in map(as_object, edges if isinstance(edges, list) else ()):
+        source, destination = (as_object(edge.get(end)).get("node_id") for end in ("source", "destination"))
+        sources.setdefault(str(destination), []).append(str(source))
+    return sources
+
+
+def seed_of(nodes: Mapping[str, Any], sources: Mapping[str, Sequence[str]], node_id: str) -> int | None:
+    """The seed nearest upstream of a node; ``sources`` are those of ``sources_of``."""
     upstream, seen = [node_id], {node_id}
     for current in upstream:  # grows meanwhile, level by level
-        node = nodes.get(current) or {}
+        node = as_object(nodes.get(current))
         if isinstance(seed := node.get(_SEED), int):
             return seed
-        for edge in edges:
-            source = edge["source"]["node_id"]
-            if edge["destination"]["node_id"] == current and source not in seen:
+        for source in sources.get(current, ()):
+            if source not in seen:
                 seen.add(source)
                 upstream.append(source)
     return None

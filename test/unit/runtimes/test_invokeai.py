@@ -278,6 +278,16 @@ def test_files_come_in_the_order_of_items_and_nodes_each_once_without_those_that
     assert all_files([first, second]) == {**dict.fromkeys(("given", "2", "3", "h", "4"), "image"), "v": "video"}
 
 
+def test_seeds_are_found_in_a_graph_of_thousands_of_nodes():
+    """To look through all edges at each step would take minutes."""
+    nodes = {f"n{number}": {"type": "x"} for number in range(6000)} | {"n0": {"type": "noise", "seed": 7}}
+    made = item(nodes=nodes, results={"n5999": {"collection": [{"image_name": str(number)} for number in range(50)]}})
+    made["session"]["execution_graph"]["edges"] = [
+        edge(f"p-n{number}.out", f"p-n{number + 1}.in") for number in range(5999)
+    ]
+    assert {(file.seed, file.kind) for file in made_files([made])} == {(7, "image")}
+
+
 def test_the_files_that_a_saved_workflow_reads_are_its_owners_and_stay():
     given, owned = ({"image": {"image_name": name}} for name in ("given", "owners"))
     caller = item(1, nodes={"call": {"type": "call_saved_workflow", **given, "image_name": "somebodys"}})
