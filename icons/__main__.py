@@ -14,7 +14,7 @@ from typing import Any
 
 import botocore.session
 
-from icons.calibrate import NEUTRAL, calibrated, quality, read_queries
+from icons.calibrate import NEUTRAL, by_part, calibrated, quality, read_queries
 from icons.calibration import FILE, Calibration
 from icons.counters import Counters
 from icons.embeddings import BEDROCK_CONFIG, EMBEDDINGS, Embedder, embedder_of
@@ -30,7 +30,6 @@ from icons.search import IconSearch
 from icons.starter import FOLDER as STARTER
 from icons.storage import BucketStorage, FolderStorage, Storage
 from icons.store import LIBRARY, PREFIX, LibraryStore
-from icons.text import LANGUAGES
 from jobs.store import JobStore
 
 _AT_ONCE = 500
@@ -173,11 +172,10 @@ def _calibrate(arguments: argparse.Namespace) -> None:
 
 
 def _show(search: IconSearch, queries: list[Any]) -> None:
-    for language in LANGUAGES:
-        held_out = [query for query in queries if query.is_held_out and query.language == language]
-        got = quality(search, held_out)
+    for (part, language), tried in by_part(queries).items():
+        got = quality(search, tried)
         print(
-            f"{language}, {len(held_out)} queries held out: best match right {got.found}/{got.hits}, "
+            f"{part}, {language}, {len(tried)} queries: best match right {got.found}/{got.hits}, "
             f"accepted and right {got.accepted}/{got.hits}, accepted and wrong {got.wrong}/{got.hits}; "
             f"without an icon, accepted all the same {got.false}/{got.misses}"
         )

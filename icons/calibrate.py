@@ -1,13 +1,13 @@
 """Computes from labelled queries when a match is good enough: as many right icons as possible, hardly a wrong one.
 
-Weights of evidence come from a logistic regression over the icons that a search finds for each query; the threshold is
-the lowest one at which at most ``MAX_WRONG`` of the queries get a wrong icon. Every second query is held out: figures
-are computed from those.
+Weights of evidence come from a logistic regression over the icons that a search finds for each query. The threshold is
+the one at which right icons are the most, where a wrong one takes away ``WRONG_WEIGHS``. Every second query is held
+out: figures are computed from those.
 """
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,15 +18,18 @@ import numpy.typing as npt
 
 from icons.calibration import ANY, Calibration, table_name
 from icons.embeddings import Embedder
-from icons.search import IconSearch, Match
+from icons.search import IconSearch, Match, rankings_agree
 from icons.text import LANGUAGES, Language, language_of
 
-MAX_WRONG = 0.015
-"""Of the queries: a wrong icon is worse than a drawn one, which costs a second and $0.003."""
+CALIBRATE = "calibrate"
+"""The part of the queries that is learned from."""
+WRONG_WEIGHS = 10
+"""So many right icons make up for a wrong one: a picture that is drawn instead costs a second and $0.003."""
 MIN_QUERIES = 20
 """With an icon and without, of a language; from fewer nothing can be learned."""
-_WEIGHED = ("similarity", "lead", "coverage", "agreement")
-_WEIGHED_WITHOUT_SIMILARITIES = ("rank", "coverage", "agreement")
+_WORDS = ("coverage", "agreement", "said", "word_lead")
+_WEIGHED = ("similarity", "lead", *_WORDS)
+_WEIGHED_WITHOUT_SIMILARITIES = ("rank", *_WORDS)
 _LEARNED_FROM = 20
 """Icons of each query."""
 _CONVERGED = 1e-9
@@ -43,12 +46,12 @@ class LabelledQuery:
     Attributes:
         text: The query.
         keys: Icons that answer it; none if the library has no such icon.
-        is_held_out: Whether nothing is learned from it.
+        part: ``CALIBRATE`` if something is learned from it; the name of another part if it only judges.
     """
 
     text: str
     keys: frozenset[str]
-    is_held_out: bool
+    part: str
 
     @property
     def language(self) -> Language:
@@ -78,18 +81,26 @@ class Quality:
 
 
 def read_queries(path: Path) -> list[LabelledQuery]:
-    """Read a JSON list of ``{"query": …, "keys": […]}``.
+    """Read a JSON list of ``{"query": …, "keys": […], "part": …}``.
 
-    ``"part": "hold-out"`` or ``"calibrate"`` divides them. Where it is missing, every second query of a language is
-    held out, of those with an icon and of those without.
+    Where the part is missing, every second query of a language is held out, of those with an icon and of those without.
     """
     queries, seen = [], Counter[tuple[Language, bool]]()
     for one in json.loads(path.read_text(encoding="utf-8")):
         kind = (language_of(one["query"]), bool(one["keys"]))
-        part = one.get("part", ("calibrate", "hold-out")[seen[kind] % 2])
+        part = one.get("part", (CALIBRATE, "hold-out")[seen[kind] % 2])
         seen[kind] += 1
-        queries.append(LabelledQuery(one["query"], frozenset(one["keys"]), part != "calibrate"))
+        queries.append(LabelledQuery(one["query"], frozenset(one["keys"]), part))
     return queries
+
+
+def by_part(queries: Iterable[LabelledQuery]) -> dict[tuple[str, Language], list[LabelledQuery]]:
+    """Those from which nothing is learned, by part and language."""
+    parts: dict[tuple[str, Language], list[LabelledQuery]] = {}
+    for query in queries:
+        if query.part != CALIBRATE:
+            parts.setdefault((query.part, query.language), []).append(query)
+    return parts
 
 
 NEUTRAL = Calibration(
@@ -111,7 +122,7 @@ def calibrated(
     Raises:
         ValueError: There are too few queries of a language.
     """
-    learned = [query for query in queries if not query.is_held_out]
+    learned = [query for query in queries if query.part == CALIBRATE]
     matches = {query: search.search(query.text, _LEARNED_FROM).matches for query in learned}
     weighed = {table_name(embedder): _WEIGHED} | ({ANY: _WEIGHED_WITHOUT_SIMILARITIES} if general else {})
     head = {"date": today.isoformat(), "queries": len(learned), "icons": len(search.library.icons)}
@@ -120,7 +131,7 @@ def calibrated(
             name: head
             | {
                 language: _judgement(
-                    {one: matches[one] for one in learned if one.language == language}, language, names
+                    {one: matches[one] for one in learned if one.language == language}, language, names, embedder
                 )
                 for language in LANGUAGES
             }
@@ -147,7 +158,7 @@ def quality(search: IconSearch, queries: Sequence[LabelledQuery]) -> Quality:
 
 
 def _judgement(
-    matches: Mapping[LabelledQuery, Sequence[Match]], language: Language, weighed: Sequence[str]
+    matches: Mapping[LabelledQuery, Sequence[Match]], language: Language, weighed: Sequence[str], embedder: Embedder
 ) -> dict[str, Any]:
     hits = sum(bool(query.keys) for query in matches)
     if min(hits, len(matches) - hits) < MIN_QUERIES:
@@ -155,29 +166,37 @@ def _judgement(
             f"{hits} queries in {language} with an icon and {len(matches) - hits} without, every second one given, are "
             f"too few to learn from; at least {MIN_QUERIES} of each are needed: give twice as many"
         )
-    pairs = [(query, match) for query, found in matches.items() for match in found]
+    # What is called so is accepted whatever its score.
+    judged = {query: found for query, found in matches.items() if found and not found[0].is_called_so}
+    pairs = [(query, match) for query, found in judged.items() for match in found]
     evidence = np.array([[getattr(match.evidence, name) for name in weighed] for _, match in pairs])
     is_right = np.array([match.icon.key in query.keys for query, match in pairs], float)
     bias, weights = _regression(evidence, is_right)
     if (weights < 0).any():
         # What speaks for an icon never speaks against it, whatever these few queries say.
-        return _judgement(
-            matches, language, [name for name, weight in zip(weighed, weights, strict=True) if weight >= 0]
+        kept = [name for name, weight in zip(weighed, weights, strict=True) if weight >= 0]
+        return _judgement(matches, language, kept, embedder)
+    best = []
+    for query, found in judged.items():
+        chances = _sigmoid(
+            bias + np.array([[getattr(one.evidence, name) for name in weighed] for one in found]) @ weights
         )
-    chances = dict(
-        zip(((query, match.icon.key) for query, match in pairs), _sigmoid(bias + evidence @ weights), strict=True)
-    )
-    wrong = []
-    for query, found in matches.items():
-        best = max(((chances[query, match.icon.key], match.icon.key) for match in found), default=(0.0, ""))
-        if best[1] not in query.keys:
-            wrong.append(float(best[0]))
-    threshold = sorted([*wrong, 0.0], reverse=True)[min(int(MAX_WRONG * len(matches)), len(wrong))]
+        first = found[int(np.argmax(chances))]
+        if rankings_agree(first, embedder):
+            best.append((float(chances.max()), first.icon.key in query.keys))
     return {
         "weights": {name: round(float(weight), 3) for name, weight in zip(weighed, weights, strict=True)},
         "bias": round(bias, 3),
-        "threshold": round(threshold + 0.002, 3),
+        "threshold": round(_threshold(best) + 0.002, 3),
     }
+
+
+def _threshold(best: Sequence[tuple[float, bool]]) -> float:
+    """The chance that is not enough any more, from the chance of each query's best match and whether it is right."""
+    ranked = sorted(best, reverse=True)
+    gains = np.cumsum([1 if is_right else -WRONG_WEIGHS for _, is_right in ranked])
+    accepted = int(np.argmax(gains)) + 1 if gains.max(initial=0) > 0 else 0
+    return ranked[accepted][0] if accepted < len(ranked) else 0.0
 
 
 def _regression(evidence: Doubles, is_right: Doubles) -> tuple[float, Doubles]:

@@ -48,7 +48,7 @@ class Calibration:
         tables = json.loads(text)
         for table in tables.values():
             for language in LANGUAGES:
-                Judgement(**table[language]).chance(Evidence(0, 0, 0, 0, 0))
+                Judgement(**table[language]).chance(Evidence(0, 0, 0, 0, 0, 0, 0))
         return cls(tables)
 
     def to_json(self) -> str:

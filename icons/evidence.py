@@ -1,14 +1,11 @@
 """What speaks for an icon as the answer to a query, in figures that do not depend on the size of the library."""
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from icons.icon import Icon, IconStatus
 from icons.lexical import terms_of
-
-_CLAUSE = re.compile("[,;:|/(（，。；：、]")  # noqa: RUF001
-"""Ends the name with which a description begins: "Right arrow icon, for navigation"."""
+from icons.names import names_of
 
 _OWN_WORDS = 0.75
 """Share of a candidate's words that a query must have, the rarer the heavier."""
@@ -18,7 +15,7 @@ Terms = frozenset[str]
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All figures are 0 to 1, but for cosines, which are -1 to 1.
+    """All figures are 0 to 1, but for cosines and leads, which are -1 to 1.
 
     Attributes:
         similarity: Cosine of the nearest description with the query.
@@ -26,6 +23,8 @@ class Evidence:
         rank: 1 for the nearest icon, 1/2 for the next, and so on; 0 for one that is not among the nearest.
         coverage: The share of the query's words that the icon has anywhere, the rarer the heavier.
         agreement: How well the query and one of its names or tags agree both ways.
+        said: The share that the query has of the words of one of its names or tags.
+        word_lead: By how much its BM25 is above the best of the other icons, as a share of the highest.
     """
 
     similarity: float
@@ -33,12 +32,13 @@ class Evidence:
     rank: float
     coverage: float
     agreement: float
+    said: float
+    word_lead: float
 
 
 def labels_of(icon: Icon) -> tuple[Terms, ...]:
     """The terms of an icon's names, which are how its descriptions begin, and of its tags."""
-    names = (_CLAUSE.split(text.strip(), maxsplit=1)[0] for text in icon.texts)
-    return tuple(filter(None, (frozenset(terms_of(label)) for label in (*names, *icon.tags))))
+    return tuple(filter(None, (frozenset(terms_of(label)) for label in (*names_of(icon), *icon.tags))))
 
 
 def has_own_words(query: Terms, icon: Icon, weight: Callable[[Terms], float]) -> bool:
@@ -52,7 +52,16 @@ def has_own_words(query: Terms, icon: Icon, weight: Callable[[Terms], float]) ->
     return any(weight(query & one) >= _OWN_WORDS * weight(one) for one in drawn_for)
 
 
-def agreement(query: Terms, labels: Iterable[Terms], weight: Callable[[Terms], float]) -> float:
-    """Dice's coefficient of a query and the label that agrees best; ``weight`` says how heavy terms are together."""
+def agreements(query: Terms, labels: Iterable[Terms], weight: Callable[[Terms], float]) -> tuple[float, float]:
+    """Agreement and share said of the labels for which each is best.
+
+    Agreement is Dice's coefficient; ``weight`` says how heavy terms are together.
+    """
     asked = weight(query)
-    return max((2 * weight(query & one) / (asked + weight(one)) for one in labels), default=0.0) if asked else 0.0
+    best_agreement = best_said = 0.0
+    for label in labels:
+        if both := weight(query & label):
+            whole = weight(label)
+            best_agreement = max(best_agreement, 2 * both / (asked + whole))
+            best_said = max(best_said, both / whole)
+    return best_agreement, best_said

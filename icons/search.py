@@ -1,8 +1,9 @@
 """Finds icons by words.
 
 The nearest icons by meaning (vectors) and by words (BM25) are fused by reciprocal rank. For the first of them, what
-speaks for each is weighed (``icons.evidence``). A match is accepted only if it is the nearest by meaning, has words of
-the query, and its weighed evidence passes the threshold.
+speaks for each is weighed (``icons.evidence``). A match is accepted if the query is what it is called
+(``icons.names``), or if it is the nearest by meaning, has words of the query, and its weighed evidence passes the
+threshold.
 """
 
 import logging
@@ -18,11 +19,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from icons.calibration import Calibration, shipped_calibration
 from icons.embeddings import Embedder, NgramEmbedder, RememberingEmbedder
-from icons.evidence import Evidence, Terms, agreement, has_own_words, labels_of
+from icons.evidence import Evidence, Terms, agreements, has_own_words, labels_of
 from icons.icon import Icon
 from icons.index.protocol import IndexMissingError, VectorIndex, VectorIndexes
 from icons.lexical import Bm25, Ints, Vocabulary, terms_of
 from icons.library import IconLibrary
+from icons.names import Callings, callings_of
 from icons.storage import UnreadableError
 from icons.store import CurrentIndex, LibraryStore
 from icons.text import Language, language_of
@@ -51,6 +53,7 @@ class Match:
         lexical: BM25 of its words; 0 if it has none of the query's.
         score: How likely it is the right one, 0 to 1.
         evidence: What that was computed from.
+        is_called_so: Whether the query is what it is called; then the score does not matter.
     """
 
     icon: Icon
@@ -58,6 +61,7 @@ class Match:
     lexical: float
     score: float
     evidence: Evidence
+    is_called_so: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,17 +83,27 @@ class SearchResult:
     version: str
 
 
+@dataclass(frozen=True, slots=True)
+class _IconWords:
+    """What is computed once from an icon's words."""
+
+    icon: Icon
+    terms: Ints
+    callings: Mapping[str, int]
+
+
 class _View:
     """A library with its indexes, as of one moment."""
 
     def __init__(
-        self, library: IconLibrary, documents: Sequence[Ints], vocabulary: Vocabulary, index: VectorIndex | None
+        self, library: IconLibrary, documents: Sequence[_IconWords], vocabulary: Vocabulary, index: VectorIndex | None
     ) -> None:
         self.library = library
         self.version = library.version
         self.icons = list(library.icons.values())
         self.rows = {key: row for row, icon in enumerate(self.icons) for key in icon.vector_keys}
-        self.bm25 = Bm25(documents, vocabulary)
+        self.bm25 = Bm25([one.terms for one in documents], vocabulary)
+        self.callings = Callings(one.callings for one in documents)
         self.index = index
         self.labels: dict[int, tuple[Terms, ...]] = {}
         self.by_category: dict[str, list[int]] = {}
@@ -124,7 +138,7 @@ class IconSearch:
         self._calibration = calibration or shipped_calibration()
         self._clock = clock
         self._vocabulary = Vocabulary()
-        self._documents: dict[str, tuple[Icon, Ints]] = {}
+        self._documents: dict[str, _IconWords] = {}
         self._current: CurrentIndex | None = None
         self._view: _View | None = None
         self._read_at = 0.0
@@ -213,12 +227,12 @@ class IconSearch:
             return None
         return self._indexes.open(current.name)
 
-    def _document(self, icon: Icon) -> Ints:
+    def _document(self, icon: Icon) -> _IconWords:
         known = self._documents.get(icon.key)
-        if known is None or known[0] != icon:
-            words = (*icon.texts, *icon.tags, icon.category)
-            known = self._documents[icon.key] = (icon, self._vocabulary.document("\n".join(words)))
-        return known[1]
+        if known is None or known.icon != icon:
+            words = "\n".join((*icon.texts, *icon.tags, icon.category))
+            known = self._documents[icon.key] = _IconWords(icon, self._vocabulary.document(words), callings_of(icon))
+        return known
 
     def _matches(self, view: _View, query: str, language: Language, top_k: int, category: str | None) -> list[Match]:
         count = max(top_k, _LOOKED_AT)
@@ -231,13 +245,16 @@ class IconSearch:
             for rank, row in enumerate(ranking, start=1):
                 fused[row] = fused.get(row, 0.0) + 1 / (_RANK_OFFSET + rank)
         judgement = self._calibration.judgement(self._embedder, language)
+        so_called = view.callings.find(query, lambda row: category in {None, view.icons[row].category})
         matches = []
         rows = sorted(fused, key=lambda row: (-fused[row], row))[: max(top_k, _WEIGHED)]
+        rows += [row for row in so_called if row not in rows]
         for row, coverage in zip(rows, view.bm25.coverage(terms, rows), strict=True):
-            evidence = _evidence(view, row, terms, similarities, coverage)
+            evidence = _evidence(view, row, terms, similarities, coverage, word_lead=_lead(row, lexical, scores))
             score = judgement.chance(evidence)
-            matches.append(Match(view.icons[row], similarities.get(row), float(scores[row]), score, evidence))
-        return sorted(matches, key=lambda match: -match.score)
+            icon, is_called_so = view.icons[row], row in so_called
+            matches.append(Match(icon, similarities.get(row), float(scores[row]), score, evidence, is_called_so))
+        return sorted(matches, key=lambda match: (match.is_called_so, match.score), reverse=True)
 
     def _similarities(self, view: _View, query: str, count: int, category: str | None) -> dict[int, float]:
         """Rows of the nearest icons, nearest first."""
@@ -257,12 +274,20 @@ class IconSearch:
         if not matches:
             return None
         best = matches[0]
+        if best.is_called_so:
+            return best
         threshold = self._calibration.judgement(self._embedder, language).threshold
-        # Hashed words know nothing that the ranks by words do not.
-        is_nearest = best.evidence.lead >= 0 or self._embedder.name == NgramEmbedder.name
-        agreed = best.similarity is not None and is_nearest and best.lexical > 0
-        agreed = agreed and has_own_words(frozenset(terms_of(query)), best.icon, view.bm25.weight)
+        agreed = rankings_agree(best, self._embedder) and has_own_words(
+            frozenset(terms_of(query)), best.icon, view.bm25.weight
+        )
         return best if agreed and best.score >= threshold + stricter * (1 - threshold) else None
+
+
+def rankings_agree(match: Match, embedder: Embedder) -> bool:
+    """Whether a match is the nearest by meaning and has words of the query."""
+    # Hashed words know nothing that the ranks by words do not.
+    is_nearest = match.evidence.lead >= 0 or embedder.name == NgramEmbedder.name
+    return match.similarity is not None and is_nearest and match.lexical > 0
 
 
 def _best(bm25: npt.NDArray[np.float32], count: int, allowed: Sequence[int] | None) -> list[int]:
@@ -275,17 +300,30 @@ def _best(bm25: npt.NDArray[np.float32], count: int, allowed: Sequence[int] | No
     return [int(at) if allowed is None else allowed[at] for at in ranked]
 
 
-def _evidence(view: _View, row: int, query: Terms, similarities: Mapping[int, float], coverage: float) -> Evidence:
+def _lead(row: int, ranked: Sequence[int], bm25: npt.NDArray[np.float32]) -> float:
+    """By how much a row's score is above the best of the others, as a share of the highest."""
+    if not ranked:
+        return 0.0
+    others = [float(bm25[other]) for other in ranked[:2] if other != row]
+    return (float(bm25[row]) - max(others, default=0.0)) / float(bm25[ranked[0]])
+
+
+def _evidence(
+    view: _View, row: int, query: Terms, similarities: Mapping[int, float], coverage: float, *, word_lead: float
+) -> Evidence:
     nearest = list(islice(similarities.items(), 2))
     similarity = similarities.get(row, min(similarities.values(), default=0.0))
     others = [other for at, other in nearest if at != row]
     labels = view.labels.get(row)
     if labels is None:
         labels = view.labels[row] = labels_of(view.icons[row])
+    agreement, said = agreements(query, labels, view.bm25.weight)
     return Evidence(
         similarity=similarity,
         lead=similarity - max(others, default=similarity),
         rank=1 / (1 + list(similarities).index(row)) if row in similarities else 0.0,
         coverage=coverage,
-        agreement=agreement(query, labels, view.bm25.weight),
+        agreement=agreement,
+        said=said,
+        word_lead=word_lead,
     )

