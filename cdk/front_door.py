@@ -58,6 +58,8 @@ _GATEWAY_ERRORS = {
 status."""
 
 
+_LINKS_PER_S, _LINKS_AT_ONCE = 10, 50
+"""Openings of links to pictures, of all links together: a hundred functions wait at most."""
 _KEYED = (
     *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
     *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", gateway.EVENTS_PATH),
@@ -136,6 +138,14 @@ class FrontDoorApi(Construct):
                 logging_level=apigateway.MethodLoggingLevel.OFF,
                 metrics_enabled=True,
                 tracing_enabled=True,
+                # No key's usage plan holds back those who open a link, and each of them waits in a function.
+                method_options={
+                    f"{gateway.PICTURE_LINK_PATH}/GET": apigateway.MethodDeploymentOptions(
+                        throttling_rate_limit=_LINKS_PER_S,
+                        throttling_burst_limit=_LINKS_AT_ONCE,
+                        metrics_enabled=True,
+                    )
+                },
             ),
         )
         api.node.try_remove_child("Endpoint")  # an output that the stack names otherwise
@@ -173,6 +183,8 @@ class FrontDoorApi(Construct):
                 self.api.root.resource_for_path(path).add_method("ANY", icons, **keyed)
         for path in gateway.PUBLIC_PATHS:
             self.api.root.resource_for_path(path).add_method("ANY", door)
+        # Settings of a stage are for methods by name.
+        self.api.root.resource_for_path(gateway.PICTURE_LINK_PATH).add_method("GET", door)
         for path in (*_KEYED, *of_icons) if self._settings.cors_origins else ():
             # A browser asks without a key whether a page may send one.
             self.api.root.resource_for_path(path).add_method("OPTIONS", door)

@@ -12,7 +12,8 @@ STREAM_TIMEOUT_S = 15 * 60
 """Neither API Gateway nor Lambda lets an answer that is streamed last longer."""
 EVENTS_PATH = "/v1/jobs/{job}/events"
 """Its answers are streamed."""
-PUBLIC_PATHS = ("/v1/outputs/{proxy+}", "/v1/pictures/link", "/v1/openapi.json", "/v1/docs")
+PICTURE_LINK_PATH = "/v1/pictures/link"
+PUBLIC_PATHS = ("/v1/outputs/{proxy+}", PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
 """Paths that need no key: links that carry a signature, and the description of the API."""
 
 

@@ -125,3 +125,10 @@ def test_an_update_that_adds_an_index_adds_no_other_and_leaves_the_stream_as_it_
     assert ("StreamSpecification" in properties) == has_stream
     used = {key["AttributeName"] for one in properties["GlobalSecondaryIndexes"] for key in one["KeySchema"]}
     assert {one["AttributeName"] for one in properties["AttributeDefinitions"]} == used | {KEY}
+
+
+def test_links_that_need_no_key_are_throttled_together(stack):
+    (stage,) = stack.properties("AWS::ApiGateway::Stage").values()
+    (link,) = [one for one in stage["MethodSettings"] if one["ResourcePath"] == "/~1v1~1pictures~1link"]
+    assert link["HttpMethod"] == "GET"
+    assert (link["ThrottlingRateLimit"], link["ThrottlingBurstLimit"], link["DataTraceEnabled"]) == (10, 50, False)

@@ -10,7 +10,6 @@ from api.errors import InvalidRequestError, RequestError
 from api.faces.v1.job_requests import read_request, submission_of
 from api.faces.v1.jobs import view
 from api.faces.v1.models.pictures import (
-    DEFAULT_WAIT_S,
     MAX_LINK_CHARS,
     PictureLinkQuery,
     PictureLinkRequest,
@@ -31,8 +30,9 @@ from runtimes.pictures import PictureRequest
 ROUTES = Routes()
 _PERIOD_S = 2
 """After which to ask again."""
-_MAX_TURNS = 15
-"""How often a link leads to itself while its picture is drawn; browsers follow about twenty redirects."""
+_TURN_S, _MAX_TURNS = 10, 15
+"""How long a link waits for its picture, and how often it leads to itself then; browsers follow about twenty redirects.
+Each turn holds a function, and anybody may open a link."""
 _NOT_STORED = {"Cache-Control": "no-store"}
 _CALLERS_FAULT = frozenset(
     ("invalid_task", "input_failed", "rejected", "execution_failed", "no_output", "content_filtered")
@@ -134,7 +134,7 @@ def follow_picture_link(call: ApiCall) -> Answer:
         here = f"{_link_url(call, query.token)}&n={query.n + 1}"
         return Response(status=303, headers={"Location": here, **_NOT_STORED})
 
-    seconds = DEFAULT_WAIT_S if query.n < _MAX_TURNS else 0
+    seconds = _TURN_S if query.n < _MAX_TURNS else 0
     return Wait(job=job, is_over=lambda latest: latest.state.is_final, seconds=seconds, render=render)
 
 
