@@ -143,6 +143,7 @@ class FrontDoorApi(Construct):
                     f"{gateway.PICTURE_LINK_PATH}/GET": apigateway.MethodDeploymentOptions(
                         throttling_rate_limit=_LINKS_PER_S,
                         throttling_burst_limit=_LINKS_AT_ONCE,
+                        logging_level=apigateway.MethodLoggingLevel.OFF,
                         metrics_enabled=True,
                     )
                 },
