@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from icons.embeddings import NgramEmbedder
-from icons.index.protocol import IndexMissingError
+from icons.index import files
+from icons.index.protocol import IconVector, IndexMissingError
 from icons.library import IconLibrary
 from icons.storage import ChangedMeanwhileError, FolderStorage, UnreadableError
 from icons.store import CurrentIndex, LibraryStore
@@ -206,17 +207,20 @@ def test_changes_of_several_processes_are_all_kept(tmp_path):
     assert len(LibraryStore(FolderStorage(tmp_path)).library().icons) == 8
 
 
-def test_icons_put_by_threads_of_one_process_are_all_kept(library):
-    def put(number):
-        for part in range(3):
-            library.indexer.put([icon(f"icon-{number}-{part}", f"Figure {number} {part}")])
-
-    threads = [threading.Thread(target=put, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    keys = {f"icon-{number}-{part}" for number in range(8) for part in range(3)}
-    assert keys <= library.store.library().icons.keys()
+def test_a_put_keeps_what_another_thread_puts_into_the_same_index_while_it_writes(library, monkeypatch):
     index = library.indexes.open(library.store.current().name)
-    assert keys <= {key for key, _ in index.query(library.embedder.embed_query("figure"), 1000)}
+    vectors = {key: IconVector(key, library.embedder.embed_query(key), {}) for key in ("first", "second")}
+    other = threading.Thread(target=index.put, args=([vectors["second"]],))
+    to_bytes = files._Rows.to_bytes
+
+    def interrupted(rows):
+        monkeypatch.setattr(files._Rows, "to_bytes", to_bytes)
+        other.start()
+        other.join(timeout=1)  # it ends at once, or waits for this put
+        return to_bytes(rows)
+
+    monkeypatch.setattr(files._Rows, "to_bytes", interrupted)
+    index.put([vectors["first"]])
+    other.join()
+    stored = library.indexes.open(library.store.current().name)
+    assert vectors.keys() <= {key for key, _ in stored.query(library.embedder.embed_query("first"), 1000)}
