@@ -5,7 +5,7 @@ and described by their file names, with their folder as category.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 from contract import strict_json
 from contract.field_errors import FieldError
 from contract.objects import s3_url
+from icons.icon import Icon
 from icons.library import IconLibrary, LibraryError
 from icons.storage import Storage
 from icons.store import LIBRARY, PREFIX
@@ -72,10 +73,15 @@ class IconFolder:
             raise LibraryError(errors)
         return cls(IconLibrary.from_list(data, s3_url(bucket, PREFIX + place)), files)
 
-    def upload(self, storage: Storage) -> None:
-        """Put the pictures under the library's prefix."""
+    def upload(self, storage: Storage, icons: Iterable[Icon] | None = None) -> None:
+        """Put the pictures under the library's prefix; all, or those of some icons."""
+        names = self.files if icons is None else [name for icon in icons if (name := self._name_of(icon)) in self.files]
         with ThreadPoolExecutor(_UPLOADS, "icon-upload") as threads:
-            list(threads.map(lambda name: storage.write(name, self.files[name].read_bytes()), self.files))
+            list(threads.map(lambda name: storage.write(name, self.files[name].read_bytes()), names))
+
+    @staticmethod
+    def _name_of(icon: Icon) -> str:
+        return icon.s3_url.partition(f"/{PREFIX}")[2]
 
 
 def _pictures(folder: Path) -> list[Path]:

@@ -37,6 +37,7 @@ from icons.resolve import DrawingIcon, FoundIcon, NotDrawnError, Resolver
 from icons.search import IconSearch, SearchResult
 from icons.settings import IconSettings
 from icons.starter import FOLDER as STARTER
+from icons.starting import StartingLibrary
 from icons.storage import BucketStorage, ChangedMeanwhileError
 from icons.store import PREFIX, LibraryStore
 from icons.text import has_words
@@ -106,8 +107,11 @@ class IconService:
             indexes = S3VectorsIndexes(make_client("s3vectors"), settings.vector_bucket)
         embedder = embedder_of(settings.embeddings, lambda: make_client("bedrock-runtime", config=BEDROCK_CONFIG))
         self._indexer = Indexer(store, indexes, embedder)
+        self._starting: StartingLibrary | None = None
+        if settings.starter:
+            self._starting = StartingLibrary(IconFolder.read(STARTER, outputs.bucket), self._indexer, storage)
         if store.current() is None:
-            self._begin(store, storage)
+            self._begin(store)
         self._search = IconSearch(store, indexes, embedder)
         self._counters = Counters(jobs)
         intake = Intake(search=self._search, indexer=self._indexer, storage=storage, bucket=outputs.bucket)
@@ -115,11 +119,17 @@ class IconService:
 
     @property
     def library(self) -> IconLibrary:
-        """All icons."""
+        """All icons.
+
+        Raises:
+            RequestError: The starter icons are still being put into it (503).
+        """
+        self._go_on()
         return self._search.library
 
     def search(self, query: str, *, top_k: int, category: str | None, threshold: float | None) -> SearchResult:
-        """Find icons; see ``icons.search``."""
+        """Find icons; see ``icons.search``. Raises as ``library``."""
+        self._go_on()
         return self._search.search(query, top_k, category, threshold)
 
     def resolve(
@@ -133,6 +143,7 @@ class IconService:
         """
         if not has_words(query):
             raise InvalidRequestError([FieldError("query", "must contain words")])
+        self._go_on()
         need = Need(tenant=caller.tenant or "", query=query, style=style.strip().lower(), side=side)
         try:
             return self._resolver.resolve(need, self._artist(caller, traceparent))
@@ -243,16 +254,24 @@ class IconService:
         content_type = mimetypes.guess_type(key)[0] or ""
         return StoredFile(key=key, content_type=content_type, name=_STRANGE.sub("_", key.rpartition("/")[2]))
 
-    def _begin(self, store: LibraryStore, storage: BucketStorage) -> None:
+    def _begin(self, store: LibraryStore) -> None:
         """Give a library its first index; one without icons the starter ones, if they are wanted."""
         found = store.library()
         with suppress(ChangedMeanwhileError):  # another process has begun it
             if found.icons:
                 self._indexer.rebuild()
-            elif self._settings.starter:
-                starter = IconFolder.read(STARTER, self._outputs.bucket)
-                starter.upload(storage)
-                self._indexer.rebuild(starter.library)
+            elif self._starting is not None:
+                self._starting.begin()
+
+    def _go_on(self) -> None:
+        """Put more starter icons into a library that has just begun."""
+        if self._starting is None:
+            return
+        if not self._starting.go_on(time.monotonic() + _IMPORT_S):
+            detail = "The library is being filled with its first icons. Try again."
+            raise RequestError(503, "starting", detail, headers={"Retry-After": "2"})
+        self._starting = None
+        self._search.refresh()
 
     def _check_keys(self, icons: Sequence[Icon]) -> None:
         """Refuse icons whose vectors would replace those of others."""
