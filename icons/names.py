@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from string import digits
 
 from icons.icon import Icon, IconStatus
 from icons.text import normalize
@@ -9,8 +10,6 @@ from icons.text import normalize
 _CLAUSE = re.compile("[,;:|/(，。；：、]")  # noqa: RUF001
 """Ends the name with which a description begins: "Right arrow icon, for navigation"."""
 _ASKING = re.compile(r"\b(?:please|give me|i (?:want|need)|an?|the|icons?)\b|请?给我|我(?:想?要|需要)|[一两]个|图标")
-_NUMBER = re.compile(r"[-_. ]*\d+$")
-"""At the end of a key: only tells it from others."""
 _MAX_SHARED = 5
 """Icons that are called the same: of more, the words name a group, and no icon of it."""
 
@@ -31,9 +30,15 @@ def callings_of(icon: Icon) -> dict[str, int]:
     """
     if icon.status is IconStatus.CANDIDATE:
         return dict.fromkeys(map(_calling, icon.texts), _AFTER_TAGS)
-    names = dict.fromkeys(map(_calling, {*names_of(icon), *icon.texts, _NUMBER.sub("", icon.key)}), 0)
+    names = dict.fromkeys(map(_calling, {*names_of(icon), *icon.texts, _without_number(icon.key)}), 0)
     tags = [(_calling(tag), place) for place, tag in enumerate(icon.tags, start=1)]
     return dict(reversed(tags)) | names
+
+
+def _without_number(key: str) -> str:
+    """A key without the number at its end, which only tells it from others."""
+    words = key.rstrip(digits)
+    return words.rstrip("-_. ") if words != key else key
 
 
 class Callings:
