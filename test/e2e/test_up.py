@@ -126,7 +126,7 @@ def test_a_busy_port_is_one_clear_line_and_exit_code_1(tmp_path: Path, option: s
     ("arguments", "words"),
     [
         (("--config=/nowhere/config.yaml",), "/nowhere/config.yaml: No such file or directory"),
-        (("--config=faulty.yaml",), "faulty.yaml has 4 errors:\n  line 1: stackName "),
+        (("--config=faulty.yaml",), "faulty.yaml has 3 errors:\n  line 1: stackName "),
         (("--runtime-url=elsewhere=http://127.0.0.1:1",), "there is no runtime elsewhere; there are sdruntime"),
         (("--runtime-url=http://gpu:7860",), "write NAME=URL, as in sdruntime=http://HOST:PORT"),
         (("--runtime-url=sdruntime=gpu:7860",), "'gpu:7860' is no URL; write NAME=URL"),
