@@ -265,9 +265,10 @@ class IconService:
 
     def _go_on(self) -> None:
         """Put more starter icons into a library that has just begun."""
-        if self._starting is None:
+        starting = self._starting  # another request may end it at any moment
+        if starting is None:
             return
-        if not self._starting.go_on(time.monotonic() + _IMPORT_S):
+        if not starting.go_on(time.monotonic() + _IMPORT_S):
             detail = "The library is being filled with its first icons. Try again."
             raise RequestError(503, "starting", detail, headers={"Retry-After": "2"})
         self._starting = None
