@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from runtimes.comfyui.standin.files import KINDS
 from runtimes.comfyui.standin.machine import ComfyMachine
 from runtimes.comfyui.standin.nodes import DECLARED
 from runtimes.comfyui.standin.socket import FEATURES
+from runtimes.standin.background import run_beside
 from runtimes.standin.control import Control
 
 FINISHES_JOBS = False
@@ -46,20 +47,7 @@ def build(control: Control) -> web.Application:
         for prefix in ("", "/api"):
             app.router.add_route(method, prefix + path, partial(handler, machine))
     app.router.add_get("/_standin/files", partial(_tell, lambda one: one.folders.names(), machine))
-
-    async def live(_: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(machine.hub.run()), asyncio.create_task(work(machine))]
-        yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        machine.folders.discard()
-
-    async def cut(_: web.Application) -> None:
-        machine.hub.cut_all()
-
-    app.cleanup_ctx.append(live)
-    app.on_shutdown.append(cut)
+    run_beside(app, machine.hub, partial(work, machine), discard=machine.folders.discard)
     return app
 
 

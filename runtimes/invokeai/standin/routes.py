@@ -1,8 +1,6 @@
 """InvokeAI's routes."""
 
-import asyncio
 import io
-from collections.abc import AsyncIterator
 from functools import partial
 from typing import Any
 
@@ -14,6 +12,7 @@ from runtimes.invokeai.standin.declared import OPENAPI
 from runtimes.invokeai.standin.execution import work
 from runtimes.invokeai.standin.machine import InvokeMachine
 from runtimes.invokeai.standin.validation import errors_of
+from runtimes.standin.background import run_beside
 from runtimes.standin.control import Control
 
 FINISHES_JOBS = False
@@ -51,19 +50,7 @@ def build(control: Control) -> web.Application:
         ("GET", "/{path:.*}", _get_page),
     ):
         app.router.add_route(method, path, partial(handler, machine))
-
-    async def live(_: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(machine.hub.run()), asyncio.create_task(work(machine))]
-        yield
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-    async def cut(_: web.Application) -> None:
-        machine.hub.cut_all()
-
-    app.cleanup_ctx.append(live)
-    app.on_shutdown.append(cut)
+    run_beside(app, machine.hub, partial(work, machine))
     return app
 
 
