@@ -1,4 +1,4 @@
-"""What a runtime's queue agents may do in AWS, and what they are told, be they in pods or in a function."""
+"""What a runtime's queue agents may do in AWS, in pods and in a function alike."""
 
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam

@@ -34,7 +34,7 @@ class Icons(Section):
     """What an hour of the GPU that draws costs, in dollars."""
 
     def settings(self, *, embeddings: str, vector_bucket: str = "") -> str:
-        """What the API is told of it, as ``icons.settings`` reads it."""
+        """The API's setting for the library, as ``icons.settings`` reads it."""
         return json.dumps(
             {
                 "runtime": self.runtime,

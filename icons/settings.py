@@ -1,4 +1,4 @@
-"""What the API is told of its icon library: JSON in its environment, made of ``icons`` in config.yaml."""
+"""The API's settings for the icon library: JSON in its environment, made from ``icons`` in config.yaml."""
 
 from pydantic import BaseModel, ConfigDict, Field
 

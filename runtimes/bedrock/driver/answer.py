@@ -91,7 +91,7 @@ def _bytes_of(picture: Any) -> bytes:
 
 
 def refusal(exc: ClientError, model: str) -> AgentError:
-    """What an error of Bedrock means for the job; errors of the body are told in the model's own words."""
+    """What an error of Bedrock means for the job; an error in the body keeps the model's own words."""
     error = error_of(exc)
     if not isinstance(error, Rejected):
         return error

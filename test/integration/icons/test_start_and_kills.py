@@ -14,7 +14,7 @@ ASGI = SHELLS["asgi"]
 
 
 def begun(api):
-    """All icons, once the starter icons are there; until then a caller is told to come again."""
+    """All icons, once the starter icons are there; until then the API asks callers to come again."""
     while (answer := api.call("GET", "/icons?limit=1000")).status_code == 503:
         assert (answer.json()["code"], answer.headers["retry-after"]) == ("starting", "2")
     assert answer.status_code == 200, answer.text
