@@ -30,7 +30,7 @@ FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
 
-.PHONY: help demo demo-flux bench-flux up test test-cluster soak docs lint format lock clean
+.PHONY: help demo demo-flux bench-flux up test test-cluster soak console docs lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -64,6 +64,9 @@ check: $(STAMPS)/dev ## check style and types and run the unit tests, in a minut
 
 lint: $(STAMPS)/dev ## check style and types
 	@$(BIN)/python test/suite.py style format types
+
+console: $(STAMPS)/dev ## build the console's page into console/built, and check its types
+	@$(BIN)/python -m console.build
 
 docs: $(STAMPS)/docs ## build the documentation as a site in out/docs; a broken link is an error
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict && echo "out/docs/index.html"

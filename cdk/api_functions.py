@@ -49,7 +49,7 @@ class ApiFunctions(Construct):
         super().__init__(scope, construct_id)
         self._context, self._kept, self._webhooks = context, kept, webhooks
         config = context.config
-        self._code = lambda_code("api", config.catalog)
+        self._code = lambda_code("api", config.catalog, console=config.apigw.console)
         self._environment = {
             "TASK_TOPIC_ARN": messaging.tasks.topic_arn,
             "NOTICE_TOPIC_ARN": messaging.notices.topic_arn,

@@ -75,6 +75,7 @@ _CARRIED = {
     "keeper": ("contract/*.py", "jobs/*.py", "keeper/*.py"),
 }
 """Our modules in each bundle, and what they read."""
+_CONSOLE = "console/built/*"
 _PROGRAMS = frozenset({"api/stream_wrapper"})
 """What of them Lambda starts itself."""
 _NEEDLESS = ("bin", "*.dist-info", "pydantic/v1", "dateutil/zoneinfo", "urllib3/contrib/emscripten")
@@ -94,9 +95,9 @@ class BundleError(Exception):
     """A bundle could not be made. The message says why."""
 
 
-def lambda_code(package: Package, catalog: RuntimeCatalog | None = None) -> lambda_.Code:
+def lambda_code(package: Package, catalog: RuntimeCatalog | None = None, *, console: bool = False) -> lambda_.Code:
     """The bundle of one package's handlers, made without Docker; see ``stage``."""
-    folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler())
+    folder = stage(package, catalog, cache=_CACHE, platform=PLATFORM, compiler=_compiler(), console=console)
     return lambda_.Code.from_asset(str(folder), asset_hash_type=AssetHashType.CUSTOM, asset_hash=folder.name)
 
 
@@ -107,6 +108,7 @@ def stage(
     cache: Path,
     platform: tuple[str, ...],
     compiler: str | None,
+    console: bool = False,
 ) -> Path:
     """Put a bundle's files into a folder named after their content; one that is there is used again.
 
@@ -116,13 +118,13 @@ def stage(
         cache: The folder of bundles.
         platform: pip's arguments for the platform.
         compiler: A CPython of Lambda's version that compiles the modules; None leaves them as they are.
+        console: Whether the console's files go into the bundle.
 
     Raises:
         BundleError: pip does not give what the package needs, or a module of it cannot be compiled.
     """
-    own = {
-        str(path.relative_to(_ROOT)): path.read_bytes() for pattern in _CARRIED[package] for path in _ROOT.glob(pattern)
-    }
+    carried = (*_CARRIED[package], *([_CONSOLE] if console else []))
+    own = {str(path.relative_to(_ROOT)): path.read_bytes() for pattern in carried for path in _ROOT.glob(pattern)}
     if catalog is not None:
         own["runtimes.json"] = catalog.to_json().encode()
     services = (*_SERVICES, *_FURTHER_SERVICES.get(package, ()))

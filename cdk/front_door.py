@@ -182,7 +182,7 @@ class FrontDoorApi(Construct):
             icons = apigateway.LambdaIntegration(self.functions.icons, scope_permission_to_method=False)
             for path in of_icons:
                 self.api.root.resource_for_path(path).add_method("ANY", icons, **keyed)
-        for path in gateway.PUBLIC_PATHS:
+        for path in (*gateway.PUBLIC_PATHS, *(gateway.CONSOLE_PATHS if self._settings.console else ())):
             self.api.root.resource_for_path(path).add_method("ANY", door)
         # Settings of a stage are for methods by name.
         self.api.root.resource_for_path(gateway.PICTURE_LINK_PATH).add_method("GET", door)
@@ -212,8 +212,9 @@ class FrontDoorApi(Construct):
 
     def _acknowledge(self) -> None:
         keys_suffice = (
-            "Every method requires an API key but those whose links carry a signature, that describe the API, or by "
-            "which browsers ask what they may send; callers are programs, and the operator hands out the keys."
+            "Every method requires an API key but those whose links carry a signature, that describe the API, that "
+            "are the console's page, or by which browsers ask what they may send; callers are programs, and the "
+            "operator hands out the keys."
         )
         reasons = {
             "AwsSolutions-APIG2": "The door's function checks requests: it reports all errors at once.",

@@ -56,6 +56,9 @@ class ApiGateway(Section):
     """Web origins whose pages may call the API, such as https://studio.example. Pages need an API key, too."""
     waf: bool = False
     """Whether AWS WAF protects the API, with AWS's common rules and a rate limit for each client address."""
+    console: bool = False
+    """Whether the API serves the console at `console`, a page for people. The page needs an API key, but anyone who
+    reaches the API can open it. `make up` always serves it."""
 
 
 class Webhooks(Section):

@@ -15,6 +15,8 @@ EVENTS_PATH = "/v1/jobs/{job}/events"
 PICTURE_LINK_PATH = "/v1/pictures/link"
 PUBLIC_PATHS = ("/v1/outputs/{proxy+}", PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
 """Paths that need no key: links that carry a signature, and the description of the API."""
+CONSOLE_PATHS = ("/console", "/console/{proxy+}")
+"""Paths of the console, which need no key either: its page asks for one. On AWS only where config.yaml has it."""
 
 
 def path_pattern(*templates: str) -> re.Pattern[str]:

@@ -17,6 +17,7 @@ from api.authorizer import sent_key
 from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import (
+    CONSOLE_PATHS,
     EVENTS_PATH,
     INTEGRATION_TIMEOUT_S,
     MAX_PAYLOAD_BYTES,
@@ -37,7 +38,7 @@ Handler = Callable[[dict[str, Any], Any], Any]
 Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 
 _STREAMED = path_pattern(EVENTS_PATH)
-_KEYLESS = path_pattern(*PUBLIC_PATHS)
+_KEYLESS = path_pattern(*PUBLIC_PATHS, *CONSOLE_PATHS)
 
 
 class Gateway:

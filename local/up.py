@@ -37,6 +37,7 @@ The platform runs. Ctrl-C ends it; tasks and pictures, which are in memory, end 
 
   Endpoint  {layout.endpoint}{elsewhere if layout.host != layout.reachable_host else ""}
   API key   {layout.api_key}
+  Console   {layout.endpoint}console
   Runtimes  {runtimes}
   Logs      {layout.logs}
 

@@ -20,6 +20,7 @@ class Face(Protocol):
 
 FACES: Mapping[str, tuple[str, str]] = {
     "v1": ("api.faces.v1.face", "FACE"),
+    "console": ("api.faces.console", "FACE"),
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
 }

@@ -36,11 +36,11 @@ ENVIRONMENT = {
 }
 
 
-def bundle(package="api", *, platform=HERE, compiler=None, catalog=CATALOG, cache=None):
+def bundle(package="api", *, platform=HERE, compiler=None, catalog=CATALOG, cache=None, console=False):
     """Make a bundle, by default where synthesis keeps them: only the first run on a machine asks PyPI."""
     known = catalog if package in {"api", "icons"} else None
     cache = cache or Path(".local/lambda").resolve()
-    return bundles.stage(package, known, cache=cache, platform=platform, compiler=compiler)
+    return bundles.stage(package, known, cache=cache, platform=platform, compiler=compiler, console=console)
 
 
 def files(folder):
@@ -72,6 +72,12 @@ def test_the_doors_bundle_describes_its_api(path, expected):
     event = {"path": path, "httpMethod": "GET", "requestContext": {}}
     ran = run_in(bundle(), f"import api.handlers; print(api.handlers.handler({event!r}, None))")
     assert expected in ran.stdout, ran.stderr
+
+
+def test_the_doors_bundle_has_the_console_where_the_settings_ask_for_it():
+    event = {"path": "/console", "httpMethod": "GET", "requestContext": {}}
+    program = f"import api.handlers; print(api.handlers.handler({event!r}, None)['statusCode'])"
+    assert [run_in(bundle(console=console), program).stdout for console in (True, False)] == ["200\n", "404\n"]
 
 
 def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES = (
     *("contract", "egress", "jobs", "icons", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
-    *("cdk", "deploy", "local", "docs", "bench", "examples", "sd_on_eks"),
+    *("cdk", "deploy", "local", "console", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 TYPES = ("sdwebui", "comfyui", "flux", "invokeai", "bedrock", "sagemaker")
