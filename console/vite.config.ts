@@ -16,6 +16,7 @@ export default defineConfig({
         entryFileNames: "console.js",
         assetFileNames: (asset) => (asset.names[0]?.endsWith(".css") ? "console.css" : "[name][extname]"),
         inlineDynamicImports: true,
+        banner: "/*! With Preact, MIT License, Copyright (c) 2015-present Jason Miller */",
       },
     },
   },

@@ -1,0 +1,106 @@
+// What API v1 answers, as docs/api-v1.md describes it. Texts in it come from callers and model servers: show them as text.
+
+export type JobState = "accepted" | "queued" | "running" | "succeeded" | "failed" | "cancelled";
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type JsonObject = { [key: string]: Json };
+
+export interface Output {
+  url: string;
+  s3: string;
+  expires_at: string;
+  content_type: string | null;
+  width: number | null;
+  height: number | null;
+  bytes: number | null;
+  seed: number | null;
+  name: string | null;
+}
+
+export interface Queue {
+  position: number | null;
+  eta_s: number | null;
+}
+
+export interface Progress {
+  fraction: number | null;
+  step: number | null;
+  steps: number | null;
+  stage: string | null;
+  preview?: string | null;
+}
+
+export interface Job {
+  job: string;
+  task_id: string;
+  runtime: string;
+  type: string;
+  state: JobState;
+  version: number;
+  priority: string;
+  created_at: string;
+  started_at: string | null;
+  ended_at: string | null;
+  attempts: number;
+  queue: Queue | null;
+  progress: Progress | null;
+  images: Output[];
+  files: Output[];
+  manifest: Output | null;
+  error: { code: string; message: string; hint: string | null } | null;
+  retry_reason: string | null;
+  retry_of: string | null;
+  cancel_requested: boolean;
+  warnings: { pointer: string; detail: string }[];
+  timings: { queued_s: number | null; prepare_s: number | null; run_s: number | null; store_s: number | null };
+  context: Json;
+}
+
+export interface JobPage {
+  jobs: Job[];
+  next: string | null;
+}
+
+export interface JobRequest {
+  runtime: string;
+  type: string;
+  content: JsonObject;
+  id?: string;
+  prefix?: string;
+  context?: Json;
+  deadlines?: JsonObject;
+  priority?: string;
+  keep?: string[];
+  webhook?: JsonObject;
+}
+
+export interface Runtime {
+  name: string;
+  type: string;
+  task_types: string[];
+  priorities: string[];
+  queued: number | null;
+  running: number;
+  ready_servers: number;
+  seconds_a_job: number | null;
+  eta_s: number | null;
+}
+
+export interface RuntimeDetails extends Runtime {
+  is_live: boolean;
+  models: string[];
+  loras: string[];
+  vaes: string[];
+  samplers: string[];
+  schedulers: string[];
+  upscalers: string[];
+  node_classes: string[] | null;
+  sizes: { default: number | null; multiple_of: number | null; max_pixels: number | null } | null;
+}
+
+export interface FieldProblem {
+  pointer: string;
+  detail: string;
+  suggestion?: string | null;
+}
+
+export const isActive = (job: Job): boolean => job.ended_at === null;
