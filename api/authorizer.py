@@ -4,8 +4,9 @@ API Gateway looks the key up, counts it against the usage plan and rejects an un
 result cannot be cached: API Gateway would then reject each request that lacks one of the headers by which it caches.
 """
 
+import base64
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 _KEY = re.compile(r"[!-~]{20,128}")
@@ -30,9 +31,25 @@ def key_of(headers: Mapping[str, str]) -> str | None:
 
 
 def sent_key(headers: Mapping[str, str]) -> str:
-    """What a request sends as its key; "" if it sends none. ``headers`` have lower-case names."""
+    """What a request sends as its key; "" if it sends none. ``headers`` have lower-case names.
+
+    Clients of other APIs send it as ``Authorization: Bearer``, ``Key`` or ``Basic``.
+    """
     scheme, _, credential = (headers.get("authorization") or "").strip().partition(" ")
-    return headers.get("x-api-key") or (credential.strip() if scheme.lower() == "bearer" else "")
+    read = _SCHEMES.get(scheme.lower())
+    return headers.get("x-api-key") or (read(credential.strip()) if read else "")
+
+
+def _of_basic(credential: str) -> str:
+    """The password; the user name where that is all there is."""
+    try:
+        user, _, password = base64.b64decode(credential, validate=True).decode().partition(":")
+    except ValueError:
+        return ""
+    return password or user
+
+
+_SCHEMES: Mapping[str, Callable[[str], str]] = {"bearer": str, "key": str, "basic": _of_basic}
 
 
 def _policy(effect: str, method_arn: str) -> dict[str, Any]:

@@ -26,8 +26,10 @@ from runtimes.catalog import RuntimeCatalog
 if TYPE_CHECKING:
     from api.operations.batches import Batches
     from api.operations.files import Files
+    from api.operations.generation import Generations
     from api.operations.history import History
     from api.operations.icons import IconService
+    from api.operations.models import ModelNames
     from api.operations.outputs import Outputs
     from api.operations.pictures import Pictures
     from api.operations.queues import QueueEstimates
@@ -179,6 +181,20 @@ class Services:
         from api.operations.workflows import Workflows
 
         return Workflows(make_s3=lambda: self.s3, bucket=self.bucket)
+
+    @cached_property
+    def models(self) -> "ModelNames":
+        """The models of dialects."""
+        from api.operations.models import ModelNames
+
+        return ModelNames(self.catalog, lambda: self.workflows)
+
+    @cached_property
+    def generations(self) -> "Generations":
+        """Jobs asked for in the words of other APIs."""
+        from api.operations.generation import Generations
+
+        return Generations(catalog=self.catalog, submissions=self.submissions, workflows=self.workflows, jobs=self.jobs)
 
     @cached_property
     def webhooks(self) -> "WebhookOperations | None":

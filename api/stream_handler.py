@@ -22,6 +22,8 @@ from api.waiting import followed, waited
 
 _MAX_STREAM_S = 14 * 60.0
 """Lambda ends a function after 15 minutes; clients then reconnect."""
+_MAX_WAIT_S = 4 * 60.0
+"""API Gateway closes a regional API's stream that is silent for 5 minutes."""
 _DELIMITER = bytes(8)
 """Between the head of an answer and its body."""
 _HEAD_TYPE = "application/vnd.awslambda.http-integration-response"
@@ -57,7 +59,7 @@ class StreamingShell:
                 pieces = (text.encode() for text in texts)
                 return StreamedAnswer(200, answer.headers, pieces)
             case Wait():
-                job = waited(answer, self._services.jobs, max_s=0)
+                job = waited(answer, self._services.jobs, max_s=_MAX_WAIT_S)
                 return _at_once(self._door.rendered(request, answer, job))
             case Download():
                 return StreamedAnswer(200, answer.headers, answer.pieces())

@@ -62,7 +62,7 @@ _LINKS_PER_S, _LINKS_AT_ONCE = 10, 50
 """Openings of links to pictures, of all links together: a hundred functions wait at most."""
 _KEYED = (
     *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
-    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", gateway.EVENTS_PATH),
+    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}"),
     *("/v1/pictures", "/v1/pictures/{proxy+}"),
 )
 """Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
@@ -75,7 +75,7 @@ class FrontDoorApi(Construct):
     """A REST API that sends every path and method to the door's function, which produces its own error answers.
 
     The authorizer names the key that a request carries in one header or another, and API Gateway holds it to the usage
-    plan. Only the events of a job go to a function of their own, whose answer is streamed.
+    plan. What lasts long or is large goes to a function of its own, whose answers are streamed.
 
     API Gateway writes access logs only where the account has a role for that, one in each region for all APIs. It is
     set here to a role with AWS's own policy for that purpose. Both stay when the platform is removed: other APIs may
@@ -175,7 +175,9 @@ class FrontDoorApi(Construct):
         keyed: dict[str, Any] = {"api_key_required": True, "authorizer": authorizer}
         for path in _KEYED:
             self.api.root.resource_for_path(path).add_method("ANY", door, **keyed)
-        self.api.root.resource_for_path(gateway.EVENTS_PATH).add_method("GET", stream, **keyed)
+        for path in gateway.STREAMED_PATHS:
+            needs_key = {} if path in gateway.PUBLIC_PATHS else keyed
+            self.api.root.resource_for_path(path).add_method("ANY", stream, **needs_key)
         of_icons: tuple[str, ...] = ()
         if self.functions.icons is not None:
             of_icons = _ICONS
@@ -183,10 +185,11 @@ class FrontDoorApi(Construct):
             for path in of_icons:
                 self.api.root.resource_for_path(path).add_method("ANY", icons, **keyed)
         for path in (*gateway.PUBLIC_PATHS, *(gateway.CONSOLE_PATHS if self._settings.console else ())):
-            self.api.root.resource_for_path(path).add_method("ANY", door)
+            if path not in gateway.STREAMED_PATHS:
+                self.api.root.resource_for_path(path).add_method("ANY", door)
         # Settings of a stage are for methods by name.
         self.api.root.resource_for_path(gateway.PICTURE_LINK_PATH).add_method("GET", door)
-        for path in (*_KEYED, *of_icons) if self._settings.cors_origins else ():
+        for path in (*_KEYED, *of_icons, *gateway.STREAMED_PATHS) if self._settings.cors_origins else ():
             # A browser asks without a key whether a page may send one.
             self.api.root.resource_for_path(path).add_method("OPTIONS", door)
 

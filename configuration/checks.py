@@ -10,6 +10,7 @@ from typing import Any
 
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.deadlines import deadline_errors
+from configuration.dialects import dialect_errors
 from configuration.icons import icon_errors
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
@@ -33,6 +34,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
         own = {f"{at}.deadlines": runtime.get("deadlines") for at, runtime in runtimes.items()}
         yield from deadline_errors(data.get("deadlines"), own)
         yield from icon_errors(data, runtimes)
+        yield from dialect_errors(data.get("dialects"), runtimes)
     yield from _model_bucket(data, runtimes)
     yield from _repeated(runtimes, "name", "name")
     yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)

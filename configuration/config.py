@@ -1,5 +1,6 @@
 """config.yaml: the one file an operator edits. The model and its checks; configuration.file reads the YAML."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
@@ -8,12 +9,13 @@ from configuration.api import ApiGateway, Webhooks
 from configuration.chart_values import ChartValues
 from configuration.checks import STACK_SUFFIX, file_errors
 from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
+from configuration.dialects import DialectModels, DialectName, model_names
 from configuration.icons import Icons
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
 from configuration.volume_filling import Filling
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.models import Form, Section
-from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, RuntimeCatalog
+from runtimes.catalog import DEFAULT_MAX_PIXELS, DeployedRuntime, ModelName, RuntimeCatalog
 from runtimes.options import ManagedOptions, RuntimeOptions
 from runtimes.registry import RUNTIME_TYPES
 
@@ -110,8 +112,11 @@ class ModelsRuntime(Section):
         """The one checkpoint it serves; None for a dynamic runtime and for types without checkpoints."""
         return None if self.dynamic_model or not RUNTIME_TYPES[self.type].loads_checkpoint else self.model_filename
 
-    def deployed(self, common: CommonDeadlines) -> DeployedRuntime:
-        """What door and router see of it; ``common`` are the deadlines of all runtimes."""
+    def deployed(self, common: CommonDeadlines, named: Iterable[ModelName] = ()) -> DeployedRuntime:
+        """What door and router see of it.
+
+        ``common`` are the deadlines of all runtimes, ``named`` the names that dialects have for this one.
+        """
         return DeployedRuntime(
             name=self.name,
             type=self.type,
@@ -120,6 +125,7 @@ class ModelsRuntime(Section):
             dynamic_model=self.dynamic_model,
             deadlines=common.with_own(self.deadlines).deadlines,
             has_priorities=self.priorities,
+            model_names=tuple(named),
             options=self.model,
         )
 
@@ -167,6 +173,9 @@ class Config(Section):
     it."""
     webhooks: Webhooks = Webhooks()
     icons: Icons | None = None
+    dialects: dict[DialectName, DialectModels] = {}
+    """What clients of other APIs call the runtimes, by the dialect: openai, replicate, fal, runpod, sdwebui or comfy.
+    They can always use a runtime's own name."""
     deadlines: CommonDeadlines = CommonDeadlines()
     """How long a job may take, unless its runtime says otherwise."""
     kms_key_arn: Annotated[str, Form(_KEY_ARN, _KEY_WORDS)] | None = None
@@ -207,7 +216,10 @@ class Config(Section):
     @property
     def catalog(self) -> RuntimeCatalog:
         """The runtimes that take tasks, as door and router see them."""
-        return RuntimeCatalog(runtime.deployed(self.deadlines) for runtime in self.enabled_runtimes)
+        return RuntimeCatalog(
+            runtime.deployed(self.deadlines, model_names(self.dialects, runtime.name))
+            for runtime in self.enabled_runtimes
+        )
 
     @property
     def cloudformation_stack(self) -> str:

@@ -10,10 +10,18 @@ INTEGRATION_TIMEOUT_S = 29
 """API Gateway waits no longer for the door."""
 STREAM_TIMEOUT_S = 15 * 60
 """Neither API Gateway nor Lambda lets an answer that is streamed last longer."""
+DIALECTS = ("openai", "replicate", "fal", "runpod", "comfy", "comfyui-api", "sdwebui")
+"""First parts of the paths of dialects that the gateway serves."""
 EVENTS_PATH = "/v1/jobs/{job}/events"
-"""Its answers are streamed."""
+OUTPUTS_PATH = "/v1/outputs/{proxy+}"
+STREAMED_PATHS = (
+    EVENTS_PATH,
+    OUTPUTS_PATH,
+    *(path for name in DIALECTS for path in (f"/{name}", f"/{name}/{{proxy+}}")),
+)
+"""Paths whose answers may last longer than INTEGRATION_TIMEOUT_S, or are the bytes of files of any size."""
 PICTURE_LINK_PATH = "/v1/pictures/link"
-PUBLIC_PATHS = ("/v1/outputs/{proxy+}", PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
+PUBLIC_PATHS = (OUTPUTS_PATH, PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
 """Paths that need no key: links that carry a signature, and the description of the API."""
 CONSOLE_PATHS = ("/console", "/console/{proxy+}")
 """Paths of the console, which need no key either: its page asks for one. On AWS only where config.yaml has it."""

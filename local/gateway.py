@@ -18,10 +18,10 @@ from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import (
     CONSOLE_PATHS,
-    EVENTS_PATH,
     INTEGRATION_TIMEOUT_S,
     MAX_PAYLOAD_BYTES,
     PUBLIC_PATHS,
+    STREAMED_PATHS,
     GatewayError,
     path_pattern,
 )
@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 Handler = Callable[[dict[str, Any], Any], Any]
 Streamer = Callable[[Mapping[str, Any]], StreamedAnswer]
 
-_STREAMED = path_pattern(EVENTS_PATH)
+_STREAMED = path_pattern(*STREAMED_PATHS)
 _KEYLESS = path_pattern(*PUBLIC_PATHS, *CONSOLE_PATHS)
 
 
@@ -104,10 +104,10 @@ class Gateway:
             return _refusal(GatewayError(status=HTTPStatus.BAD_REQUEST, code="invalid_request", message=message))
         key_id = self._keys.get(key, "")
         event = make_event(request, body, stage=stage, path=slash + rest, api_key=key, api_key_id=key_id)
-        if request.method == "GET" and _STREAMED.fullmatch(slash + rest):
-            return await self._stream(request, event)
         if _size_bytes(event) > MAX_PAYLOAD_BYTES:
             return _refusal(errors.TOO_LARGE)
+        if _STREAMED.fullmatch(slash + rest):
+            return await self._stream(request, event)
         return await self._invoke(event, request.headers.get("Accept", ""))
 
     async def _stream(self, request: web.Request, event: dict[str, Any]) -> web.StreamResponse:

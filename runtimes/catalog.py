@@ -1,6 +1,6 @@
 """The deployed runtimes as door and router see them; travels to the Lambda as runtimes.json."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Annotated, Any, Self
@@ -25,6 +25,15 @@ def _unknown() -> LiveCatalog | None:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelName:
+    """A name by which clients of a dialect, such as OpenAI's, call a runtime; ``defaults`` are for its pictures."""
+
+    dialect: str
+    name: str
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeployedRuntime:
     """One runtime of config.yaml.
 
@@ -33,6 +42,7 @@ class DeployedRuntime:
         dynamic_model: Whether it loads the checkpoint that a task asks for.
         max_pixels: The most that a task may have at work at once, for type sdwebui.
         has_priorities: Whether each priority has a queue of its own.
+        model_names: What clients of dialects call it, besides its own name.
         options: ``model`` of config.yaml; None for types without one. It may be given as JSON.
         live: Reads what its servers have; None if that is unknown or too old.
     """
@@ -44,6 +54,7 @@ class DeployedRuntime:
     max_pixels: int = DEFAULT_MAX_PIXELS
     deadlines: Deadlines = DEFAULT_DEADLINES
     has_priorities: bool = False
+    model_names: tuple[ModelName, ...] = ()
     options: Any = None
     live: Annotated[Callable[[], LiveCatalog | None], Field(exclude=True)] = field(
         default=_unknown, compare=False, repr=False

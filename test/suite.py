@@ -109,6 +109,7 @@ GROUPS = [
     Group(name="deploy", command=pytest("test/deploy"), budget_s=60),
     # Short, it holds nothing against a limit.
     Group(name="bench", command=tool("python", "-m", "bench", "--short"), budget_s=120),
+    Group(name="dialects", command=pytest("test/dialects"), budget_s=100),
     Group(name="demo-flux", command=pytest("test/e2e/test_demo_flux.py"), budget_s=90),
     Group(name="faults", command=pytest("test/faults"), budget_s=200, is_batch=False),
     Group(name="agent", command=pytest("test/integration/agent"), budget_s=80, is_batch=False),

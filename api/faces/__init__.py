@@ -23,6 +23,7 @@ FACES: Mapping[str, tuple[str, str]] = {
     "console": ("api.faces.console", "FACE"),
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
+    "openai": ("api.faces.dialects.openai", "OPENAI"),
 }
 """Module and name of each, by the first part of its path; the module is imported by the first request for it."""
 DEFAULT = ("api.faces.alpha", "NOWHERE")

