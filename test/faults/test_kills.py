@@ -89,7 +89,7 @@ class Storm:
         # Jobs with equal steps are drawn together.
         backlog, pause_s, steps = (MAX_BATCH, 0.8, STEPS[1:]) if self._batches else (PODS - 1, 0.2, range(*STEPS))
         while not over.wait(pause_s):
-            while self._rig.depth()[0] < backlog:
+            for _ in range(backlog - self._rig.depth()[0]):
                 number = next(numbers)
                 if number % LINK_EVERY == 0:
                     self._rig.submit_with_link(number)

@@ -115,7 +115,7 @@ def test_each_task_has_one_picture_and_a_notice_even_if_agents_are_killed_and_ki
 
         def feed():
             while not over.wait(0.1):
-                while rig.depth()[0] < AGENTS:
+                for _ in range(AGENTS - rig.depth()[0]):
                     submit(rig, next(numbers))
 
         feeder = threading.Thread(target=feed, name="feeder")
