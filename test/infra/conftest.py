@@ -1,6 +1,8 @@
 """Makes the kit importable, and the stacks and the deployment available."""
 
 import contextlib
+import json
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +10,8 @@ import pytest
 
 # No package: test modules find the kit by its own name.
 sys.path.insert(0, str(Path(__file__).parent))
+# CDK would copy 100 MB of bundles into each assembly. Its process reads this when it starts, as aws_cdk is imported.
+os.environ.setdefault("CDK_CONTEXT_JSON", json.dumps({"aws:cdk:disable-asset-staging": True}))
 
 
 def of_configuration(name):
