@@ -2,7 +2,7 @@ import { defineConfig } from "vite";
 
 // The page's files have fixed names, one script and one style sheet: api/faces/console.py serves them by these.
 export default defineConfig({
-  esbuild: { jsx: "automatic", jsxImportSource: "preact" },
+  esbuild: { jsx: "automatic", jsxImportSource: "preact", legalComments: "inline" },
   publicDir: "public",
   build: {
     outDir: "built",

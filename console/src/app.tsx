@@ -2,6 +2,7 @@ import { useEffect, useRef } from "preact/hooks";
 import type { ComponentType } from "preact";
 import { table } from "./i18n";
 import { Icon, type IconName } from "./parts/icon";
+import { Boundary } from "./parts/boundary";
 import { Empty, Toasts } from "./parts/feedback";
 import { preferences } from "./preferences";
 import { href, route, type Route } from "./routes";
@@ -91,7 +92,9 @@ export function App() {
         <Settings />
       </header>
       <main id="main" ref={main} tabIndex={-1}>
-        <View route={here} />
+        <Boundary key={here.path.join("/")}>
+          <View route={here} />
+        </Boundary>
       </main>
       <Toasts />
     </div>

@@ -1,4 +1,5 @@
 import { session, signOut } from "../session";
+import { parse, write } from "./json";
 import type { FieldProblem } from "./types";
 
 /** The API's base URL: the page is served at its path "console". */
@@ -38,7 +39,7 @@ export async function call<T>(method: string, path: string, options: CallOptions
       const answer = await send(method, path, options);
       if (answer.status === 204 || answer.status === 202 && answer.headers.get("content-length") === "0") return null as T;
       const text = await answer.text();
-      return (text ? JSON.parse(text) : null) as T;
+      return (text ? parse(text) : null) as T;
     } catch (error) {
       const isPassing = error instanceof ApiError && (error.status === 429 || error.status >= 502);
       if (method !== "GET" || !isPassing || number >= MAX_TRIES) throw error;
@@ -62,7 +63,7 @@ export async function send(method: string, path: string, options: CallOptions = 
     answer = await fetch(url, {
       method,
       headers,
-      body: isRaw ? (options.body as BodyInit) : options.body === undefined ? null : JSON.stringify(options.body),
+      body: isRaw ? (options.body as BodyInit) : options.body === undefined ? null : write(options.body),
       signal: options.signal ?? null,
       credentials: "omit",
       referrerPolicy: "no-referrer",

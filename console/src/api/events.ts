@@ -1,4 +1,5 @@
 import { ApiError, pause, send } from "./client";
+import { parse as parseJson } from "./json";
 
 export interface ServerEvent {
   id: string;
@@ -59,7 +60,7 @@ export async function* parse(body: ReadableStream<Uint8Array>, signal?: AbortSig
           else if (name === "event") event.event = text;
           else if (name === "data") data += (data && "\n") + text;
         }
-        if (data) yield { ...event, data: JSON.parse(data) };
+        if (data) yield { ...event, data: parseJson(data) };
       }
     }
   } finally {

@@ -1,7 +1,7 @@
 // What API v1 answers, as docs/api-v1.md describes it. Texts in it come from callers and model servers: show them as text.
 
 export type JobState = "accepted" | "queued" | "running" | "succeeded" | "failed" | "cancelled";
-export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
+export type Json = null | boolean | number | bigint | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
 export interface Output {
@@ -12,7 +12,7 @@ export interface Output {
   width: number | null;
   height: number | null;
   bytes: number | null;
-  seed: number | null;
+  seed: number | bigint | null;
   name: string | null;
 }
 

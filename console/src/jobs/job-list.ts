@@ -1,5 +1,6 @@
 import { call } from "../api/client";
 import { isActive, type Job, type JobPage } from "../api/types";
+import { session } from "../session";
 import { Store } from "../store";
 
 export interface JobFilter {
@@ -142,7 +143,5 @@ export function jobList(filter: JobFilter): JobList {
   return list;
 }
 
-/** Forget all lists, as for another key. */
-export function forgetLists(): void {
-  lists.clear();
-}
+// What one key has shown, another may not see.
+session.follow(() => lists.clear());

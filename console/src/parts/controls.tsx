@@ -12,10 +12,11 @@ interface ButtonProps {
   disabled?: boolean;
   busy?: boolean;
   pressed?: boolean;
+  tabIndex?: number;
   onClick?: () => void;
 }
 
-export function Button({ children, icon, label, kind = "plain", type = "button", disabled, busy, pressed, onClick }: ButtonProps) {
+export function Button({ children, icon, label, kind = "plain", type = "button", disabled, busy, pressed, tabIndex, onClick }: ButtonProps) {
   return (
     <button
       type={type}
@@ -23,6 +24,7 @@ export function Button({ children, icon, label, kind = "plain", type = "button",
       aria-label={label}
       title={label}
       aria-pressed={pressed}
+      tabIndex={tabIndex}
       aria-busy={busy || undefined}
       disabled={disabled || busy}
       onClick={onClick}
@@ -75,8 +77,16 @@ export function Field(props: { label: ComponentChildren; hint?: ComponentChildre
   );
 }
 
-/** A button that opens a list of actions. */
-export function Menu(props: { text: ComponentChildren; icon?: IconName; label?: string; kind?: string; items: { text: string; icon?: IconName; checked?: boolean; onSelect: () => void }[] }) {
+export interface MenuItem {
+  text: string;
+  icon?: IconName;
+  /** Whether it is the chosen one of its group; undefined for an action. */
+  checked?: boolean;
+  onSelect: () => void;
+}
+
+/** A button that opens a list of actions and choices, in groups. */
+export function Menu(props: { text: ComponentChildren; icon?: IconName; label?: string; kind?: string; groups: MenuItem[][] }) {
   const [open, setOpen] = useState(false);
   const root = useRef<HTMLDivElement>(null);
   const id = useId();
@@ -116,22 +126,26 @@ export function Menu(props: { text: ComponentChildren; icon?: IconName; label?: 
       </button>
       <div class="menu-items" role="menu" id={id} hidden={!open}>
         {open &&
-          props.items.map((item) => (
-            <button
-              key={item.text}
-              type="button"
-              role={item.checked === undefined ? "menuitem" : "menuitemradio"}
-              aria-checked={item.checked}
-              tabIndex={-1}
-              onClick={() => {
-                close();
-                item.onSelect();
-              }}
-            >
-              {item.icon && <Icon name={item.icon} />}
-              <span>{item.text}</span>
-              {item.checked && <Icon name="check" />}
-            </button>
+          props.groups.map((items, group) => (
+            <div key={group} role="group">
+              {items.map((item) => (
+                <button
+                  key={item.text}
+                  type="button"
+                  role={item.checked === undefined ? "menuitem" : "menuitemradio"}
+                  aria-checked={item.checked}
+                  tabIndex={-1}
+                  onClick={() => {
+                    close();
+                    item.onSelect();
+                  }}
+                >
+                  {item.icon && <Icon name={item.icon} />}
+                  <span>{item.text}</span>
+                  {item.checked && <Icon name="check" />}
+                </button>
+              ))}
+            </div>
           ))}
       </div>
     </div>

@@ -4,6 +4,7 @@ import { isActive, type Job, type Runtime } from "../api/types";
 import { number, span, table } from "../i18n";
 import { jobList } from "../jobs/job-list";
 import { nameOf, thumbnailOf } from "../jobs/names";
+import { placeOf, startOf } from "../jobs/place";
 import { useLoad } from "../load";
 import { Segments } from "../parts/controls";
 import { Empty, ErrorNote, Skeleton } from "../parts/feedback";
@@ -27,15 +28,9 @@ const text = table(
     running: (n: number) => `${n} running`,
     servers: (n: number) => (n === 1 ? "1 server" : `${n} servers`),
     noServers: "No server is ready",
-    starts: (span: string) => `starts in ${span}`,
-    soon: "starts at once",
     each: (span: string) => `${span} a job`,
     only: (name: string) => `Show only jobs of ${name}`,
     everything: "Show the jobs of all runtimes",
-    next: "Next",
-    ahead: (n: string) => `${n} ahead`,
-    many: "More than 1000 ahead",
-    waits: "waits for a server",
     list: "Jobs, newest first",
     none: "No jobs yet",
     noneHint: (
@@ -64,15 +59,9 @@ const text = table(
     running: (n: number) => `运行 ${n}`,
     servers: (n: number) => `${n} 台服务器`,
     noServers: "没有就绪的服务器",
-    starts: (span: string) => `约 ${span}后开始`,
-    soon: "可立即开始",
     each: (span: string) => `每个任务 ${span}`,
     only: (name: string) => `只显示 ${name} 的任务`,
     everything: "显示所有运行时的任务",
-    next: "下一个",
-    ahead: (n: string) => `前面还有 ${n} 个`,
-    many: "前面超过 1000 个",
-    waits: "等待服务器",
     list: "任务,最新的在前",
     none: "还没有任务",
     noneHint: (
@@ -145,7 +134,7 @@ function Queues({ chosen, onChoose }: { chosen: string; onChoose: (name: string)
 function Queue({ runtime, isChosen, onChoose }: { runtime: Runtime; isChosen: boolean; onChoose: (name: string) => void }) {
   const t = text();
   const { name, type, queued, running, ready_servers, eta_s, seconds_a_job } = runtime;
-  const start = ready_servers === 0 ? t.noServers : eta_s === null ? "" : eta_s < 1 ? t.soon : t.starts(span(eta_s));
+  const start = ready_servers === 0 ? t.noServers : eta_s === null ? "" : startOf(eta_s);
   const rate = seconds_a_job === null ? "" : t.each(span(seconds_a_job));
   return (
     <button type="button" class="queue" aria-pressed={isChosen} title={isChosen ? t.everything : t.only(name)} onClick={() => onChoose(isChosen ? "" : name)}>
@@ -193,9 +182,9 @@ function List({ state, runtime }: { state: string; runtime: string }) {
       <VirtualList
         label={t.list}
         count={jobs.length}
-        rowHeight={isNarrow ? NARROW_ROW_PX : ROW_PX}
+        rowHeight={() => (isNarrow ? NARROW_ROW_PX : ROW_PX)}
         keyOf={(index) => jobs[index]!.job}
-        row={(index, tabIndex) => <Row job={jobs[index]!} tabIndex={tabIndex} />}
+        item={(index, tabIndex) => <Row job={jobs[index]!} tabIndex={tabIndex} />}
         onNearEnd={() => void list.more()}
         onSight={(first, last) => list.look(first, last)}
         scroll={list.scroll}
@@ -246,13 +235,4 @@ function News({ job }: { job: Job }) {
   const made = [job.images.length ? t.pictures(job.images.length) : "", job.files.length ? t.files(job.files.length) : ""];
   const { run_s } = job.timings;
   return <span class="soft cut">{[...made, run_s === null ? "" : span(run_s)].filter(Boolean).join(" · ")}</span>;
-}
-
-/** A waiting job's place in its queue, and when it starts. */
-export function placeOf(job: Pick<Job, "queue">): string {
-  const t = text();
-  if (!job.queue) return "";
-  const { position, eta_s } = job.queue;
-  const where = position === null ? t.many : position === 0 ? t.next : t.ahead(number(position));
-  return `${where} · ${eta_s === null ? t.waits : eta_s < 1 ? t.soon : t.starts(span(eta_s))}`;
 }
