@@ -26,6 +26,17 @@ class Webhook(BaseModel):
     """What to send."""
 
 
+class WebhookForm(BaseModel):
+    """In whose words the body of a webhook is written: those of the API whose client has asked for it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    dialect: str
+    """A key of ``courier.formats.FORMATS``."""
+    base_url: str
+    """The URL by which the client reached the API, for the links in the body."""
+
+
 def url_problems(url: str, *, allow_private: bool) -> list[str]:
     """What is wrong with the URL of a webhook, without a look at the network.
 

@@ -15,12 +15,14 @@ from contract.signatures import webhook_headers
 from contract.webhooks import JobEvent
 from courier.body import webhook_body
 from courier.delivery import Delivery, read_message
+from courier.formats import FORMATS
 from courier.log import DeliveryLog, LoggedDelivery, read_log, write_log
 from courier.queue import DeliveryQueue
 from courier.schedule import pause_before, read_retry_after
 from courier.secrets import WebhookSecrets
 from courier.sender import ReceiverAnswer, WebhookSender
 from jobs.job import Job, JobState
+from jobs.links import ResultLinks
 from jobs.store import JobStore
 
 MAX_PROGRESS_AGE_S = 30.0
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 
 
 class Courier:
-    """Attempts deliveries. ``bucket`` is the output bucket."""
+    """Attempts deliveries. ``bucket`` is the output bucket, ``root`` the root secret, which signs links to it."""
 
     def __init__(
         self,
@@ -42,6 +44,7 @@ class Courier:
         queue: DeliveryQueue,
         sender: WebhookSender,
         bucket: str,
+        root: str,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._jobs = jobs
@@ -49,6 +52,7 @@ class Courier:
         self._queue = queue
         self._sender = sender
         self._bucket = bucket
+        self._root = root
         self._clock = clock
 
     def handle(self, body: str) -> None:
@@ -80,7 +84,7 @@ class Courier:
 
     def _attempt(self, delivery: Delivery, job: Job, url: str) -> None:
         sent_s = self._clock()
-        body = webhook_body(delivery, job, self._bucket)
+        body = self._body(delivery, job, sent_s)
         secrets = self._secrets.signing(job.tenant, sent_s)
         headers = webhook_headers(secrets, webhook_id=delivery.id, sent_s=sent_s, body=body)
         answer = self._sender.post(url, headers, body)
@@ -88,6 +92,12 @@ class Courier:
         if delivery.is_retried or row.state != "delivered":
             self._jobs.run(write_log(row, switch_off=answer.is_gone))
         _say(delivery, row.state, attempt=delivery.attempt, status=answer.status, problem=answer.problem)
+
+    def _body(self, delivery: Delivery, job: Job, now_s: float) -> bytes:
+        if (form := job.webhook_form) is None:
+            return webhook_body(delivery, job, self._bucket)
+        links = ResultLinks(base_url=form.base_url, root=self._root, now_s=now_s)
+        return strict_json.dumps(FORMATS[form.dialect](job, links)).encode()
 
     def _follow_up(self, delivery: Delivery, answer: ReceiverAnswer, sent_s: float) -> LoggedDelivery:
         """Schedule the next attempt, if there is one; return this attempt for the log."""

@@ -41,6 +41,7 @@ def _make() -> tuple[Courier, DeliveryQueue]:
         queue=queue,
         sender=WebhookSender(allow_private=os.environ.get("ALLOW_PRIVATE_ADDRESSES") == "true"),
         bucket=os.environ["OUTPUT_BUCKET"],
+        root=root,
     )
     return courier, queue
 

@@ -13,7 +13,7 @@ from contract import strict_json
 from contract.notice import JobError
 from contract.queues import Priority
 from contract.task import Task
-from contract.webhooks import Webhook
+from contract.webhooks import Webhook, WebhookForm
 from jobs.calls import conditional, setting, then, update_job
 from jobs.dynamodb import TRANSACTION_CANCELLED, Item, JobCommand, Parameters, expressions, write_item
 from jobs.idempotency import key_put
@@ -52,6 +52,7 @@ def accept(
     key: str | None = None,
     body_sha256: str = "",
     webhook: Webhook | None = None,
+    webhook_form: WebhookForm | None = None,
     retry_of: str | None = None,
 ) -> JobCommand[JobChange]:
     """Enter a job before it is published, with its start deadline; refused if its id exists.
@@ -62,6 +63,7 @@ def accept(
     job = _job_of(task)
     entered = {
         **({"webhook": webhook.model_dump_json()} if webhook else {}),
+        **({"webhook_form": webhook_form.model_dump_json()} if webhook_form else {}),
         **({"retry_of": retry_of} if retry_of else {}),
     }
     puts = [_acceptance(task, now_s, start_by_s, entered)]

@@ -15,7 +15,7 @@ from contract.deadlines import AskedDeadlines
 from contract.notice import JobError, Notice
 from contract.objects import ResultNames, s3_url
 from contract.queues import Priority
-from contract.webhooks import Webhook
+from contract.webhooks import Webhook, WebhookForm
 from jobs.dynamodb import Item, read_values
 
 
@@ -83,6 +83,8 @@ class Job(BaseModel):
     """What its agent stores besides the results."""
     webhook: Json[Webhook] | None = None
     """Where to send webhooks about the job."""
+    webhook_form: Json[WebhookForm] | None = None
+    """How to write them; None for the platform's own form."""
     start_by_s: Annotated[float | None, Field(alias="start_by")] = None
     """By when an agent must claim it, also after its agent has vanished; None in items of an earlier version."""
     attempts: int = 0

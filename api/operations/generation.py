@@ -17,7 +17,7 @@ from api.operations.workflows import Workflows
 from api.reading import TaskFields, read_task
 from contract.field_errors import FieldError, field_errors_of
 from contract.ids import first_job_id, new_job_id
-from contract.webhooks import Webhook
+from contract.webhooks import Webhook, WebhookForm
 from jobs.job import Job
 from jobs.schema import KEY
 from jobs.store import JobStore
@@ -53,6 +53,7 @@ class Wanted:
     sent: Mapping[str, Any] | None = None
     context: Any = None
     webhook: Webhook | None = None
+    webhook_form: WebhookForm | None = None
     keeps_previews: bool = False
     warnings: tuple[FieldError, ...] = ()
 
@@ -146,6 +147,7 @@ class Generations:
                 key=sender.key,
                 traceparent=sender.traceparent,
                 webhook=wanted.webhook,
+                webhook_form=wanted.webhook_form,
                 sent=wanted.sent,
             )
         )

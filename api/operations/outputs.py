@@ -1,6 +1,5 @@
 """The files of jobs: where they are, links to them, and their bytes."""
 
-import mimetypes
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -12,14 +11,11 @@ from botocore.exceptions import ClientError
 
 from api.errors import RequestError
 from contract.objects import MISSING_CODES, preview_key
-from contract.signatures import OutputLink, output_token, read_output_token
+from contract.signatures import OutputLink, read_output_token
 from jobs.dynamodb import error_code
 from jobs.job import Job
+from jobs.links import content_type_of, links_end_s, output_path
 
-LINK_PERIOD_S = 15 * 60
-LINK_PERIODS = 4
-"""A link to an output is valid for 60 to 75 minutes: long enough to look at a page with a job, and short enough that a
-leaked link soon expires. Within a period a job's links stay the same, so that browsers can cache its pictures."""
 PRESIGNED_S = 15 * 60
 _PIECE_BYTES = 256 * 1024
 _SHOWN = re.compile(r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?")
@@ -43,7 +39,7 @@ class StoredFile:
     def of_key(cls, key: str, content_type: str | None = None) -> "StoredFile":
         """Describe a result, whose key ends with its name. Default for the type: guessed from the name."""
         name = key.rpartition("/")[2]
-        return cls(key=key, content_type=content_type or mimetypes.guess_type(name)[0] or "", name=name)
+        return cls(key=key, content_type=content_type or content_type_of(name), name=name)
 
     def disposition(self, content_type: str) -> str:
         """Return the Content-Disposition: whether a browser shows a file of this type or saves it."""
@@ -103,12 +99,12 @@ class Outputs:
     @property
     def links_end_s(self) -> int:
         """When links made now expire, seconds since 1970."""
-        return (int(self._clock()) // LINK_PERIOD_S + 1 + LINK_PERIODS) * LINK_PERIOD_S
+        return links_end_s(self._clock())
 
     def signed(self, file: StoredFile) -> SignedPath:
         """Make a path at which anyone can fetch a file."""
         link = OutputLink(key=file.key, content_type=file.content_type, name=file.name, expires_s=self.links_end_s)
-        return SignedPath(f"v1/outputs/{output_token(self._root(), link)}/{file.name}", link.expires_s)
+        return SignedPath(output_path(self._root(), link), link.expires_s)
 
     def read(self, token: str, name: str) -> StoredFile:
         """Return the file that a path from ``signed`` leads to.

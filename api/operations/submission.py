@@ -21,7 +21,7 @@ from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import first_job_id
 from contract.task import Task
 from contract.times import time_of
-from contract.webhooks import Webhook
+from contract.webhooks import Webhook, WebhookForm
 from jobs import budgets, commands, idempotency, requests
 from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.job import Job, JobState
@@ -66,6 +66,7 @@ class TaskSubmission:
     traceparent: str | None
     """The trace in which it was submitted."""
     webhook: Webhook | None = None
+    webhook_form: WebhookForm | None = None
     retry_of: str | None = None
     """The job that this one repeats."""
     sent: Mapping[str, Any] | None = None
@@ -186,6 +187,7 @@ class Submissions:
             key=None if key is None else key.value,
             body_sha256="" if key is None else key.body_sha256,
             webhook=submission.webhook,
+            webhook_form=submission.webhook_form,
             retry_of=submission.retry_of,
         )
         if key is None:

@@ -189,6 +189,7 @@ class Platform(Rig):
             queue=self.delivery_queue,
             sender=WebhookSender(allow_private=True),
             bucket=self.bucket,
+            root=SECRET,
             clock=lambda: self.now_s,
         )
         streams = self.courier_wired.client("dynamodbstreams")

@@ -47,15 +47,16 @@ class JobsTable:
         metadata = {"id": "a", "runtime": self.name, "tasktype": "text-to-image", "job": new_job_id(), **metadata}
         return Task.model_validate({"metadata": metadata, "content": {"prompt": "secret words"}})
 
-    def accepted(self, *, start_s=3600, webhook=None, **metadata):
+    def accepted(self, *, start_s=3600, webhook=None, webhook_form=None, **metadata):
         """Enter a job as the door does; return its task."""
         task = self.task(**metadata)
-        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s, webhook=webhook))
+        forms = {"webhook": webhook, "webhook_form": webhook_form}
+        self.update(commands.accept(task, self.now_s, start_by_s=self.now_s + start_s, **forms))
         return task
 
-    def queued(self, *, start_s=3600, webhook=None, **metadata):
+    def queued(self, *, start_s=3600, **options):
         """Enter and publish a job as the door does; return its task."""
-        task = self.accepted(start_s=start_s, webhook=webhook, **metadata)
+        task = self.accepted(start_s=start_s, **options)
         self.update(commands.published(task.metadata.job, now_s=self.now_s, start_by_s=self.now_s + start_s))
         return task
 

@@ -3,8 +3,9 @@
 A dialect is a module with a table of calls, a function that writes errors in its API's own form, and its ``Dialect``.
 """
 
+import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
@@ -17,7 +18,9 @@ from api.request import idempotency_key, traceparent
 from api.services import Services
 from contract import strict_json
 from contract.field_errors import FieldError
+from contract.webhooks import JobEvent, Webhook, WebhookForm
 from jobs.job import Job
+from jobs.links import ResultLinks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +69,17 @@ class DialectCall:
         """The task of a picture; as ``Generations.picture``."""
         return self.services.generations.picture(model, values, self.caller.tenant or "")
 
+    def with_webhook(self, wanted: Wanted, url: str, events: Sequence[JobEvent] = ("completed",)) -> Wanted:
+        """The task with a webhook whose body is ``courier.formats.FORMATS``'s for this dialect.
+
+        Raises:
+            InvalidRequestError: Webhooks cannot be sent to this URL.
+        """
+        if errors := self.services.webhook_errors(url):
+            raise InvalidRequestError(errors)
+        form = WebhookForm(dialect=self.dialect, base_url=self.request.base_url)
+        return replace(wanted, webhook=Webhook(url=url, events=tuple(events)), webhook_form=form)
+
     def submit(self, wanted: Wanted, *, digest: str = "", is_repeat: bool = False) -> Job:
         """Submit a task; ``digest`` and ``is_repeat`` are those of ``Sender``."""
         sender = Sender(
@@ -84,6 +98,11 @@ class DialectCall:
     def cancel(self, job: Job) -> Job:
         """Cancel a job; raises JobStateError (409) where it has ended."""
         return self.services.history.cancel(job)
+
+    @property
+    def links(self) -> ResultLinks:
+        """Makes links that need no key, take no harm from one, and answer with the bytes themselves."""
+        return ResultLinks(base_url=self.request.base_url, root=self.services.signing_secret, now_s=time.time())
 
     def files(self, job: Job) -> list[StoredFile]:
         """A job's results, in order."""

@@ -96,7 +96,13 @@ class World(JobsTable):
         return (answer, {}, b"") if isinstance(answer, int) else answer
 
     def new_courier(self, *, allow_private):
-        places = {"jobs": self.store, "secrets": self.secrets, "queue": self.queue, "bucket": "out"}
+        places = {
+            "jobs": self.store,
+            "secrets": self.secrets,
+            "queue": self.queue,
+            "bucket": "out",
+            "root": ROOT_SECRET,
+        }
         return Courier(**places, sender=WebhookSender(allow_private=allow_private), clock=self.clock)
 
     def new_stream(self):

@@ -1,0 +1,18 @@
+"""How other APIs write of a job: the bodies of webhooks that their clients ask for, and of those APIs' own answers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from courier.formats.fal import fal_webhook
+from courier.formats.replicate import prediction
+from jobs.job import Job
+from jobs.links import ResultLinks
+
+Format = Callable[[Job, ResultLinks], Mapping[str, Any]]
+"""The body for a job's latest state, as an object of JSON."""
+
+FORMATS: Mapping[str, Format] = {
+    "replicate": prediction,
+    "fal": fal_webhook,
+}
+"""By the name of the dialect."""

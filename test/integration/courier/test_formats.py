@@ -1,0 +1,80 @@
+"""What the receivers of other APIs' webhooks get: the body of the API whose client has asked for it, signed as ours."""
+
+import pytest
+
+from contract.notice import JobError
+from contract.signatures import read_output_token
+from contract.webhooks import Webhook, WebhookForm
+from courier.formats import FORMATS
+from jobs.job import StoredOutput
+from test.integration.courier.conftest import ROOT_SECRET
+from test.kit.web import is_signed
+
+HERE = "https://api.example/dev"
+OUTPUT = StoredOutput(content_type="image/png", size_bytes=9, width=64, height=32, seed=7, name="x.png")
+
+
+@pytest.fixture
+def tell(world):
+    """Run a job whose webhook has a form to its end; return what its receiver got, and the job."""
+
+    def run(dialect, *events, **ending):
+        webhook = Webhook(url=world.url, events=events or ("completed",))
+        form = WebhookForm(dialect=dialect, base_url=HERE)
+        task = world.queued(webhook=webhook, webhook_form=form, tenant="key-1", context={"model": "o/m"})
+        world.claim(task)
+        job = world.end(task, **ending)
+        world.read_stream()
+        world.notify(job)
+        world.pass_time()
+        return [one.json for one in world.received], job
+
+    return run
+
+
+def read_link(url):
+    token, _, name = url.removeprefix(f"{HERE}/v1/outputs/").removesuffix("?redirect=false").partition("/")
+    return read_output_token(ROOT_SECRET, token, name)
+
+
+def test_replicates_receivers_get_a_prediction_with_links_that_need_no_key(world, tell):
+    (body,), job = tell("replicate", outputs=[OUTPUT])
+    (url,) = body["output"]
+    assert read_link(url).key == job.results[0][0]
+    told = {name: body[name] for name in ("id", "model", "status", "error", "logs")}
+    assert told == {"id": job.id, "model": "o/m", "status": "succeeded", "error": None, "logs": ""}
+    assert body["urls"]["get"] == f"{HERE}/replicate/v1/predictions/{job.id}"
+    (webhook,) = world.received
+    assert is_signed(world.operations.secret("key-1").secret, webhook.headers, webhook.body)
+
+
+def test_replicates_receivers_get_each_event_they_ask_for(tell):
+    bodies, _ = tell("replicate", "output", "completed")
+    assert [body["status"] for body in bodies] == ["succeeded", "succeeded"]
+
+
+def test_fals_receivers_get_a_payload_of_pictures(tell):
+    (body,), job = tell("fal", outputs=[OUTPUT])
+    assert (body["request_id"], body["gateway_request_id"], body["status"]) == (job.id, job.id, "OK")
+    (image,) = body["payload"]["images"]
+    assert read_link(image["url"]).key == job.results[0][0]
+    assert (image["width"], image["height"], image["content_type"]) == (64, 32, "image/png")
+    assert body["payload"]["seed"] == 7
+
+
+@pytest.mark.parametrize(
+    ("dialect", "expected"),
+    [
+        ("replicate", {"status": "failed", "error": "No such model.", "output": None}),
+        ("fal", {"status": "ERROR", "error": "No such model."}),
+    ],
+)
+def test_receivers_are_told_why_a_job_failed(tell, dialect, expected):
+    (body,), _ = tell(dialect, error=JobError(code="rejected", message="No such model."))
+    assert {name: body[name] for name in expected} == expected
+
+
+@pytest.mark.parametrize("dialect", FORMATS)
+def test_no_body_has_a_prompt(world, tell, dialect):
+    tell(dialect, outputs=[OUTPUT])
+    assert "secret words" not in world.received[0].body.decode()
