@@ -24,6 +24,7 @@ FACES: Mapping[str, tuple[str, str]] = {
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
     "openai": ("api.faces.dialects.openai", "OPENAI"),
+    "runpod": ("api.faces.dialects.runpod", "RUNPOD"),
 }
 """Module and name of each, by the first part of its path; the module is imported by the first request for it."""
 DEFAULT = ("api.faces.alpha", "NOWHERE")

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,7 +13,7 @@ from api.errors import InvalidRequestError
 from api.http import Caller
 from api.operations.models import Model
 from api.operations.submission import IdempotencyKey, Submissions, TaskSubmission, milliseconds
-from api.operations.workflows import Workflows
+from api.operations.workflows import StoredWorkflow, Workflows
 from api.reading import TaskFields, read_task
 from contract.field_errors import FieldError, field_errors_of
 from contract.ids import first_job_id, new_job_id
@@ -45,6 +45,7 @@ class Wanted:
         sent: What stands for the content of a named workflow, with its version.
         context: JSON of the dialect's own, which the job shows.
         warnings: What of the content its model server ignores.
+        task: What else the task's metadata has, by the names that ``read_task`` takes, such as ``deadlines``.
     """
 
     runtime: DeployedRuntime
@@ -56,6 +57,7 @@ class Wanted:
     webhook_form: WebhookForm | None = None
     keeps_previews: bool = False
     warnings: tuple[FieldError, ...] = ()
+    task: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +102,7 @@ class Generations:
         except ValidationError as exc:
             raise InvalidRequestError(field_errors_of(exc, PictureRequest, given)) from None
         if model.workflow is not None:
-            return self._workflow(model, picture, tenant)
+            return self.workflow(model.name, model.runtime, _inputs_of(picture, model.workflow), tenant)
         try:
             task_type, content = task_of(picture, model.runtime)
         except NotDrawableError as exc:
@@ -118,6 +120,20 @@ class Generations:
         task = read_task(given, content, self._catalog, _AT)
         warnings = tuple(ignored_content(task.content or {}, task_type, runtime, ()))
         return Wanted(runtime=runtime, task_type=task_type, content=task.content or {}, warnings=warnings)
+
+    def workflow(self, name: str, runtime: DeployedRuntime, inputs: Any, tenant: str) -> Wanted:
+        """The task of a named workflow with values for its inputs.
+
+        Raises:
+            InvalidRequestError: There is no such workflow, or an input is wrong; all errors are named.
+        """
+        content = {"workflow": name, "inputs": inputs}
+        expanded = self._workflows.expand(tenant, content, ())
+        try:
+            wanted = self.content(runtime, expanded.content)
+        except InvalidRequestError as exc:
+            raise InvalidRequestError(expanded.sent_errors(exc.errors, ())) from None
+        return replace(wanted, sent={"content": content, "version": expanded.version})
 
     def submit(self, wanted: Wanted, sender: Sender) -> Job:
         """Submit a task; a request that its client marks as sent before leads to its earlier job.
@@ -137,12 +153,13 @@ class Generations:
         }
         # Requests alike have the same task id, and must not share their results' keys: hence a folder for each job.
         given |= {"prefix": f"output/{job_id}"} if sender.digest else {}
+        task = read_task({**given, **wanted.task}, wanted.content, self._catalog, _AT)
         return self._submissions.submit(
             TaskSubmission(
-                request=read_task(given, wanted.content, self._catalog, _AT),
+                request=task,
                 job=job_id,
                 accepted_s=accepted_s,
-                start_s=wanted.runtime.deadlines.start_s,
+                start_s=wanted.runtime.deadlines.with_asked(task.metadata.deadlines).start_s,
                 caller=sender.caller,
                 key=sender.key,
                 traceparent=sender.traceparent,
@@ -159,24 +176,19 @@ class Generations:
         newest = next(iter(rows), None)
         return None if newest is None else self._jobs.get(newest[KEY])
 
-    def _workflow(self, model: Model, picture: PictureRequest, tenant: str) -> Wanted:
-        """The task of a named workflow: each parameter is one of its inputs."""
-        stored = model.workflow
-        if stored is None:
-            raise TypeError(f"Model {model.name} is no workflow.")
-        values, errors = {}, []
-        for name, value in picture.model_dump(exclude_unset=True).items():
-            names = (one for one in _OF_WORKFLOWS.get(name, (name,)) if one in stored.workflow.inputs)
-            if (its_name := next(names, None)) is not None:
-                values[its_name] = value
-            elif value is not None and not (name == "n" and value == 1):
-                errors.append(FieldError(name, f"is no input of workflow {model.name}"))
-        if errors:
-            raise InvalidRequestError(errors)
-        content = {"workflow": model.name, "inputs": values}
-        expanded = self._workflows.expand(tenant, content, ())
-        wanted = self.content(model.runtime, expanded.content)
-        return replace(wanted, sent={"content": content, "version": expanded.version})
+
+def _inputs_of(picture: PictureRequest, stored: StoredWorkflow) -> dict[str, Any]:
+    """A picture's parameters as inputs of a named workflow."""
+    values, errors = {}, []
+    for name, value in picture.model_dump(exclude_unset=True).items():
+        names = (one for one in _OF_WORKFLOWS.get(name, (name,)) if one in stored.workflow.inputs)
+        if (its_name := next(names, None)) is not None:
+            values[its_name] = value
+        elif value is not None and not (name == "n" and value == 1):
+            errors.append(FieldError(name, f"is no input of workflow {stored.name}"))
+    if errors:
+        raise InvalidRequestError(errors)
+    return values
 
 
 def digest_of(*parts: bytes) -> str:

@@ -5,7 +5,9 @@ import logging
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -13,18 +15,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from api.errors import RequestError
 from api.http import Caller
 from contract import strict_json
+from contract.deadlines import DEFAULT_DEADLINES
 from contract.ids import JOB_ID_PATTERN, first_job_id
 from contract.notice import JobError
 from contract.objects import MISSING_CODES, content_key
 from jobs import commands, requests
 from jobs.dynamodb import error_code
-from jobs.job import Job, JobState
+from jobs.job import Job, JobChange, JobState
 from jobs.notifier import JobNotifier
 from jobs.store import PAGE, JobStore
 
 CANCELLED = JobError(code="cancelled", message="The task was cancelled by its caller before it began.")
 MAX_LOOKED_AT = 10_000
 """Jobs that one page looks at: without an end, one request could read all jobs of 90 days."""
+MAX_CANCELLED = 200
+"""Jobs that one request cancels: each takes a few calls of AWS."""
+_THREADS = 8
 _END_OF_TIME_S = 2**48 / 1000 - 1
 
 logger = logging.getLogger(__name__)
@@ -144,18 +150,30 @@ class History:
         Raises:
             JobStateError: The job has ended.
         """
-        now_s = time.time()
-        change = self._jobs.run(commands.cancel_waiting(job.id, CANCELLED, now_s=now_s))
-        if change.done and change.job is not None:
-            self._notify(change.job)
-        else:
-            change = self._jobs.run(commands.request_cancel(job.id, now_s))
+        change = self._cancel_waiting(job.id)
+        if not change.done:
+            change = self._jobs.run(commands.request_cancel(job.id, time.time()))
         if change.done and change.job is not None:
             return change.job
         latest = change.job or job
         if latest.state is JobState.CANCELLED:
             return latest
         raise JobStateError(latest, "it can no longer be cancelled.")
+
+    def cancel_all_waiting(self, tenant: str, runtime: str) -> int:
+        """Cancel a tenant's jobs that wait for a runtime, the newest MAX_CANCELLED; return how many were cancelled."""
+        since_s = time.time() - DEFAULT_DEADLINES.max_start_s
+        waiting = JobFilter(states=(JobState.ACCEPTED, JobState.QUEUED), runtime=runtime, since_s=since_s)
+        ids = [str(row["pk"]) for row in islice(self.rows(tenant, waiting), MAX_CANCELLED)]
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="cancel") as threads:
+            return sum(change.done for change in threads.map(self._cancel_waiting, ids))
+
+    def _cancel_waiting(self, job: str) -> JobChange:
+        """Cancel a job unless it has begun or ended."""
+        change = self._jobs.run(commands.cancel_waiting(job, CANCELLED, now_s=time.time()))
+        if change.done and change.job is not None:
+            self._notify(change.job)
+        return change
 
     def _notify(self, job: Job) -> None:
         """Send a job's notice. A failure is only logged: the keeper sends it a little later."""

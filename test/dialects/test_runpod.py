@@ -1,0 +1,93 @@
+import base64
+import io
+import json
+
+import httpx
+import pytest
+from PIL import Image
+
+PNG = b"\x89PNG"
+PROGRAM = "runpod_jobs.py"
+PATIENCE_S = 60
+
+
+def headers(place):
+    return {"Authorization": f"Bearer {place.key}"}
+
+
+@pytest.fixture(scope="module", params=["gateway", "asgi"])
+def said(request, spent_key):
+    """What the program of pictures and errors prints, by each line's first word."""
+    place = request.getfixturevalue(request.param)
+    lines = place.run(PROGRAM, "pictures,asynchronous,errors", SD_SPENT_KEY=spent_key)
+    return {next(iter(line)): line for line in lines}
+
+
+def test_pictures_come_as_the_runtimes_worker_sends_them(said):
+    flux, sdwebui, aio = said["flux"]["flux"], said["sdwebui"]["sdwebui"], said["asyncio"]
+    assert httpx.get(flux["image_url"]).content.startswith(PNG)
+    assert flux["images"] == [flux["image_url"]]
+    assert base64.b64decode(sdwebui["images"][0]).startswith(PNG)
+    assert json.loads(sdwebui["info"])["prompt"] == "a fox"
+    assert sdwebui["parameters"]["cfg_scale"] == 3
+    assert (aio["status"], aio["chunks"]) == ("COMPLETED", [])
+    assert httpx.get(aio["asyncio"]["image_url"]).content.startswith(PNG)
+
+
+def test_a_workflow_takes_pictures_by_their_names_and_a_failed_one_ends_without_output(gateway, tmp_path):
+    Image.new("RGB", (32, 16), "red").save(tmp_path / "in.png")
+    done, failed = gateway.run(PROGRAM, "workflow", str(tmp_path / "in.png"))
+    (image,) = done["output"]["images"]
+    assert (image["filename"], image["type"]) == ("out_00001_.png", "base64")
+    with Image.open(io.BytesIO(base64.b64decode(image["data"]))) as drawn:
+        assert (drawn.size, drawn.getpixel((0, 0))) == ((32, 16), (255, 0, 0))
+    assert failed == {"failed": None, "status": "FAILED", "stream": []}
+
+
+def test_errors_reach_the_clients_user_with_their_reason(said):
+    expected = {
+        "unknown": ("HTTPError", 404),
+        "body": ("HTTPError", 400),
+        "policy": ("HTTPError", 400),
+        "storage": ("HTTPError", 400),
+        "job": ("HTTPError", 404),
+        "key": ("RuntimeError", None),
+        "budget": ("HTTPError", 429),
+    }
+    found = {name: said[name][name] for name in expected}
+    assert {name: (one["type"], one["status"]) for name, one in found.items()} == expected
+    assert "did you mean fluxdev?" in found["unknown"]["words"]
+    assert "prompt" in found["body"]["words"]
+    assert "steps" in found["body"]["words"]
+    assert "policy.executionTimeout" in found["policy"]["words"]
+
+
+def test_waiting_jobs_are_purged_and_a_stream_ends_with_its_cancelled_job(gateway, set_faults):
+    set_faults("comfy", hold_at_step=2)
+    held, states, stream, output = gateway.run(PROGRAM, "held")
+    assert held["health"]["jobs"]["inQueue"] == 3
+    assert held["purged"] == {"removed": 3, "status": "completed"}
+    assert states == {"waiting": ["CANCELLED"] * 3, "running": "IN_PROGRESS"}
+    assert 0 < stream["chunk"]["progress"] < 1
+    assert stream["cancelled"] == {"id": held["job"], "status": "CANCELLED"}
+    assert output == {"output": None, "status": "CANCELLED"}
+    job = httpx.get(f"{gateway.url}/v1/jobs/{held['job']}/request", headers=headers(gateway)).json()
+    assert job["deadlines"] == {"start_seconds": 90, "execution_seconds": 60}
+
+
+def test_a_held_call_lets_go_of_a_job_that_has_not_ended(place, set_faults):
+    set_faults("comfy", hold_at_step=2)
+    url, body = f"{place.url}/runpod/v2/comfy", {"input": {"prompt": "a slow fox", "steps": 4}}
+    with httpx.Client(headers=headers(place), timeout=PATIENCE_S) as client:
+        job = client.post(f"{url}/runsync?wait=1000", json=body).json()
+        assert job["status"] in {"IN_QUEUE", "IN_PROGRESS"}
+        set_faults("comfy", hold_at_step=0)
+        assert client.post(f"{url}/cancel/{job['id']}").json()["id"] == job["id"]
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"input": []}, {"input": {"workflow": {}, "images": [1]}}, [], {"input": {"x": 1}}]
+)
+def test_a_body_with_errors_makes_no_job(gateway, body):
+    answer = httpx.post(f"{gateway.url}/runpod/v2/comfy/run", json=body, headers=headers(gateway))
+    assert (answer.status_code, list(answer.json())) == (400, ["error"])
