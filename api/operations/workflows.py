@@ -1,7 +1,7 @@
 """ComfyUI workflows that a tenant stores once and then runs by name with different inputs."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -25,6 +25,7 @@ from runtimes.comfyui.named import (
     whole_inputs,
     with_values,
 )
+from runtimes.live import LiveCatalog
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 MAX_BYTES = 1024 * 1024
@@ -44,10 +45,9 @@ class WorkflowDefinition(BaseModel):
     inputs: dict[str, WorkflowInput]
     description: str = ""
 
-    @property
-    def schema_of_inputs(self) -> dict[str, Any]:
-        """Return the JSON schema of the workflow's inputs."""
-        return schema_of(self.workflow, self.inputs)
+    def schema_of_inputs(self, live: LiveCatalog | None = None) -> dict[str, Any]:
+        """Return the JSON schema of the workflow's inputs, with what servers offer if they are given."""
+        return schema_of(self.workflow, self.inputs, live)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +90,8 @@ class Workflows:
         Raises:
             InvalidRequestError: The workflow has errors; all of them are named.
         """
-        errors = [] if re.fullmatch(NAME, name) else [FieldError("{name}", f"must match {NAME}")]
-        errors += islice(workflow_errors(graph, ("workflow",)), MAX_FIELD_ERRORS + 1)
-        if (size := strict_json.utf8_size(graph)) > MAX_BYTES:
-            errors.append(FieldError("workflow", f"is {size} bytes of JSON; at most {MAX_BYTES} are allowed"))
-        if len(inputs or ()) > MAX_INPUTS:
-            errors.append(FieldError("inputs", f"may have at most {MAX_INPUTS}"))
-        if not errors:
-            errors += input_errors(graph, inputs or {}, ("inputs",))
-        if errors:
-            raise InvalidRequestError(errors)
-        declared = found_inputs(graph) if inputs is None else inputs
-        whole = WorkflowDefinition(workflow=dict(graph), inputs=whole_inputs(graph, declared), description=description)
+        name_errors = [] if re.fullmatch(NAME, name) else [FieldError("{name}", f"must match {NAME}")]
+        whole = definition_of(graph, inputs, description, name_errors)
         place = self._place(tenant, name)
         body = strict_json.utf8(whole.model_dump(mode="json")).encode()
         self._make_s3().put_object(**place, Body=body, ContentType="application/json")
@@ -200,6 +190,30 @@ class Workflows:
 
     def _place(self, tenant: str, name: str) -> dict[str, str]:
         return {"Bucket": self._bucket, "Key": f"{WORKFLOWS_PREFIX}{tenant_label(tenant)}/{name}.json"}
+
+
+def definition_of(
+    graph: Mapping[str, Any],
+    inputs: Mapping[str, WorkflowInput] | None,
+    description: str = "",
+    other_errors: Sequence[FieldError] = (),
+) -> WorkflowDefinition:
+    """Return a workflow with whole inputs. Default for the inputs: found in the workflow.
+
+    Raises:
+        InvalidRequestError: The workflow has errors; all of them are named, after the other ones.
+    """
+    errors = [*other_errors, *islice(workflow_errors(graph, ("workflow",)), MAX_FIELD_ERRORS + 1)]
+    if (size := strict_json.utf8_size(graph)) > MAX_BYTES:
+        errors.append(FieldError("workflow", f"is {size} bytes of JSON; at most {MAX_BYTES} are allowed"))
+    if len(inputs or ()) > MAX_INPUTS:
+        errors.append(FieldError("inputs", f"may have at most {MAX_INPUTS}"))
+    if not errors:
+        errors += input_errors(graph, inputs or {}, ("inputs",))
+    if errors:
+        raise InvalidRequestError(errors)
+    declared = found_inputs(graph) if inputs is None else inputs
+    return WorkflowDefinition(workflow=dict(graph), inputs=whole_inputs(graph, declared), description=description)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from contract.field_errors import FieldError, FieldPath, cut, field_path, one_of, shown, suggestion
 from runtimes.comfyui.graph import split
+from runtimes.live import LiveCatalog
 
 InputType = Literal["string", "integer", "number", "boolean", "image"]
 InputName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
@@ -133,8 +134,10 @@ def with_values(
     return copy
 
 
-def schema_of(workflow: Mapping[str, Any], inputs: Mapping[str, WorkflowInput]) -> dict[str, Any]:
-    """The JSON schema of the values that a job can give."""
+def schema_of(
+    workflow: Mapping[str, Any], inputs: Mapping[str, WorkflowInput], live: LiveCatalog | None = None
+) -> dict[str, Any]:
+    """The JSON schema of the values that a job can give, with the choices and limits of servers that are known."""
     graph, _ = split(workflow)
     properties: dict[str, Any] = {}
     for name, one in inputs.items():
@@ -145,6 +148,7 @@ def schema_of(workflow: Mapping[str, Any], inputs: Mapping[str, WorkflowInput]) 
             properties[name]["description"] += f": {_WORDS[kind]}"
         if one.default is not None:
             properties[name]["default"] = one.default
+        properties[name] |= _limits(graph[one.node]["class_type"], one, live)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "type": "object",
@@ -152,6 +156,18 @@ def schema_of(workflow: Mapping[str, Any], inputs: Mapping[str, WorkflowInput]) 
         "required": [name for name, one in inputs.items() if one.required],
         "additionalProperties": False,
     }
+
+
+def _limits(class_type: str, one: WorkflowInput, live: LiveCatalog | None) -> dict[str, Any]:
+    """What servers accept for an input, as far as it is known."""
+    node_class = None if live is None or live.nodes is None else live.nodes.get(class_type)
+    declared = None if node_class is None else node_class.inputs.get(one.field)
+    if live is None or declared is None or one.type == "image":
+        return {}
+    if (choices := live.choices_of(declared)) is not None:
+        return {"enum": list(choices)}
+    limits = {"minimum": declared.min, "maximum": declared.max}
+    return {key: limit for key, limit in limits.items() if limit is not None}
 
 
 def _candidates(graph: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:

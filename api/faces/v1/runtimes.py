@@ -12,8 +12,10 @@ from api.faces.v1.models.runtimes import (
     SchemaQuery,
     SizesView,
 )
+from api.faces.v1.models.workflows import WorkflowDraft, WorkflowInputs
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
+from api.operations.workflows import definition_of
 from contract.field_errors import FieldError, one_of, suggestion
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelCard
@@ -49,6 +51,21 @@ def get_content_schema(call: ApiCall) -> Answer:
         raise InvalidRequestError([FieldError("?type", detail)])
     schema = content_schema(wanted or runtime.task_types[0], runtime)
     return Response.json(200, schema, media_type="application/schema+json")
+
+
+@ROUTES.add("POST", "/runtimes/{name}/workflow-inputs", body=WorkflowDraft, answers={200: WorkflowInputs})
+def get_workflow_inputs(call: ApiCall) -> Answer:
+    """Get the inputs of a workflow without storing it.
+
+    For example, to build a form: the inputs that a stored workflow would have, with the models, samplers and limits of
+    this ComfyUI runtime's servers.
+    """
+    runtime, draft = _runtime(call), call.read_body(WorkflowDraft)
+    if not runtime.runtime_type.takes_workflows:
+        raise RequestError(404, "not_found", f"Runtime {runtime.name} runs no workflows.")
+    whole = definition_of(draft.workflow, draft.inputs)
+    answer = WorkflowInputs(inputs=whole.inputs, inputs_schema=whole.schema_of_inputs(runtime.live()))
+    return Response.json(200, answer)
 
 
 def contents_of(runtime: DeployedRuntime) -> RuntimeContents:

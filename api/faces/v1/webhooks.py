@@ -1,20 +1,26 @@
 """Webhooks: the secret that signs them, its rotation, and their deliveries."""
 
 import math
+import re
 import time
 
-from api.errors import RequestError
+from api.errors import InvalidRequestError, RequestError
 from api.faces.v1.models.webhooks import DeliveryPage, DeliveryQuery, DeliveryView, SecretView
 from api.faces.v1.routes import ApiCall, Routes
 from api.http import Answer, Response
+from api.operations.history import JobFilter
+from contract.field_errors import FieldError
+from contract.ids import JOB_ID_PATTERN
 from contract.times import time_of
 from courier.delivery import job_of_delivery
-from courier.log import LoggedDelivery
+from courier.log import RETENTION_S, LoggedDelivery
 from courier.operations import WebhookOperations
 from courier.secrets import IssuedSecret, RotationTooSoonError
 
 ROUTES = Routes()
 _PRIVATE = {"Cache-Control": "no-store"}
+_JOBS_A_PAGE = 50
+"""Jobs whose deliveries a page has; the table is read for each."""
 
 
 @ROUTES.add("GET", "/webhooks/secret", answers={200: SecretView}, problems=(404,))
@@ -41,13 +47,22 @@ def rotate_secret(call: ApiCall) -> Answer:
 
 @ROUTES.add("GET", "/webhooks/deliveries", query=DeliveryQuery, answers={200: DeliveryPage}, problems=(404,))
 def list_deliveries(call: ApiCall) -> Answer:
-    """List the deliveries of a job's webhooks.
+    """List the deliveries of webhooks, of one job or of yours, newest job first.
 
-    The list has the latest delivery of each kind of event and is kept for seven days.
+    Of each job there is the latest delivery of each kind of event. Deliveries are kept for seven days. A page may have
+    few deliveries, or none, even if more follow.
     """
-    job = call.services.history.get(call.caller, call.query.job)
-    rows = [_delivery(row) for row in _operations(call).deliveries(job.id)]
-    return Response.json(200, DeliveryPage(deliveries=rows))
+    query, history, operations = call.query, call.services.history, _operations(call)
+    if query.job is not None:
+        jobs, last = [history.get(call.caller, query.job)], None
+    else:
+        if query.cursor is not None and not re.fullmatch(JOB_ID_PATTERN, query.cursor):
+            raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
+        wanted = JobFilter(since_s=time.time() - RETENTION_S)
+        page, last = history.page(call.tenant, wanted, limit=_JOBS_A_PAGE, start=query.cursor)
+        jobs = [job for job in page if job.webhook is not None]
+    rows = [_delivery(row) for job in jobs for row in operations.deliveries(job.id)]
+    return Response.json(200, DeliveryPage(deliveries=rows, next=last))
 
 
 @ROUTES.add("POST", "/webhooks/deliveries/{delivery}/replay", answers={202: None})

@@ -49,7 +49,7 @@ def get_workflow(call: ApiCall) -> Answer:
 def get_workflow_schema(call: ApiCall) -> Answer:
     """Get the JSON schema of a workflow's inputs."""
     stored = call.services.workflows.get(call.tenant, call.path["name"])
-    return Response.json(200, stored.workflow.schema_of_inputs)
+    return Response.json(200, stored.workflow.schema_of_inputs())
 
 
 @ROUTES.add("DELETE", "/workflows/{name}", answers={204: None})

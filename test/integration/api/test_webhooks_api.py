@@ -109,6 +109,20 @@ def test_deliveries_and_secrets_are_each_tenants_own(api):
     assert api.get("/webhooks/secret", key="other-key")["secret"] != api.get("/webhooks/secret")["secret"]
 
 
+def test_the_deliveries_of_all_jobs_are_listed_page_by_page_the_newest_job_first(api):
+    first, second = ended(api), ended(api)
+    for job in (first, second):
+        wait_for(lambda job=job: deliveries(api, job), lambda: api.courier.log)
+    page = api.get("/webhooks/deliveries")
+    assert [row["job"] for row in page["deliveries"]][:2] == [second, first]
+    assert page["deliveries"][0] == deliveries(api, second)[0]
+    older = api.get(f"/webhooks/deliveries?cursor={second}")
+    assert older["deliveries"][0]["job"] == first
+    others = api.get("/webhooks/deliveries", key="other-key")
+    assert (others["deliveries"], others["next"]) == ([], None)
+    assert api.call("GET", "/webhooks/deliveries?cursor=x").status_code == 400
+
+
 def test_a_secret_is_rotated_at_most_once_a_day(api):
     first = api.get("/webhooks/secret")
     rotated = api.call("POST", "/webhooks/secret/rotate", {})

@@ -113,6 +113,22 @@ def test_a_workflow_with_errors_is_refused_with_all_of_them(api, body, pointers)
     assert set(problems(api.call("PUT", "/workflows/sketch", body))) == pointers
 
 
+def test_a_workflows_inputs_are_told_without_storing_it(api):
+    def told(body, name=api.rig.name):
+        return api.call("POST", f"/runtimes/{name}/workflow-inputs", body)
+
+    found = told({"workflow": content_of("comfyui")})
+    assert found.status_code == 200
+    assert found.json()["inputs"] == put(api).json()["inputs"]
+    assert found.json()["inputs_schema"] == api.get("/workflows/sketch/schema")
+    own = {"picture": {"node": "1", "field": "image", "required": True}}
+    assert told({"workflow": SKETCH, "inputs": own}).json()["inputs_schema"]["required"] == ["picture"]
+    assert [one["name"] for one in api.get("/workflows")["workflows"]] == ["sketch"]
+    assert set(problems(told({"workflow": {"nodes": []}, "x": 1}))) == {"#/x"}
+    assert set(problems(told({"workflow": {"nodes": []}}))) == {"#/workflow"}
+    assert told({"workflow": SKETCH}, "nowhere").status_code == 404
+
+
 def test_a_workflow_that_is_too_large_is_refused(api):
     assert set(problems(put(api, workflow={"1": node("A", text="x" * 1024 * 1024)}))) == {"#/workflow"}
 

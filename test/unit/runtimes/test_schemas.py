@@ -12,6 +12,7 @@ from api.content import content_errors, content_schema
 from api.faces.v1.models.runtimes import SizesView
 from api.faces.v1.runtimes import contents_of
 from runtimes.catalog import DeployedRuntime
+from runtimes.comfyui.named import found_inputs, schema_of, whole_inputs
 from runtimes.flux.options import ModelOptions
 from runtimes.live import LiveCatalog, Named
 from runtimes.registry import RUNTIME_TYPES
@@ -126,3 +127,14 @@ def test_a_runtime_has_what_its_servers_say_and_else_what_its_configuration_says
     flux = contents_of(FLUX)
     assert (flux.is_live, flux.loras) == (False, ("ink",))
     assert flux.sizes == SizesView(default=512, multiple_of=16, max_pixels=2 * 1024 * 1024)
+
+
+def test_the_inputs_of_a_workflow_have_the_choices_and_limits_of_the_servers_that_run_it():
+    inputs = whole_inputs(SAMPLING, found_inputs(SAMPLING))
+    known = schema_of(SAMPLING, inputs, COMFYUI.live())["properties"]
+    assert known["checkpoint"]["enum"] == ["a.safetensors", "b.ckpt", "dreamshaper.safetensors"]
+    assert "euler" in known["sampler_name"]["enum"]
+    assert (known["steps"]["minimum"], known["cfg"]["maximum"]) == (1, 100.0)
+    assert "enum" not in known["prompt"]
+    unknown = schema_of(SAMPLING, inputs)["properties"]
+    assert all("enum" not in one and "minimum" not in one for one in unknown.values())

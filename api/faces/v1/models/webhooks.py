@@ -21,8 +21,10 @@ class SecretView(ApiModel):
 class DeliveryQuery(ApiRequest):
     """Parameters of GET /v1/webhooks/deliveries."""
 
-    job: str
-    """The job."""
+    job: str | None = None
+    """The job. Default: your jobs, newest first, 50 of them in a page."""
+    cursor: str | None = None
+    """`next` from the previous page."""
 
 
 class DeliveryView(ApiModel):
@@ -45,6 +47,8 @@ class DeliveryView(ApiModel):
 
 
 class DeliveryPage(ApiModel):
-    """The webhooks of a job."""
+    """Webhooks."""
 
     deliveries: list[DeliveryView]
+    next: str | None
+    """`cursor` for the webhooks of older jobs; null on the last page, and for a single job."""

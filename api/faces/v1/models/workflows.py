@@ -56,6 +56,24 @@ class WorkflowPage(ApiModel):
     """`cursor` for the next page; null on the last page."""
 
 
+class WorkflowDraft(ApiRequest):
+    """A workflow that is not stored."""
+
+    workflow: dict[str, Any]
+    """The workflow in ComfyUI's API format (menu *Workflow → Export (API)*)."""
+    inputs: dict[InputName, WorkflowInput] | None = None
+    """Inputs to use instead of those found in the workflow."""
+
+
+class WorkflowInputs(ApiModel):
+    """What a workflow lets its callers set."""
+
+    inputs: dict[str, WorkflowInput]
+    """The inputs, with their types and defaults."""
+    inputs_schema: dict[str, Any]
+    """Their JSON schema (2020-12), with the choices and limits of the runtime's servers if they are known."""
+
+
 class InputsSchema(ApiModel):
     """A JSON schema (2020-12)."""
 
