@@ -149,6 +149,7 @@ class Application:
 
     async def _stream(self, stream: Stream, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _raw(stream.headers)})
+        # What it raises makes the server break the connection off: a clean end would be taken for the whole.
         await _until_first(self._tell(stream, send), _disconnected(receive))
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
@@ -160,12 +161,14 @@ class Application:
             try:
                 while True:
                     now_s = loop.time()
-                    text = await asyncio.to_thread(_text, stream, job, now_s)
+                    texts = stream.source.events(job, now_s)
+                    text = await asyncio.to_thread(next, texts, "")
                     if not text and now_s - spoke_s >= COMMENT_EVERY_S:
                         text = COMMENT
-                    if text:
+                    while text:
                         spoke_s = now_s
                         await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
+                        text = await asyncio.to_thread(next, texts, "")
                     if job.state.is_final:
                         return
                     while not change.done() and not stream.source.is_due(loop.time()):
@@ -209,18 +212,21 @@ async def _body(receive: Receive) -> bytes | None:
 
 
 async def _until_first(*work: Coroutine[Any, Any, None], timeout_s: float | None = None) -> None:
-    """Work until one piece of the work is done, or for some time; nothing of it goes on afterwards."""
+    """Work until one piece of the work is done, or for some time; nothing of it goes on afterwards.
+
+    Raises:
+        Exception: What a piece of the work raises.
+    """
     tasks = [asyncio.create_task(piece) for piece in work]
     try:
         await asyncio.wait(tasks, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _text(stream: Stream, job: Job, now_s: float) -> str:
-    return "".join(stream.source.events(job, now_s))
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, Exception):
+            raise outcome
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

@@ -3,6 +3,7 @@
 import logging
 from dataclasses import replace
 from importlib import import_module
+from typing import TypeVar
 
 from api.faces import DEFAULT, FACES, Face
 from api.http import Answer, Download, Request, Response, Stream, Wait
@@ -12,6 +13,8 @@ from jobs.job import Job
 
 _CORS_MAX_AGE_S = 3600
 _CORS_HEADERS = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key"
+
+AnswerT = TypeVar("AnswerT", bound=Response | Stream | Download)
 
 logger = logging.getLogger(__name__)
 
@@ -32,17 +35,9 @@ class Door:
             answer = face.answer(request, self._services)
         except Exception as exc:  # noqa: BLE001 (a shell would answer in a form of its own)
             return self.refused(request, exc)
-        match answer:
-            case Response():
-                return self._with_cors(request, answer)
-            case Stream():
-                return replace(answer, headers={**answer.headers, **self._cors_headers(request)})
-            case Download():
-                headers = {**answer.headers, **self._cors_headers(request)}
-                return replace(answer, headers=headers, redirect=self._with_cors(request, answer.redirect))
-        return answer
+        return answer if isinstance(answer, Wait) else self._with_cors(request, answer)
 
-    def rendered(self, request: Request, wait: Wait, job: Job) -> Response:
+    def rendered(self, request: Request, wait: Wait, job: Job) -> Response | Download:
         """The answer to a request that waited, with the latest state of its job."""
         try:
             return self._with_cors(request, wait.render(job))
@@ -53,8 +48,11 @@ class Door:
         """The answer to a request that failed."""
         return self._with_cors(request, _face_of(request).error(rejection_of(exc)))
 
-    def _with_cors(self, request: Request, response: Response) -> Response:
-        return replace(response, headers={**response.headers, **self._cors_headers(request)})
+    def _with_cors(self, request: Request, answer: AnswerT) -> AnswerT:
+        answer = replace(answer, headers={**answer.headers, **self._cors_headers(request)})
+        if isinstance(answer, Download) and answer.redirect is not None:
+            return replace(answer, redirect=self._with_cors(request, answer.redirect))
+        return answer
 
     def _cors_headers(self, request: Request) -> dict[str, str]:
         """The headers that let a page of an allowed origin read the answer; none for other callers."""

@@ -44,7 +44,7 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     if isinstance(answer, Wait):
         job = waited(answer, _services.jobs, max_s=_MAX_WAIT_S)
         answer = _door.rendered(request, answer, job)
-    elif isinstance(answer, Stream):
+    if isinstance(answer, Stream):
         # API Gateway sends these to the function that streams.
         message = "This function does not stream; its API sends events through another."
         answer = _door.refused(request, RequestError(406, "no_streaming", message))

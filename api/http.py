@@ -98,7 +98,7 @@ class Wait:
     job: Job
     is_over: Callable[[Job], bool]
     seconds: float
-    render: Callable[[Job], Response]
+    render: "Callable[[Job], Response | Download]"
 
 
 class EventSource(Protocol):
@@ -109,6 +109,9 @@ class EventSource(Protocol):
 
     def is_due(self, now_s: float) -> bool:
         """Whether something besides the job itself may have changed, such as its place in the queue."""
+
+    def cut(self, job: Job) -> str:
+        """What the caller is told where the shell ends the stream before the job has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,17 +127,17 @@ class Stream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
-    """An answer of a file's bytes.
+    """An answer of a file's bytes, or of JSON with files in it.
 
     Attributes:
         pieces: Starts to read it.
-        redirect: The answer of a shell for which the file is too large.
+        redirect: The answer of a shell for which the file is too large; None where only shells that stream answer.
     """
 
     headers: Mapping[str, str]
     size_bytes: int
     pieces: Callable[[], Iterator[bytes]]
-    redirect: Response
+    redirect: Response | None = None
 
 
 Answer = Response | Wait | Stream | Download

@@ -4,7 +4,7 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from api.errors import InvalidRequestError
+from api.errors import InvalidRequestError, RequestError
 from api.http import Caller, Download, Request, Response
 from contract.binary_media import is_binary
 from contract.field_errors import FieldError
@@ -53,13 +53,19 @@ def proxy_answer(response: Response) -> dict[str, Any]:
 
 
 def buffered(download: Download, request: Request) -> Response:
-    """A file as one answer; a redirect if it is too large, or if API Gateway would send base64 instead of its bytes."""
+    """A file as one answer; a redirect if it is too large, or if API Gateway would send base64 instead of its bytes.
+
+    Raises:
+        RequestError: It is too large (413), and leads nowhere else.
+    """
     if download.headers["Content-Type"].startswith(("application/json", "text/")):
         max_bytes = _MAX_TEXT_BYTES
     else:
         max_bytes = _MAX_BYTES if is_binary(request.headers.get("accept", "")) else -1
     if download.size_bytes <= max_bytes:
         return Response(status=200, headers=download.headers, body=b"".join(download.pieces()))
+    if download.redirect is None:
+        raise RequestError(413, "too_large", "The answer is too large for this function, which does not stream.")
     return download.redirect
 
 

@@ -41,7 +41,7 @@ def key_errors(request: Request) -> list[FieldError]:
 
 def idempotency_key(request: Request) -> IdempotencyKey | None:
     """A request's Idempotency-Key with the hash of its path and body; None if it has no key."""
-    return _key(request, "", request.body)
+    return _key(request, "", steady_body(request))
 
 
 def part_key(request: Request, index: int, part: Any) -> IdempotencyKey | None:
@@ -57,11 +57,24 @@ def _key(request: Request, suffix: str, body: bytes) -> IdempotencyKey | None:
 
 
 @dataclass(frozen=True, slots=True)
-class FormFile:
-    """A file of a form, and what its sender calls it."""
+class FormPart:
+    """A field of a form; ``file`` is what its sender calls the file that it is, and None where it is a text."""
 
     name: str
+    file: str | None
     data: bytes
+
+    @property
+    def text(self) -> str:
+        """Its text.
+
+        Raises:
+            InvalidRequestError: It is not UTF-8.
+        """
+        try:
+            return self.data.decode()
+        except UnicodeDecodeError:
+            raise InvalidRequestError([FieldError(self.name, "must be text in UTF-8")]) from None
 
 
 def media_type_of(request: Request) -> str:
@@ -69,33 +82,52 @@ def media_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def read_file(request: Request) -> FormFile:
-    """Read the one file of a form (multipart/form-data, RFC 7578); its other fields are not looked at.
+def read_form(request: Request) -> list[FormPart]:
+    """Read a form (multipart/form-data, RFC 7578); the parts of a name are in their order.
 
     Raises:
-        InvalidRequestError: It is no form, or has no file or several.
+        InvalidRequestError: It is no form.
     """
-    message = Message()
-    message["Content-Type"] = request.headers.get("content-type", "")
-    boundary = message.get_boundary("").encode("utf-8", "surrogateescape")
+    boundary = _boundary(request)
     whole = b"\r\n" + request.body
     _, *parts = whole.split(b"\r\n--" + boundary, _MAX_PARTS) if boundary else [whole]
     if not parts or not parts[-1].startswith(b"--"):
         raise InvalidRequestError([FieldError("", "must be a form of a few parts that ends with its boundary")])
-    files = [file for file in map(_file_of, parts[:-1]) if file is not None]
+    return [part for part in map(_part_of, parts[:-1]) if part is not None]
+
+
+def read_file(request: Request) -> FormPart:
+    """Read the one file of a form; its other fields are not looked at.
+
+    Raises:
+        InvalidRequestError: It is no form, or has no file or several.
+    """
+    files = [part for part in read_form(request) if part.file is not None]
     if len(files) != 1:
         raise InvalidRequestError([FieldError("file", f"is required once: the form has {len(files)} files")])
     return files[0]
 
 
-def _file_of(part: bytes) -> FormFile | None:
-    """The file of a form's part; None for another field."""
+def steady_body(request: Request) -> bytes:
+    """A request's body as it is each time that its client sends it: the boundary of a form is another each time."""
+    boundary = _boundary(request) if media_type_of(request) == FORM else b""
+    return request.body.replace(b"--" + boundary, b"--") if boundary else request.body
+
+
+def _boundary(request: Request) -> bytes:
+    message = Message()
+    message["Content-Type"] = request.headers.get("content-type", "")
+    return message.get_boundary("").encode("utf-8", "surrogateescape")
+
+
+def _part_of(part: bytes) -> FormPart | None:
+    """A part of a form; None where its head names nothing."""
     head, _, data = part.partition(b"\r\n\r\n")
     if len(head) > _MAX_PART_HEAD_BYTES:
         return None
     headers = BytesHeaderParser(policy=policy.HTTP).parsebytes(head.lstrip(b" \t\r\n"))
-    name = headers.get_filename()
-    return None if name is None else FormFile(name, data)
+    name = headers.get_param("name", "", "content-disposition")
+    return FormPart(str(name), headers.get_filename(), data)
 
 
 def check_size(content: Any) -> None:

@@ -1,8 +1,8 @@
-"""Lambda's shell for event streams: a loop of our own on the Runtime API, since Lambda's Python runtime cannot stream.
+"""Lambda's shell for answers that last or are large: a loop of our own on the Runtime API.
 
-The exec wrapper ``api/stream_wrapper`` starts it instead of that runtime. The protocol is in Lambda's guide, "Using
-the Lambda runtime API" and "Building a custom runtime", section "Response streaming"; what API Gateway reads of a
-streamed answer is in its guide, "Lambda proxy integration for response streaming".
+Lambda's Python runtime cannot stream. The exec wrapper ``api/stream_wrapper`` starts this instead of it. The protocol
+is in Lambda's guide, "Using the Lambda runtime API" and "Building a custom runtime", section "Response streaming"; what
+API Gateway reads of a streamed answer is in its guide, "Lambda proxy integration for response streaming".
 """
 
 import http.client
@@ -10,12 +10,14 @@ import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
+from api.access_log import request_line
 from api.door import Door
 from api.errors import InvalidRequestError
 from api.faces.alpha import NOWHERE
-from api.http import Download, Response, Stream, Wait
+from api.http import Download, Request, Response, Stream, Wait
 from api.lambda_events import request_of
 from api.services import Services
 from api.waiting import followed, waited
@@ -53,17 +55,27 @@ class StreamingShell:
         except InvalidRequestError as exc:
             return _at_once(NOWHERE.error(exc))
         answer = self._door.answer(request)
+        if isinstance(answer, Wait):
+            job = waited(answer, self._services.jobs, max_s=_MAX_WAIT_S)
+            answer = self._door.rendered(request, answer, job)
         match answer:
             case Stream():
                 texts = followed(answer, self._services.jobs, max_s=_MAX_STREAM_S)
-                pieces = (text.encode() for text in texts)
-                return StreamedAnswer(200, answer.headers, pieces)
-            case Wait():
-                job = waited(answer, self._services.jobs, max_s=_MAX_WAIT_S)
-                return _at_once(self._door.rendered(request, answer, job))
+                found = StreamedAnswer(200, answer.headers, (text.encode() for text in texts))
             case Download():
-                return StreamedAnswer(200, answer.headers, answer.pieces())
-        return _at_once(answer)
+                found = self._download(request, answer)
+            case Response():
+                found = _at_once(answer)
+        logger.info("%s %d", request_line(request.method, f"/{request.path}"), found.status)
+        return found
+
+    def _download(self, request: Request, download: Download) -> StreamedAnswer:
+        pieces = download.pieces()
+        try:
+            first = next(pieces, b"")  # before the head, which promises a body
+        except Exception as exc:  # noqa: BLE001 (as in the door)
+            return _at_once(self._door.refused(request, exc))
+        return StreamedAnswer(200, download.headers, chain([first], pieces))
 
 
 class RuntimeApi:

@@ -41,10 +41,14 @@ def followed(
         now_s = time.monotonic()
         if job.version != version or stream.source.is_due(now_s):
             version = job.version
-            if text := "".join(stream.source.events(job, now_s)):
+            for text in stream.source.events(job, now_s):
                 spoke_s = now_s
                 yield text
-        if job.state.is_final or now_s - began_s > max_s:
+        if job.state.is_final:
+            return
+        if now_s - began_s > max_s:
+            if text := stream.source.cut(job):
+                yield text
             return
         if now_s - spoke_s >= COMMENT_EVERY_S:
             spoke_s = now_s

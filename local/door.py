@@ -34,7 +34,8 @@ def main() -> None:
     logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
     keys, os.environ["API_KEYS"] = key_ids(Path(os.environ.pop("API_KEYS_FILE")))
     handler = import_module("api.handlers").handler  # which reads the environment
-    logging.getLogger("api.handlers").setLevel(logging.WARNING)  # the gateway logs each request
+    for name in ("api.handlers", "api.stream_handler"):
+        logging.getLogger(name).setLevel(logging.WARNING)  # the gateway logs each request
     shell = StreamingShell(Services.from_environment(os.environ))
     app = Gateway(handler, shell.respond, keys=keys, **settings).application()
     web.run_app(app, host=host, port=port, print=None, access_log=None, shutdown_timeout=2)

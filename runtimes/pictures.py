@@ -27,6 +27,7 @@ class PictureRequest(BaseModel):
         n: How many pictures.
         guidance: How closely the picture follows the prompt, on the model's own scale.
         image: A picture to start from, as a link or in base64.
+        references: Further pictures, for models that work from several.
         mask: White where ``image`` is to be drawn again.
         strength: How far the result may depart from ``image``: 0 keeps it, 1 ignores it.
         format: Of the file.
@@ -43,6 +44,7 @@ class PictureRequest(BaseModel):
     steps: Steps | None = None
     guidance: Guidance | None = None
     image: str | None = None
+    references: tuple[str, ...] = ()
     mask: str | None = None
     strength: Strength | None = None
     format: PictureFormat | None = None
@@ -60,5 +62,7 @@ def task_of(picture: PictureRequest, runtime: DeployedRuntime) -> tuple[str, dic
     """
     if (dotted_path := runtime.runtime_type.content) is None:
         raise NotDrawableError(f"Runtime {runtime.name} of type {runtime.type} draws only what a task of its own says.")
+    if picture.references and not runtime.runtime_type.takes_references:
+        raise NotDrawableError(f"Runtime {runtime.name} of type {runtime.type} works from one picture, not several.")
     task_type, content = load(dotted_path)(picture, runtime)
     return task_type, content

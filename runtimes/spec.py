@@ -70,6 +70,7 @@ class RuntimeSpec:
         model_example: Such a ``model``, for messages.
         content: Turns a ``runtimes.pictures.PictureRequest`` into a task of this type: (request, DeployedRuntime) →
             (task type, content). None where nothing but the content itself says what to draw.
+        takes_references: Whether ``content`` reads the request's ``references``.
     """
 
     name: str
@@ -86,6 +87,7 @@ class RuntimeSpec:
     options: str | None = None
     model_example: str = ""
     content: str | None = None
+    takes_references: bool = False
 
     @property
     def has_model_options(self) -> bool:

@@ -17,6 +17,8 @@ def content_of(picture: PictureRequest, runtime: DeployedRuntime) -> tuple[str, 
         NotDrawableError: The runtime's model does something else.
     """
     wanted = (INPAINTING, EDIT) if picture.mask is not None else _TASK_TYPES[picture.image is not None]
+    if picture.references:
+        wanted = (EDIT,)
     task_type = next((one for one in wanted if one in runtime.task_types), None)
     if task_type is None:
         can = ", ".join(runtime.task_types)
@@ -27,7 +29,8 @@ def content_of(picture: PictureRequest, runtime: DeployedRuntime) -> tuple[str, 
         "seed": picture.seed,
         "num_inference_steps": picture.steps,
         "guidance_scale": picture.guidance,
-        "image": picture.image,
+        "image": None if picture.references else picture.image,
+        "images": [picture.image, *picture.references] if picture.references else None,
         "mask": picture.mask,
         "output_format": picture.format,
     }

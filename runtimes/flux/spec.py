@@ -21,4 +21,5 @@ SPEC = RuntimeSpec(
     options="runtimes.flux.options:ModelOptions",
     model_example="{profile: flux-schnell}",
     content="runtimes.flux.content:content_of",
+    takes_references=True,
 )

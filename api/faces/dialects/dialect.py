@@ -3,18 +3,21 @@
 A dialect is a module with a table of calls, a function that writes errors in its API's own form, and its ``Dialect``.
 """
 
+import base64
+import json
+import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
-from api.http import Answer, Caller, Request, Response
+from api.http import JSON, Answer, Caller, Download, Request, Response
 from api.operations.generation import Sender, Wanted
 from api.operations.models import Model
-from api.operations.outputs import StoredFile
+from api.operations.outputs import OpenFile, StoredFile
 from api.paths import path_values
-from api.request import idempotency_key, traceparent
+from api.request import FormPart, idempotency_key, read_form, traceparent
 from api.services import Services
 from contract import strict_json
 from contract.field_errors import FieldError
@@ -65,6 +68,10 @@ class DialectCall:
         if not isinstance(body, dict):
             raise InvalidRequestError([FieldError("", "must be an object")])
         return body
+
+    def form(self) -> list[FormPart]:
+        """The parts of the body, a form; raises InvalidRequestError."""
+        return read_form(self.request)
 
     def model(self, name: str) -> Model:
         """The model of a name; raises UnknownModelError."""
@@ -119,13 +126,85 @@ class DialectCall:
         found = {} if file is None else strict_json.loads(self.bytes_of(file), max_values=None)
         return found if isinstance(found, dict) else {}
 
+    def preview(self, job: Job) -> StoredFile | None:
+        """A running job's latest preview; None if there is none."""
+        return self.services.outputs.preview(job)
+
     def bytes_of(self, file: StoredFile) -> bytes:
-        """The bytes of a result."""
+        """The bytes of a small file."""
         return b"".join(self.services.outputs.open(file).pieces())
+
+    def base64(self, file: StoredFile, *, data_url: bool = False) -> "Base64":
+        """A file as a value of ``JsonWithFiles``; raises RequestError (404) where it no longer exists."""
+        opened = self.services.outputs.open(file)
+        return Base64(opened, f"data:{opened.content_type};base64," if data_url else "")
 
     def url_of(self, file: StoredFile) -> str:
         """A link to a result that needs no key, takes no harm from one, and answers with the bytes themselves."""
         return f"{self.request.base_url}/{self.services.outputs.signed(file).path}?redirect=false"
+
+
+@dataclass(frozen=True, slots=True)
+class Base64:
+    """A file as a text in JSON, which is read while it is sent.
+
+    Attributes:
+        prefix: Begins the text.
+    """
+
+    file: OpenFile
+    prefix: str = ""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole text."""
+        return len(self.prefix) + 4 * -(-self.file.size_bytes // 3)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The text, piece by piece."""
+        yield self.prefix.encode()
+        rest = b""
+        for read in self.file.pieces():
+            piece = rest + read
+            whole = len(piece) - len(piece) % 3
+            rest = piece[whole:]
+            yield base64.b64encode(piece[:whole])
+        yield base64.b64encode(rest)
+
+
+class JsonWithFiles:
+    """JSON in which files stand as ``Base64``; however large they are, little of them is in memory at a time."""
+
+    def __init__(self, value: Any) -> None:
+        self._files: list[Base64] = []
+        mark = secrets.token_hex()
+
+        def marked(one: Any) -> str:
+            if not isinstance(one, Base64):
+                raise TypeError(f"{type(one).__name__} is no JSON")
+            self._files.append(one)
+            return mark
+
+        text = json.dumps(value, default=marked, separators=(",", ":"), allow_nan=False)
+        self._texts = [one.encode() for one in text.split(mark)]
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole."""
+        return sum(map(len, self._texts)) + sum(file.size_bytes for file in self._files)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The whole, piece by piece; none is empty."""
+        first, *texts = self._texts
+        yield first
+        for file, text in zip(self._files, texts, strict=True):
+            yield from filter(None, file.pieces())
+            yield text
+
+    def answer(self, headers: Mapping[str, str] | None = None) -> Download:
+        """It as an answer."""
+        headers = {"Content-Type": JSON, "Cache-Control": "no-store", **(headers or {})}
+        return Download(headers=headers, size_bytes=self.size_bytes, pieces=self.pieces)
 
 
 Handler = Callable[[DialectCall], Answer]

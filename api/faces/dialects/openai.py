@@ -1,55 +1,53 @@
 """OpenAI's Images API: https://platform.openai.com/docs/api-reference/images."""
 
-import base64
-import re
-from typing import Any
+from dataclasses import replace
+from typing import Any, NoReturn
+from urllib.parse import urlencode
 
-from api.errors import InvalidRequestError, RequestError
-from api.faces.dialects.dialect import Dialect, DialectCall
-from api.http import Answer, Response, Wait
+from api.errors import RequestError
+from api.faces.dialects.dialect import Dialect, DialectCall, JsonWithFiles
+from api.faces.dialects.openai_answers import ImageEvents, described, error, pictures_of
+from api.faces.dialects.openai_request import ImageRequest
+from api.http import Answer, Download, Response, Stream, Wait
 from api.operations.generation import digest_of
-from contract.field_errors import FieldError
-from jobs.job import Job, JobState
+from api.request import check_size, steady_body
+from jobs.job import Job
 
-_HELD_S = 600
-"""As long as its clients wait; the shell lets go earlier, and the answer then leads to one that waits on."""
-_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})")
-_AUTO = (None, "", "auto")
+_HELD_S = 240
+"""Clients wait ten minutes for an answer, and follow twenty redirects."""
+_MAX_IGNORED = 20
 
 
 def generate(call: DialectCall) -> Answer:
     """POST /images/generations."""
-    body = call.json()
-    wanted = call.picture(call.model(str(body.get("model") or "")), _picture(body))
-    repeats = call.request.headers.get("x-stainless-retry-count", "0")
-    digest = digest_of(call.request.path.encode(), call.request.body)
-    return _held(call, call.submit(wanted, digest=digest, is_repeat=repeats != "0"), body.get("response_format"))
+    return _made(call, ImageRequest.read(call, edits=False), "image_generation")
+
+
+def edit(call: DialectCall) -> Answer:
+    """POST /images/edits."""
+    return _made(call, ImageRequest.read(call, edits=True), "image_edit")
+
+
+def vary(call: DialectCall) -> NoReturn:
+    """POST /images/variations."""
+    raise RequestError(404, "not_found", f"Variations are retired; POST {call.base_url}/v1/images/edits with a prompt.")
 
 
 def wait(call: DialectCall) -> Answer:
-    """Our own GET to which a POST leads whose picture takes longer than the gateway waits."""
-    return _held(call, call.job(call.path["job"]), call.request.query.get("response_format"))
+    """GET /images/jobs/{job}, our own: leads on from a POST whose pictures take longer than an answer may."""
+    query = call.request.query
+    ignored = [name for name in query.get("ignored", "").split(",") if name]
+    return _held(call, call.job(call.path["job"]), as_links=query.get("response_format") == "url", ignored=ignored)
 
 
 def models(call: DialectCall) -> Answer:
     """GET /models."""
-    names = call.services.models.names(call.dialect, call.caller.tenant or "")
-    return Response.json(200, {"object": "list", "data": [_model(name) for name in names]})
+    return Response.json(200, {"object": "list", "data": [_model(name) for name in _names(call)]})
 
 
 def model(call: DialectCall) -> Answer:
-    """GET /models/{id}."""
+    """GET /models/{model}."""
     return Response.json(200, _model(call.model(call.path["model"]).name))
-
-
-def error(rejection: RequestError) -> Response:
-    """A rejection as OpenAI writes it."""
-    kind = "invalid_request_error" if rejection.status < 500 else "server_error"  # noqa: PLR2004
-    shown = {"message": rejection.message, "type": kind, "param": None, "code": rejection.code}
-    if rejection.errors:
-        shown["message"] = "; ".join(f"{one.pointer} {one.detail}".strip() for one in rejection.errors)
-        shown["param"] = rejection.errors[0].pointer or None
-    return Response.json(rejection.status, {"error": shown}, rejection.headers)
 
 
 OPENAI = Dialect(
@@ -59,6 +57,8 @@ OPENAI = Dialect(
         for version in ("v1", "")
         for method, path, handler in (
             ("POST", "/images/generations", generate),
+            ("POST", "/images/edits", edit),
+            ("POST", "/images/variations", vary),
             ("GET", "/images/jobs/{job}", wait),
             ("GET", "/models", models),
             ("GET", "/models/{model...}", model),
@@ -68,37 +68,41 @@ OPENAI = Dialect(
 )
 
 
-def _picture(body: dict[str, Any]) -> dict[str, Any]:
-    picture = {name: body.get(name) for name in ("prompt", "n", "negative_prompt", "seed", "steps", "guidance")}
-    if (size := body.get("size")) not in _AUTO:
-        found = _SIZE.fullmatch(str(size))
-        if not found:
-            raise InvalidRequestError([FieldError("size", "must be auto or WIDTHxHEIGHT, as 1024x1024")])
-        picture |= {"width": int(found[1]), "height": int(found[2])}
-    return picture | {"format": body.get("output_format")}
+def _made(call: DialectCall, asked: ImageRequest, kind: str) -> Answer:
+    """Submit a job, and wait for it in the way that its caller asks for."""
+    name = asked.model or next(iter(_names(call)), "")
+    wanted = call.picture(call.model(name), asked.picture)
+    check_size(wanted.content)
+    context = {"user": asked.user} if asked.user else None
+    job = call.submit(
+        replace(wanted, keeps_previews=asked.is_stream and asked.partial_images > 0, context=context),
+        digest=digest_of(call.request.path.encode(), steady_body(call.request)),
+        is_repeat=call.request.headers.get("x-stainless-retry-count", "0") != "0",
+    )
+    if asked.is_stream:
+        headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "x-request-id": job.id}
+        return Stream(job=job, source=ImageEvents(call, kind, asked.partial_images), headers=headers)
+    ignored = [*asked.ignored, *(warning.pointer for warning in wanted.warnings)]
+    return _held(call, job, as_links=asked.as_links, ignored=ignored[:_MAX_IGNORED])
 
 
-def _held(call: DialectCall, job: Job, response_format: Any) -> Wait:
-    def render(latest: Job) -> Response:
+def _held(call: DialectCall, job: Job, *, as_links: bool, ignored: list[str]) -> Wait:
+    def render(latest: Job) -> Response | Download:
+        headers = {"Cache-Control": "no-store", "x-request-id": latest.id}
         if not latest.state.is_final:
-            here = f"{call.base_url}/v1/images/jobs/{latest.id}"
-            query = f"?response_format={response_format}" if response_format == "url" else ""
-            return Response(status=303, headers={"Location": here + query, "Cache-Control": "no-store"})
-        if latest.state is not JobState.SUCCEEDED:
-            code, message = latest.state.value, f"The job {latest.id} is {latest.state}."
-            if latest.error is not None:
-                code, message = latest.error.code, latest.error.message
-            # 408, 409, 429 and 5xx would make the client pay for the job again.
-            raise RequestError(400, code, message, headers={"x-should-retry": "false"})
-        data = []
-        for file in call.files(latest):
-            if response_format == "url":
-                data.append({"url": call.url_of(file)})
-            else:
-                data.append({"b64_json": base64.b64encode(call.bytes_of(file)).decode()})
-        return Response.json(200, {"created": int(latest.created_s), "data": data, "job": latest.id})
+            asked = {"response_format": "url" if as_links else "b64_json", "ignored": ",".join(ignored)}
+            here = f"{call.base_url}/v1/images/jobs/{latest.id}?{urlencode(asked)}"
+            return Response(status=303, headers={"Location": here, **headers})
+        pictures = pictures_of(call, latest, as_links=as_links)
+        warnings = [f"{name} is ignored" for name in ignored]
+        made = {"created": int(latest.created_s), "data": pictures, **described(latest), "job": latest.id}
+        return JsonWithFiles({**made, "warnings": warnings}).answer(headers)
 
     return Wait(job=job, is_over=lambda latest: latest.state.is_final, seconds=_HELD_S, render=render)
+
+
+def _names(call: DialectCall) -> list[str]:
+    return call.services.models.names(call.dialect, call.tenant)
 
 
 def _model(name: str) -> dict[str, Any]:

@@ -66,6 +66,10 @@ class JobEvents:
         if job.state.is_final:
             yield _event("end", self._render(job), job)
 
+    def cut(self, job: Job) -> str:  # noqa: ARG002 (of the protocol)
+        """Nothing: clients come back and name the last event that they have."""
+        return ""
+
     def _place(self, job: Job) -> QueueView | None:
         """A job's place; None where it cannot be read now, which must not end the stream."""
         try:

@@ -27,7 +27,7 @@ def send_file(call: ApiCall) -> Answer:
         sent = read_file(call.request)
         if not sent.data:
             raise InvalidRequestError([FieldError("file", "is empty")])
-        return _created(call, call.services.files.keep(call.tenant, sent.name, sent.data))
+        return _created(call, call.services.files.keep(call.tenant, sent.file or "", sent.data))
     try:
         asked = call.read_body(UploadRequest)
     except InvalidRequestError as exc:
