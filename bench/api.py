@@ -36,7 +36,6 @@ PAGE_LIMIT = 50.0
 WAITERS_CORE_LIMIT = 15.0
 LEARNED_LIMIT_MS = 500.0
 _KEY = "key"
-_LEARN_S = 10.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
@@ -44,7 +43,7 @@ Handler = Callable[[dict[str, Any], Any], dict[str, Any]]
 
 def report(*, short: bool) -> list[Figure]:
     """Measure status, submission, listing and waiting; print and return the figures."""
-    calls, listed, waiters = (100, 1_000, 200) if short else (400, 10_000, 1_000)
+    calls, listed, waiters, learn_s = (20, 200, 20, 1.0) if short else (400, 10_000, 1_000, 10.0)
     print(f"API v1: {calls} calls of each kind in turn, {listed} jobs listed, {waiters} callers waiting")
     with tempfile.TemporaryDirectory() as folder, closing(FakeAws(Path(folder))) as aws:
         place = _BenchedApi(aws, Path(folder))
@@ -54,7 +53,7 @@ def report(*, short: bool) -> list[Figure]:
                 *_submission(place, handler, calls),
                 *_listing(place, handler, listed),
             ]
-        return print_all([*figures, *asyncio.run(_waiting(place, waiters))])
+        return print_all([*figures, *asyncio.run(_waiting(place, waiters, learn_s))])
 
 
 class _BenchedApi:
@@ -162,8 +161,8 @@ def _listing(place: _BenchedApi, handler: Handler, count: int) -> list[Figure]:
     ]
 
 
-async def _waiting(place: _BenchedApi, waiters: int) -> list[Figure]:
-    """Callers who wait for jobs of their own, which then end one after the other."""
+async def _waiting(place: _BenchedApi, waiters: int, learn_s: float) -> list[Figure]:
+    """Callers who wait for jobs of their own, which then end one after the other; ``learn_s`` is how long they wait."""
     port = free_port()
     keys = place.folder / "keys.json"
     keys.write_text(json.dumps([{"key": "secret", "id": _KEY}]))
@@ -183,9 +182,9 @@ async def _waiting(place: _BenchedApi, waiters: int) -> list[Figure]:
         connector = aiohttp.TCPConnector(limit=0)
         async with aiohttp.ClientSession(connector=connector, headers={"x-api-key": "secret"}) as http:
             waits = [asyncio.create_task(_learned(http, f"{url}/jobs/{job}?wait=300", job, ended)) for job in jobs]
-            await asyncio.sleep(5 + waiters / 100)
+            await asyncio.sleep(learn_s / 2 + waiters / 100)
             before, began = _cpu_s(process.pid), time.monotonic()
-            await asyncio.sleep(_LEARN_S)
+            await asyncio.sleep(learn_s)
             core = (_cpu_s(process.pid) - before) / (time.monotonic() - began) * 100
             for job in random.sample(jobs, len(jobs)):
                 ended[job] = time.monotonic()

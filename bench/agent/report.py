@@ -53,7 +53,7 @@ SCENARIOS = (
     Scenario("0.2 s jobs on ComfyUI", (0.2, 0.2), 97, 8, runtime="comfyui"),
 )
 _COUNT, _ROUNDS = 40, 3
-_FLEET_COUNT, _SHORT_FLEET_COUNT = 500, 60
+_FLEET_COUNT, _SHORT_FLEET_COUNT = 500, 12
 
 
 def report(*, short: bool) -> list[Figure]:
