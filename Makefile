@@ -1,6 +1,8 @@
 # `make` lists the targets. Everything goes into .venv, .venv-flux, .local and out; nothing is installed outside the checkout.
 
 SHELL := bash
+# With it, each of the many processes would compile all modules again.
+unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
