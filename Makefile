@@ -6,6 +6,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
+DATA ?=
+FILE ?=
 # Not from the environment: shells and tools use these names for other things.
 HOST := 127.0.0.1
 LOG := brief
@@ -35,7 +37,7 @@ FLUX_VENV := .venv-flux
 MODEL_FOLDER ?=
 PROFILE ?= flux-schnell
 
-.PHONY: help demo demo-flux bench-flux up test test-cluster soak console docs lint format lock clean
+.PHONY: help demo demo-flux bench-flux up backup restore test test-cluster soak console docs lint format lock clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -48,9 +50,15 @@ demo-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the same for the flux server itse
 	@$(BIN)/python -m local demo-flux --python $(FLUX_VENV)/bin/python --profile $(PROFILE) \
 		$(if $(MODEL_FOLDER),--model-folder $(MODEL_FOLDER)) $(ARGS)
 
-up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml PORT=8000 HOST=127.0.0.1 KEY_FILE=… LOG=debug ARGS="--runtime-url NAME=URL")
+up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml DATA=folder-that-keeps-all PORT=8000 HOST=127.0.0.1 KEY_FILE=… LOG=debug ARGS="--runtime-url NAME=URL")
 	@$(BIN)/python -m local up --config '$(CONFIG)' --host='$(HOST)' --port='$(PORT)' --log='$(LOG)' \
-		$(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(ARGS)
+		$(if $(DATA),--data '$(DATA)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(ARGS)
+
+backup: $(STAMPS)/run ## write what make up DATA=folder keeps to a file, while it runs (DATA=folder FILE=backup.tar)
+	@$(BIN)/python -m local.kept.backup '$(DATA)' '$(FILE)'
+
+restore: $(STAMPS)/run ## the reverse, into a new folder (DATA=folder FILE=backup.tar)
+	@$(BIN)/python -m local.kept.restore '$(DATA)' '$(FILE)'
 
 test: $(STAMPS)/dev $(FLUX_VENV)/stamp $(CLIENTS)/stamp ## run every check; each group against its budget of seconds
 	@$(BIN)/python test/suite.py

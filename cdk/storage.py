@@ -14,18 +14,13 @@ from cdk.context import Context
 from cdk.escape_hatches import fix_logical_id
 from cdk.nag import acknowledge
 from configuration.config import Config
-from contract.objects import FILE_DAYS, FILES_PREFIX, PREVIEWS_PREFIX, TASKS_PREFIX
-from contract.queues import DEAD
+from configuration.lifetimes import lifetimes
 from jobs.schema import DEFINITION, RETENTION_S, TTL_ATTRIBUTE
 
 BUCKET_ID = "OutputBucket"
 _TYPES = {"S": dynamodb.AttributeType.STRING, "N": dynamodb.AttributeType.NUMBER}
 _PARTS = "jobsTable"
 """A value of CDK's context, which deploy/deploy.sh sets."""
-_DAY_S = 24 * 3600
-_PREVIEW_DAYS = 1
-_FOLDER_DAYS = 2
-"""For what a managed service leaves: a job that was released looks for it again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,19 +122,9 @@ def acknowledge_objects(role: iam.IRole, *prefixes: str) -> None:
 
 
 def _lifecycle(config: Config) -> list[s3.LifecycleRule]:
-    # What a message leads to must outlive every queue that may hold it; what may be asked for again, its job.
-    tasks_s = RETENTION_S if config.keep_requests else DEAD.retention_s
-    days = {
-        "tasks": (TASKS_PREFIX, tasks_s // _DAY_S + 1),
-        "previews": (PREVIEWS_PREFIX, _PREVIEW_DAYS),
-        "files": (FILES_PREFIX, FILE_DAYS),
-    }
-    for runtime in config.models_runtime:
-        if runtime.is_managed and (folder := runtime.managed.folder):
-            days[folder.strip("_/")] = folder, _FOLDER_DAYS
     rules = [
         s3.LifecycleRule(id=name, prefix=prefix, expiration=Duration.days(number))
-        for name, (prefix, number) in days.items()
+        for name, (prefix, number) in lifetimes(config, jobs_kept_s=RETENTION_S).items()
     ]
     rules.append(s3.LifecycleRule(id="broken-uploads", abort_incomplete_multipart_upload_after=Duration.days(1)))
     if (expire_days := config.output_bucket.expire_days) is not None:

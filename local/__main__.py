@@ -108,6 +108,7 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         environment=sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}"),
         flux=flux,
         is_asgi=arguments.command == "up" and arguments.shell == "asgi",
+        is_kept=arguments.command == "up" and arguments.data is not None,
     )
 
 

@@ -1,6 +1,7 @@
-"""The process that is AWS: ``python -m local.aws_server``. Everything is in memory and ends with it."""
+"""The process that is AWS: ``python -m local.aws_server``. Without --keep, everything is in memory and ends with it."""
 
 import argparse
+import json
 import logging
 import sys
 import threading
@@ -11,6 +12,8 @@ from werkzeug.serving import make_server
 
 from local.atomic_writes import mend_writes
 from local.aws import provision
+from local.kept.database import FormatError
+from local.kept.store import Store
 from local.long_poll import mend_long_poll
 from local.streams import mend_streams
 from local.subscriptions import mend_subscriptions, serves_links
@@ -23,6 +26,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--runtimes", type=Path, required=True, help="runtimes.json")
     parser.add_argument("--input-bucket", action="append", default=[])
+    parser.add_argument("--keep", type=Path, help="folder that keeps everything")
+    parser.add_argument("--lifetimes", type=json.loads, default={}, help="JSON: days by prefixes of objects' keys")
     arguments = parser.parse_args()
 
     # Its request log says "POST /" for every request.
@@ -33,11 +38,20 @@ def main() -> None:
     mend_writes()
     mend_subscriptions(f"http://127.0.0.1:{arguments.port}")
     app = serves_links(DomainDispatcherApplication(create_backend_app))
+    store = None
+    if arguments.keep is not None:
+        try:
+            store = Store(arguments.keep, arguments.lifetimes)
+        except FormatError as exc:
+            sys.exit(f"ERROR {exc}")
+        app = store.keeping(app)
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=backstage.serve_forever, name="backstage", daemon=True).start()
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))
     provision(f"http://127.0.0.1:{backstage.server_port}", catalog, input_buckets=arguments.input_bucket)
     backstage.shutdown()
+    if store is not None:
+        store.begin()
 
     server = make_server("127.0.0.1", arguments.port, app, threaded=True, request_handler=MotoRequestHandler)
     server.serve_forever()

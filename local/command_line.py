@@ -27,11 +27,13 @@ def read_arguments() -> argparse.Namespace:
     up.add_argument("--aws-port", type=_port, default=AWS_PORT, help="AWS's port, likewise (%(default)s)")
     up.add_argument("--key-file", help="file of the API key, made when it is not there; default: api-key in --state")
     up.add_argument(
+        "--data", type=Path, help="folder that keeps jobs, pictures and keys; default: all but keys is lost"
+    )
+    up.add_argument(
         "--shell",
         choices=("lambda", "asgi"),
-        default="lambda",
         help="lambda: the API as on AWS, behind a small API Gateway; asgi: as on plain Kubernetes, where one process "
-        "has thousands of callers that wait (%(default)s)",
+        "has thousands of callers that wait (lambda; with --data asgi)",
     )
     up.add_argument("--log", choices=("brief", "debug"), default="brief", help="debug: every line of every part")
     up.set_defaults(state=_STATE, beside="make up PORT=0 ARGS='--aws-port=0 --state=.local/2'", platform=None)
@@ -61,6 +63,11 @@ def read_arguments() -> argparse.Namespace:
             help="a real model server in place of a runtime's stand-in",
         )
     arguments = parser.parse_args()
+    if arguments.command == "up":
+        arguments.shell = arguments.shell or ("asgi" if arguments.data else "lambda")
+        if arguments.data is not None:
+            arguments.state = arguments.data
+            arguments.beside = "make up DATA=ANOTHER-FOLDER PORT=0 ARGS=--aws-port=0"
     if arguments.command == "demo":
         own = "" if arguments.config.resolve() == CONFIG else f" CONFIG={shlex.quote(str(arguments.config))}"
         arguments.platform = f"make up{own}"

@@ -120,6 +120,8 @@ def import_starter(state: Path, embeddings: str) -> None:
     if current is None or current.embedder != embedder.name or store.imported().version != icons.library.version:
         Indexer(store, FileIndexes(kept), embedder).rebuild(icons.library)
     bucket = BucketStorage(botocore.session.get_session().create_client("s3"), OUTPUT_BUCKET, PREFIX)
+    if LibraryStore(bucket).current() is not None:
+        return  # kept from the last start, with what was imported since
     icons.upload(bucket)
     for name in kept.names(""):
         bucket.write(name, kept.read(name).body or b"")

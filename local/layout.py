@@ -14,6 +14,8 @@ from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, OUTPUT_BUCKET
 from local.ports import LOOPBACK
 from local.sandbox import sandbox_environment
 
+STORE = "store"
+"""The folder in the directory of a platform that keeps its jobs and pictures."""
 _STACK_FILE = "stack.json"
 """What stack.json says of a running platform, with the names of a deployed stack's outputs."""
 _LOOPBACK_OF = {"0.0.0.0": LOOPBACK, "::": "::1"}
@@ -39,6 +41,7 @@ class Layout:
         environment: The environment of every part.
         flux: How to run the flux server itself; None for its stand-in.
         is_asgi: Whether the API runs as an ASGI application, not as Lambda's handlers behind an API Gateway.
+        is_kept: Whether jobs and pictures are kept in the directory, not in memory.
     """
 
     config: Config
@@ -52,6 +55,12 @@ class Layout:
     environment: Mapping[str, str] = field(repr=False)
     flux: FluxServer | None = None
     is_asgi: bool = False
+    is_kept: bool = False
+
+    @property
+    def store(self) -> Path:
+        """What is kept of AWS."""
+        return self.state / STORE
 
     @property
     def logs(self) -> Path:
@@ -130,7 +139,7 @@ def claimed(state: Path) -> Iterator[None]:
     Raises:
         AlreadyRunningError: Another process has reserved it.
     """
-    state.mkdir(parents=True, exist_ok=True)
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Opened without truncating: the holder has written its process id there.
     with (state / "lock").open("a+") as lock:
         try:

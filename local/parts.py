@@ -1,6 +1,7 @@
 """Every part's command line and environment, all in one place."""
 
 import asyncio
+import json
 import re
 import sys
 from dataclasses import replace
@@ -10,8 +11,10 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from configuration.config import ModelsRuntime
+from configuration.lifetimes import lifetimes
 from contract.queues import Priority
 from deploy.verify.samples import SAMPLE_CHECKPOINT
+from jobs.schema import RETENTION_S
 from local.aws import (
     COURIER_QUEUE,
     JOBS_TABLE,
@@ -46,8 +49,14 @@ def aws_part(layout: Layout) -> Part:
     """AWS."""
     arguments = [f"--port={layout.aws_port}", f"--runtimes={layout.runtimes_file}"]
     arguments += [f"--input-bucket={name}" for name in layout.config.input_buckets]
+    if layout.is_kept:
+        days = dict(lifetimes(layout.config, jobs_kept_s=RETENTION_S).values())
+        if (pictures := layout.config.output_bucket.expire_days) is not None:
+            days[""] = pictures
+        arguments += [f"--keep={layout.store}", f"--lifetimes={json.dumps(days)}"]
     part = _part(layout, "aws", "local.aws_server", *arguments)
-    return replace(part, probe=_listens(LOOPBACK, layout.aws_port), holds="all tasks and pictures")
+    holds = "" if layout.is_kept else "all tasks and pictures"
+    return replace(part, probe=_listens(LOOPBACK, layout.aws_port), holds=holds)
 
 
 def door_part(layout: Layout) -> Part:

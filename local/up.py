@@ -8,12 +8,14 @@ import socket
 from rich.console import Console
 
 from deploy.verify.target import DEFAULT_STACK_FILE
+from jobs.schema import RETENTION_S
 from local.aws import OUTPUT_BUCKET
 from local.console import plain
 from local.layout import Layout
 from local.platform import running
 from local.processes import LineSink
 
+_DAY_S = 24 * 3600
 _PREFERRED = "text-to-image"
 
 
@@ -33,7 +35,7 @@ def banner(layout: Layout) -> str:
     file = layout.stack_file
     named = "" if file == DEFAULT_STACK_FILE else f"STACK_FILE={shlex.quote(str(file))} "
     return f"""
-The platform runs. Ctrl-C ends it; tasks and pictures, which are in memory, end with it. The API key stays.
+The platform runs. {_what_stays(layout)}
 
   Endpoint  {layout.endpoint}{elsewhere if layout.host != layout.reachable_host else ""}
   API key   {layout.api_key}
@@ -47,6 +49,18 @@ For the examples of the documentation, in another terminal:
 {first_request(layout)}
 All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 """
+
+
+def _what_stays(layout: Layout) -> str:
+    if not layout.is_kept:
+        return "Ctrl-C ends it; tasks and pictures, which are in memory, end with it. The API key stays."
+    days = layout.config.output_bucket.expire_days
+    pictures = "until you delete them" if days is None else f"for {days} days"
+    return (
+        f"Ctrl-C ends it. Everything stays in {layout.state}, whatever ends it, and goes on with the next start:\n"
+        f"jobs for {RETENTION_S // _DAY_S} days, pictures {pictures}, webhooks, workflows, keys. "
+        f"A backup while it runs: make backup DATA={shlex.quote(str(layout.state))} FILE=…"
+    )
 
 
 def first_request(layout: Layout) -> str:
