@@ -1,6 +1,7 @@
 """AWS as a process."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,22 @@ class FakeAws:
     Args:
         folder: For its log.
         runtimes: Deployed on it as on the local platform.
+        keep: The folder that keeps what it holds; None for memory.
+        wrapper: A command that runs it.
     """
 
-    def __init__(self, folder: Path, *runtimes: DeployedRuntime) -> None:
+    def __init__(
+        self, folder: Path, *runtimes: DeployedRuntime, keep: Path | None = None, wrapper: Sequence[str] = ()
+    ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         catalog = folder / f"aws-{port}.json"
         catalog.write_text(RuntimeCatalog(runtimes).to_json(), encoding="utf-8")
-        arguments = ("local.aws_server", "--port", str(port), "--runtimes", str(catalog))
-        self.process = ChildProcess(*arguments, log=folder / f"aws-{port}.log", endpoint=self.url, fresh=True)
+        arguments = ["local.aws_server", "--port", str(port), "--runtimes", str(catalog)]
+        if keep is not None:
+            arguments += ["--keep", str(keep)]
+        log = folder / f"aws-{port}.log"
+        self.process = ChildProcess(*arguments, log=log, endpoint=self.url, fresh=True, wrapper=wrapper)
         self.process.start()
         wait_for(lambda: answers(f"{self.url}/moto-api/"), lambda: f"AWS; log:\n{self.process.log}")
         self.sqs, self.sns, self.s3, self.dynamodb = (self.client(name) for name in ("sqs", "sns", "s3", "dynamodb"))
