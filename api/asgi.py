@@ -11,7 +11,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -35,6 +35,7 @@ Scope = Mapping[str, Any]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
+_OWN_MACHINE = frozenset({"127.0.0.1", "::1"})
 _BODY_S = 60.0
 """Within which a body must arrive: each that does not is up to 10 MiB of memory."""
 _DUE_EVERY_S = 1.0
@@ -67,13 +68,23 @@ class KeyRing:
 class Application:
     """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop.
 
-    ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found.
+    ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found. ``proxies`` are the addresses
+    whose X-Forwarded-Proto and X-Forwarded-Host are believed; ``*`` is every one.
     """
 
-    def __init__(self, door: Door, services: Services, keys: KeyRing, *, prefix: str = "") -> None:
+    def __init__(
+        self,
+        door: Door,
+        services: Services,
+        keys: KeyRing,
+        *,
+        prefix: str = "",
+        proxies: Collection[str] = _OWN_MACHINE,
+    ) -> None:
         self._door = door
         self._keys = keys
         self._prefix = prefix
+        self._proxies = proxies
         self._watcher = Watcher(services.jobs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -116,16 +127,24 @@ class Application:
     def _head(self, scope: Scope) -> Request:
         """A request without its body."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-        forwarded = headers.get("x-forwarded-proto", "")
-        protocol = forwarded if forwarded in {"http", "https"} else scope["scheme"]
+        protocol, host = scope["scheme"], headers.get("host", "")
+        if self._is_proxy(scope):
+            forwarded = headers.get("x-forwarded-proto", "")
+            protocol = forwarded if forwarded in {"http", "https"} else protocol
+            host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
         return Request(
             method=scope["method"],
             path="/".join(filter(None, self._own_path(scope["path"]).split("/"))),
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
             caller=self._keys.caller(sent_key(headers)),
-            base_url=f"{protocol}://{headers.get('host', '')}{self._prefix}",
+            base_url=f"{protocol}://{host}{self._prefix}",
         )
+
+    def _is_proxy(self, scope: Scope) -> bool:
+        """Whether a request comes through a proxy that says truly by which name and protocol its caller came."""
+        peer = (scope.get("client") or ("",))[0]
+        return peer in self._proxies or "*" in self._proxies
 
     def _own_path(self, path: str) -> str:
         inside = path == self._prefix or path.startswith(f"{self._prefix}/")
@@ -268,8 +287,10 @@ def main() -> None:
     logging.getLogger("api").setLevel(logging.INFO)
     keys = KeyRing(Path(os.environ["API_KEYS_FILE"]))
     services = Services.from_environment({**os.environ, "API_KEYS": keys.ids})
-    application = Application(Door(services), services, keys, prefix=prefix)
-    uvicorn.run(application, access_log=False, log_level="warning", **settings)
+    proxies = frozenset(os.environ.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split()) or _OWN_MACHINE
+    application = Application(Door(services), services, keys, prefix=prefix, proxies=proxies)
+    # uvicorn itself would put the caller's address in place of the proxy's.
+    uvicorn.run(application, access_log=False, log_level="warning", proxy_headers=False, **settings)
 
 
 if __name__ == "__main__":

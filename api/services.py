@@ -61,6 +61,8 @@ class ApiSettings:
 
     courier_queue_url: str = ""
     """Of webhooks; without it there are none."""
+    sends_files: str = "false"
+    """Whether callers cannot reach the output bucket, so that the API sends files itself."""
     allow_private_addresses: str = "false"
     """Whether webhooks may use http and reach any address."""
     icons: str = ""
@@ -145,7 +147,12 @@ class Services:
         """The files of jobs."""
         from api.operations.outputs import Outputs
 
-        return Outputs(make_s3=lambda: self.s3, bucket=self.bucket, root=lambda: self.signing_secret)
+        return Outputs(
+            make_s3=lambda: self.s3,
+            bucket=self.bucket,
+            root=lambda: self.signing_secret,
+            sends_files=self.settings.sends_files == "true",
+        )
 
     @cached_property
     def pictures(self) -> "Pictures":

@@ -1,6 +1,7 @@
 """The API's keys, in files that only their owner can read, so that they stay the same."""
 
 import json
+import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,8 +29,13 @@ def stored_key(path: Path) -> str:
     """
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(new_key() + "\n", encoding="ascii")
+        draft = path.with_name(f"{path.name}.new")
+        draft.touch(mode=0o600)
+        with draft.open("w", encoding="ascii") as file:
+            file.write(new_key() + "\n")
+            file.flush()
+            os.fsync(file.fileno())  # what it signs may outlive a power cut
+        draft.replace(path)
     key = path.read_text(encoding="utf-8", errors="replace").strip()
     if not key or not all("!" <= character <= "~" for character in key):
         raise KeyFileError(f"{path} holds no API key: one line of ASCII characters without blanks.")

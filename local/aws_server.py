@@ -13,7 +13,7 @@ from werkzeug.serving import make_server
 from local.atomic_writes import mend_writes
 from local.aws import provision
 from local.kept.database import FormatError
-from local.kept.store import Store
+from local.kept.store import KeptAws
 from local.long_poll import mend_long_poll
 from local.streams import mend_streams
 from local.subscriptions import mend_subscriptions, serves_links
@@ -41,7 +41,7 @@ def main() -> None:
     store = None
     if arguments.keep is not None:
         try:
-            store = Store(arguments.keep, arguments.lifetimes)
+            store = KeptAws(arguments.keep, arguments.lifetimes)
         except FormatError as exc:
             sys.exit(f"ERROR {exc}")
         app = store.keeping(app)

@@ -74,6 +74,7 @@ def door_part(layout: Layout) -> Part:
         "RUNTIMES_FILE": str(layout.runtimes_file),
         "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
+        "SENDS_FILES": str(layout.is_kept).lower(),
         **webhook_names(layout),
         **icon_settings(layout),
     }

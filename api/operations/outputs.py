@@ -66,7 +66,8 @@ class SignedPath:
 class Outputs:
     """The files of jobs. Callers must check first that the tenant may see the job.
 
-    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret.
+    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret; ``sends_files`` says
+    that callers cannot reach S3, so that no link may lead there.
     """
 
     def __init__(
@@ -75,9 +76,11 @@ class Outputs:
         make_s3: Callable[[], Any],
         bucket: str,
         root: Callable[[], str],
+        sends_files: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.bucket = bucket
+        self.sends_files = sends_files
         self._make_s3 = make_s3
         self._root = root
         self._clock = clock
@@ -118,6 +121,10 @@ class Outputs:
         if link.expires_s <= self._clock():
             raise RequestError(410, "expired", "The link has expired; GET /v1/jobs/{job} has a new one.")
         return StoredFile(key=link.key, content_type=link.content_type, name=link.name)
+
+    def link(self, file: StoredFile, base_url: str) -> str:
+        """Make a link at which anyone can fetch a file at once; ``base_url`` is the API's own URL."""
+        return f"{base_url}/{self.signed(file).path}" if self.sends_files else self.presigned(file)
 
     def presigned(self, file: StoredFile) -> str:
         """Make a link to S3 that expires after PRESIGNED_S."""

@@ -51,7 +51,7 @@ class Database:
         try:
             self._open()
         except sqlite3.DatabaseError as exc:
-            self._connection.close()
+            self.close()
             raise FormatError(f"{path} cannot be read ({exc}); restore the last backup.") from None
         sync_folder(path.parent)
 
@@ -120,8 +120,7 @@ class Database:
         return str(self.read("SELECT value FROM settings WHERE name = ?", name)[0][0])
 
     def close(self) -> None:
-        """Write what is left, and close the file."""
-        self.settle()
+        """Close the file."""
         self._connection.close()
 
     def _begin(self) -> None:

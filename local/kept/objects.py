@@ -34,8 +34,8 @@ class ObjectFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        for number in range(256):
-            (folder / f"{number:02x}").mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (folder, *(folder / f"{number:02x}" for number in range(256))):
+            path.mkdir(mode=0o700, exist_ok=True)
         sync_folder(folder)
 
     def write(self, data: bytes) -> str:

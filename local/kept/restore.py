@@ -29,7 +29,8 @@ def read_backup(data: Path, source: BinaryIO) -> int:
     if data.exists() and any(data.iterdir()):
         raise RestoreError(f"{data} is not empty. Restore into a new folder, then move it where you want it.")
     store = data / STORE
-    store.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for folder in (data, store, store / OBJECTS):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = store / _DRAFT  # which the platform does not know, until all objects are there
     names = {f"{STORE}/{DATABASE}": draft}
     try:

@@ -32,7 +32,7 @@ _Start = Callable[..., Any]
 _Application = Callable[[dict[str, Any], _Start], Iterable[bytes]]
 
 
-class Store:
+class KeptAws:
     """A folder that keeps what moto's services in this process hold. Open it after the mends, before any resource.
 
     Raises:
@@ -65,7 +65,7 @@ class Store:
         """A WSGI application whose answers go out once all that they may tell is on disk."""
 
         def application(environ: dict[str, Any], start_response: _Start) -> Iterable[bytes]:
-            if self._is_refused(environ):
+            if would_fill(environ, shutil.disk_usage(self._folder).free):
                 return _refused(environ, start_response)
             try:
                 return app(environ, start_response)
@@ -75,15 +75,14 @@ class Store:
 
         return application
 
-    def _is_refused(self, environ: Mapping[str, Any]) -> bool:
-        """Whether a request would fill the disk."""
-        if environ["REQUEST_METHOD"] in {"GET", "HEAD", "DELETE"}:
-            return False
-        target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        is_growing = environ["REQUEST_METHOD"] == "PUT" or target in _GROWING
-        reserve = _RESERVE_BYTES if is_growing else _LAST_RESERVE_BYTES
-        free: int = shutil.disk_usage(self._folder).free
-        return free < reserve
+
+def would_fill(environ: Mapping[str, Any], free_bytes: int) -> bool:
+    """Whether a disk with so much free space has none for a request."""
+    if environ["REQUEST_METHOD"] in {"GET", "HEAD", "DELETE"}:
+        return False
+    target = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+    is_growing = environ["REQUEST_METHOD"] == "PUT" or target in _GROWING
+    return free_bytes < (_RESERVE_BYTES if is_growing else _LAST_RESERVE_BYTES)
 
 
 def _refused(environ: Mapping[str, Any], start_response: _Start) -> Iterable[bytes]:

@@ -1,7 +1,7 @@
 """AWS as a process."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +22,17 @@ class FakeAws:
         folder: For its log.
         runtimes: Deployed on it as on the local platform.
         keep: The folder that keeps what it holds; None for memory.
+        lifetimes: Days that objects are kept there, by the prefixes of their keys.
         wrapper: A command that runs it.
     """
 
     def __init__(
-        self, folder: Path, *runtimes: DeployedRuntime, keep: Path | None = None, wrapper: Sequence[str] = ()
+        self,
+        folder: Path,
+        *runtimes: DeployedRuntime,
+        keep: Path | None = None,
+        lifetimes: Mapping[str, int] | None = None,
+        wrapper: Sequence[str] = (),
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
@@ -34,7 +40,7 @@ class FakeAws:
         catalog.write_text(RuntimeCatalog(runtimes).to_json(), encoding="utf-8")
         arguments = ["local.aws_server", "--port", str(port), "--runtimes", str(catalog)]
         if keep is not None:
-            arguments += ["--keep", str(keep)]
+            arguments += ["--keep", str(keep), "--lifetimes", json.dumps(lifetimes or {})]
         log = folder / f"aws-{port}.log"
         self.process = ChildProcess(*arguments, log=log, endpoint=self.url, fresh=True, wrapper=wrapper)
         self.process.start()

@@ -132,7 +132,7 @@ def get_icon_report(call: ApiCall) -> Answer:
 
     def picture_of(icon: "Icon") -> str | None:
         file = service.file_of(icon)
-        return None if file is None else outputs.presigned(file)
+        return None if file is None else outputs.link(file, call.request.base_url)
 
     shown = [url for row in (*report.publish, *report.delete, *report.most_hit) if (url := picture_of(row.icon))]
     origins = sorted({"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in shown})

@@ -24,7 +24,7 @@ def get_output(call: ApiCall) -> Answer:
     Files are numbered from 1 in the job's order, images first; 0 is the manifest. The answer redirects (303) to S3 with
     a link that is valid for 15 minutes. `?redirect=false` sends the file itself; behind API Gateway only up to 4.5 MB,
     and only if `Accept` starts with an image, audio or video type or `application/octet-stream`. Otherwise the answer
-    redirects.
+    redirects. An API on a machine of its own, whose callers do not reach its S3, always sends the file itself.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     outputs = call.services.outputs
@@ -65,7 +65,7 @@ def _sent(call: ApiCall, file: StoredFile, *, cached_s: int = _CACHED_S) -> Answ
     outputs, query = call.services.outputs, call.query
     caching = {"Cache-Control": f"private, max-age={cached_s}" if cached_s else "no-store"}
     redirect = Response(status=303, headers={"Location": outputs.presigned(file), **caching})
-    if query.redirect:
+    if query.redirect and not outputs.sends_files:
         return redirect
     opened = outputs.open(file)
     headers = {

@@ -184,7 +184,7 @@ def _view(call: ApiCall, prompt: str, job: Job) -> dict[str, Any]:
 
 def _redirect(call: ApiCall, job: Job) -> Response:
     outputs = call.services.outputs
-    location = outputs.presigned(outputs.files(_succeeded(job))[0])
+    location = outputs.link(outputs.files(_succeeded(job))[0], call.request.base_url)
     return Response(status=303, headers={"Location": location, **_NOT_STORED})
 
 

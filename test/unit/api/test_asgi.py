@@ -21,13 +21,14 @@ class Caller:
         door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
         self._application = Application(door, SimpleNamespace(jobs=None), keys)
 
-    async def call(self, *messages, key="key", **headers):
+    async def call(self, *messages, key="key", peer="127.0.0.1", **headers):
         """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
         fields = {"host": "here", **headers, **({"x-api-key": key} if key else {})}
         scope = {
             "type": "http",
             "method": "POST",
             "scheme": "http",
+            "client": (peer, 50_000),
             "path": "/v1/jobs",
             "query_string": b"",
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
@@ -104,3 +105,9 @@ async def test_nothing_waits_for_a_caller_who_has_gone(caller, monkeypatch):
 async def test_links_begin_with_http_or_https_whatever_a_header_says(caller, forwarded, scheme):
     await caller.call(part(b""), x_forwarded_proto=forwarded)
     assert caller.requests[0].base_url == f"{scheme}://here"
+
+
+@pytest.mark.parametrize(("peer", "base"), [("127.0.0.1", "https://sd.example"), ("192.0.2.7", "http://here")])
+async def test_links_lead_where_a_proxy_on_this_machine_says_and_nobody_else(caller, peer, base):
+    await caller.call(part(b""), peer=peer, x_forwarded_proto="https", x_forwarded_host="sd.example, inner")
+    assert caller.requests[0].base_url == base
