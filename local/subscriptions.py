@@ -1,6 +1,7 @@
 """Mends moto's SNS, which delivers to subscribers one after the other and stops at the first failure.
 
-SNS delivers to each separately: a missing queue or a receiver that does not answer costs nobody else a notice.
+SNS delivers to each separately: a missing queue or a receiver that does not answer costs nobody else a notice. Nor does
+it remember all messages that were ever published.
 Its HTTP deliveries have their own headers, and the links in them work.
 """
 
@@ -11,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import requests
-from moto.sns.models import Subscription
+from moto.sns.models import Subscription, Topic
 
 from local.sandbox import REGION
 
@@ -32,7 +33,8 @@ _Start = Callable[..., Any]
 def mend_subscriptions(endpoint: str) -> None:
     """Replace moto's delivery in this process, which listens at the endpoint."""
     patched: Any = Subscription
-    deliver, get_post_data = patched.publish, patched.get_post_data
+    topic: Any = Topic
+    deliver, get_post_data, publish_to_all = patched.publish, patched.get_post_data, topic.publish
     senders = ThreadPoolExecutor(_HTTP_AT_ONCE, thread_name_prefix="sns-http")
 
     def publish(subscription: Any, message: str, message_id: str, **options: Any) -> None:
@@ -47,7 +49,13 @@ def mend_subscriptions(endpoint: str) -> None:
         data["UnsubscribeURL"] = f"{endpoint}/?{_UNSUBSCRIBE}&SubscriptionArn={subscription.arn}"
         return data
 
+    def publish_and_forget(self: Any, *arguments: Any, **options: Any) -> Any:
+        message_id = publish_to_all(self, *arguments, **options)
+        self.sent_notifications.clear()
+        return message_id
+
     patched.publish, patched.get_post_data = publish, post_data
+    topic.publish = publish_and_forget
 
 
 def serves_links(app: Callable[[dict[str, Any], _Start], Iterable[bytes]]) -> Any:

@@ -66,8 +66,8 @@ class SignedPath:
 class Outputs:
     """The files of jobs. Callers must check first that the tenant may see the job.
 
-    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret; ``sends_files`` says
-    that callers cannot reach S3, so that no link may lead there.
+    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret. With
+    ``sends_files``, no link leads to S3, which callers cannot reach.
     """
 
     def __init__(

@@ -143,7 +143,8 @@ class KeptObjects:
             self.database.write("INSERT INTO objects VALUES (?, ?, ?, ?, ?)", *values)
 
     def _made(self, bucket: str, name: str, file: str, modified_s: float, body: str) -> Any:
-        key: Any = FakeKey(name, None, ACCOUNT, REGION, bucket_name=bucket, version_id="null")
+        make: Any = FakeKey
+        key = make(name, None, ACCOUNT, REGION, bucket_name=bucket, version_id="null")
         state = decode(body)
         tags, metadata = state.pop("tags"), state.pop("metadata")
         vars(key).update(state, file=file, is_new=False, _metadata=LowercaseDict(metadata))

@@ -5,6 +5,7 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
+from typing import Any
 
 from moto.dynamodb.models import dynamodb_backends
 
@@ -90,7 +91,7 @@ class Sweeper:
             time.sleep(_ROUND_S)
 
     def _expire_items(self, now_s: float) -> int:
-        count, table = 0, dynamodb_backends[ACCOUNT][REGION].tables.get(JOBS_TABLE)
+        count, table = 0, self._table()
         while table is not None and (expired := table.items.expired(now_s, _AT_ONCE)):
             with self._database.lock, contextlib.suppress(KeyError):
                 for key in expired:
@@ -98,6 +99,10 @@ class Sweeper:
             self._database.settle()
             count += len(expired)
         return count
+
+    @staticmethod
+    def _table() -> Any:
+        return dynamodb_backends[ACCOUNT][REGION].tables.get(JOBS_TABLE)
 
     def _expire_objects(self, now_s: float) -> int:
         count = 0

@@ -77,13 +77,13 @@ class KeptRecords:
     def __init__(self, database: Database) -> None:
         self._database = database
         ((last,),) = database.read("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'records'")
-        self._next = last + 1
+        self._next = int(last) + 1
 
     @property
     def first(self) -> int:
         """The oldest record's number, or that of the next one."""
         ((number,),) = self._database.read("SELECT min(number) FROM records")
-        return _FIRST_RECORD + (self._next if number is None else number)
+        return _FIRST_RECORD + int(self._next if number is None else number)
 
     def __len__(self) -> int:
         return _FIRST_RECORD + self._next - self.first
