@@ -24,8 +24,8 @@ from jobs.store import JobStore
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from runtimes.pictures import NotDrawableError, PictureRequest, task_of
 
-_RETRIED_S = 15 * 60
-"""How long after a request its client may still send it again."""
+_RETRIED_S = 30 * 60
+"""How long after a request its client may still send it again: twice, after ten minutes each."""
 _AT = TaskFields(metadata=(), content=(), names={"tasktype": "type"})
 _OF_WORKFLOWS: Mapping[str, tuple[str, ...]] = {
     "prompt": ("prompt", "positive", "text"),

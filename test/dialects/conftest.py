@@ -80,12 +80,28 @@ def gateway(platform: LocalUp) -> Place:
 @pytest.fixture(scope="session")
 def asgi(platform: LocalUp, gateway: Place) -> Iterator[Place]:
     """The API as one process of its own, before the same jobs."""
+    with _running(platform, "-m", "api.asgi", "--prefix=/dev") as port:
+        yield Place(url=f"http://127.0.0.1:{port}/dev", key=gateway.key)
+
+
+@pytest.fixture(scope="session")
+def impatient(platform: LocalUp, gateway: Place) -> Iterator[Place]:
+    """The API as on AWS, but with waits of two seconds in place of minutes."""
+    program = "import api.stream_handler as shell, local.door; shell._MAX_WAIT_S = 2; local.door.main()"
+    settings = ("--host=127.0.0.1", "--stage=dev", "--rate-limit=1000", "--burst-limit=1000")
+    with _running(platform, "-c", program, *settings) as port:
+        yield Place(url=f"http://127.0.0.1:{port}/dev", key=gateway.key)
+
+
+@contextlib.contextmanager
+def _running(platform: LocalUp, *arguments: str) -> Iterator[int]:
+    """An API of its own before the platform's jobs; its port."""
     port = free_port()
-    command = [sys.executable, "-m", "api.asgi", f"--port={port}", "--prefix=/dev"]
+    command = [sys.executable, *arguments, f"--port={port}"]
     process = subprocess.Popen(command, cwd=ROOT, env=platform.environment_of("local.door"))
     try:
         wait_for(lambda: _listens(port), lambda: "the API does not listen")
-        yield Place(url=f"http://127.0.0.1:{port}/dev", key=gateway.key)
+        yield port
     finally:
         process.terminate()
         process.wait(PATIENCE_S)

@@ -22,10 +22,12 @@ RUNTIMES = {
     "comfyui": DeployedRuntime(name="comfy", type="comfyui", live=lambda: CHECKPOINTS),
     "schnell": DeployedRuntime(name="schnell", type="flux", options=ModelOptions(profile="flux-schnell")),
     "kontext": DeployedRuntime(name="kontext", type="flux", options=ModelOptions(profile="flux-kontext")),
+    "qwen": DeployedRuntime(name="qwen", type="flux", options=ModelOptions(profile="qwen-image-edit")),
     "fill": DeployedRuntime(name="fill", type="flux", options=ModelOptions(profile="flux-fill")),
 }
 PLAIN = {"prompt": "a fox", "width": 512, "height": 512, "n": 2, "seed": 7, "steps": 4}
 IMAGE = {"prompt": "a fox", "image": "https://example.com/a.png", "strength": 0.5, "width": 512, "height": 512}
+SEVERAL = {"prompt": "a fox", "image": "https://example.com/a.png", "references": ["https://example.com/b.png"]}
 MASKED = {**IMAGE, "mask": "https://example.com/m.png"}
 
 
@@ -44,6 +46,7 @@ MASKED = {**IMAGE, "mask": "https://example.com/m.png"}
         ("kontext", PLAIN, "text-to-image"),
         ("kontext", IMAGE, "edit"),
         ("kontext", {"prompt": "a", "image": "s3://b/k", "width": 1024}, "edit"),
+        ("qwen", SEVERAL, "edit"),
         ("fill", MASKED, "inpainting"),
     ],
 )
@@ -60,6 +63,8 @@ def test_a_picture_becomes_a_task_that_its_type_accepts(runtime, picture, task_t
     [
         ("sdwebui", {"prompt": "a", "format": "webp"}, "PNG"),
         ("comfyui", IMAGE, "workflow"),
+        ("sdwebui", SEVERAL, "works from one picture, not several"),
+        ("schnell", SEVERAL, "not edit"),
         ("fill", PLAIN, "inpainting"),
         ("fill", IMAGE, "image-to-image or edit"),
     ],
