@@ -14,6 +14,10 @@ import { Compare } from "./views/compare";
 import { Gallery } from "./views/gallery";
 import { JobView } from "./views/job";
 import { Jobs } from "./views/jobs";
+import { New } from "./views/new";
+import { Servers } from "./views/servers";
+import { UsageView } from "./views/usage";
+import { Webhooks } from "./views/webhooks";
 
 const text = table(
   {
@@ -22,6 +26,10 @@ const text = table(
     views: "Views",
     jobs: "Jobs",
     gallery: "Gallery",
+    new: "New",
+    usage: "Usage",
+    servers: "Servers",
+    webhooks: "Webhooks",
     missing: "There is no such page",
     back: "To the jobs",
   },
@@ -31,6 +39,10 @@ const text = table(
     views: "视图",
     jobs: "任务",
     gallery: "图库",
+    new: "新建",
+    usage: "用量",
+    servers: "服务器",
+    webhooks: "Webhook",
     missing: "没有此页面",
     back: "前往任务列表",
   },
@@ -38,7 +50,7 @@ const text = table(
 
 interface View {
   /** Key of its name in `text`; views without one stand in no menu. */
-  name?: "jobs" | "gallery";
+  name?: "jobs" | "gallery" | "new" | "usage" | "servers" | "webhooks";
   icon?: IconName;
   show: ComponentType<{ route: Route }>;
 }
@@ -47,7 +59,11 @@ interface View {
 const VIEWS: Record<string, View> = {
   jobs: { name: "jobs", icon: "jobs", show: Jobs },
   "jobs/": { show: JobView },
+  new: { name: "new", icon: "add", show: New },
   gallery: { name: "gallery", icon: "gallery", show: Gallery },
+  servers: { name: "servers", icon: "servers", show: Servers },
+  usage: { name: "usage", icon: "usage", show: UsageView },
+  webhooks: { name: "webhooks", icon: "webhooks", show: Webhooks },
   "compare/": { show: Compare },
 };
 

@@ -104,3 +104,43 @@ export interface FieldProblem {
 }
 
 export const isActive = (job: Job): boolean => job.ended_at === null;
+
+export interface WorkflowInput {
+  node: string;
+  field: string;
+  type: "string" | "integer" | "number" | "boolean" | "image" | null;
+  default: Json;
+  required: boolean;
+}
+
+export interface StoredWorkflow {
+  name: string;
+  version: string;
+  changed_at: string;
+  workflow: JsonObject;
+  inputs: Record<string, WorkflowInput>;
+  description: string;
+}
+
+export interface UsageRow {
+  day: string | null;
+  runtime: string;
+  jobs: number;
+  succeeded: number;
+  failed: number;
+  cancelled: number;
+  pictures: number;
+  gpu_seconds: number;
+}
+
+export interface Delivery {
+  id: string;
+  job: string;
+  event: "started" | "progress" | "output" | "completed";
+  state: "delivered" | "waiting" | "failed";
+  attempts: number;
+  status: number | null;
+  problem: string | null;
+  sent_at: string;
+  next_at: string | null;
+}

@@ -63,7 +63,7 @@ export function Segments<T extends string>(props: { label: string; value: T; opt
 }
 
 /** A field with its label above, and what is wrong with it below. */
-export function Field(props: { label: ComponentChildren; hint?: ComponentChildren; error?: string | undefined; children: (ids: { id: string; "aria-describedby": string; "aria-invalid": boolean }) => ComponentChildren }) {
+export function Field(props: { label: ComponentChildren; hint?: ComponentChildren; error?: ComponentChildren; children: (ids: { id: string; "aria-describedby": string; "aria-invalid": boolean }) => ComponentChildren }) {
   const id = useId();
   const about = `${id}-about`;
   return (
