@@ -61,7 +61,7 @@ restore: $(STAMPS)/run ## the reverse, into a new folder (DATA=folder FILE=backu
 	@$(BIN)/python -m local.kept.restore '$(DATA)' '$(FILE)'
 
 test: $(STAMPS)/dev $(FLUX_VENV)/stamp $(CLIENTS)/stamp ## run every check; each group against its budget of seconds
-	@$(BIN)/python test/suite.py
+	@MAKEFLAGS= $(BIN)/python test/suite.py
 
 test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it once, 25 minutes), or on the cluster of KUBECONFIG=…
 	@$(BIN)/python -m pytest test/cluster -q -s $(ARGS)

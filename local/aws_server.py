@@ -15,6 +15,7 @@ from local.aws import provision
 from local.kept.database import FormatError
 from local.kept.store import KeptAws
 from local.long_poll import mend_long_poll
+from local.spared_work import spare_work
 from local.streams import mend_streams
 from local.subscriptions import mend_subscriptions, serves_links
 from runtimes.catalog import RuntimeCatalog
@@ -33,6 +34,7 @@ def main() -> None:
     # Its request log says "POST /" for every request.
     logging.getLogger("werkzeug").setLevel(logging.WARNING)
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s", level=logging.WARNING)
+    spare_work()
     mend_long_poll()
     mend_streams()
     mend_writes()

@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 REPORTS = ROOT / ".local" / "test"
 BIN = Path(sys.executable).parent
 FLUX_BIN = ROOT / ".venv-flux" / "bin"
-UNIT_SHARDS = 4
+UNIT_SHARDS = 2
 LANES = {True: 3, False: 1}
 """How many groups run at once, of those that can wait for the processor and of the others; more than cores, because
 tests wait, too."""
@@ -90,7 +90,7 @@ def unit_shards() -> list[Group]:
     """The unit tests, a share of their files for each process."""
     files = sorted(str(file.relative_to(ROOT)) for file in ROOT.glob("test/unit/**/test_*.py"))
     shares = (files[number::UNIT_SHARDS] for number in range(UNIT_SHARDS))
-    return [Group(name=f"unit-{number}", command=pytest(*share), budget_s=40) for number, share in enumerate(shares, 1)]
+    return [Group(name=f"unit-{number}", command=pytest(*share), budget_s=60) for number, share in enumerate(shares, 1)]
 
 
 CHECK = [
