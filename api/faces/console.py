@@ -1,7 +1,6 @@
 """The console: a page for people, and its files, which ``make console`` builds. The page itself uses API v1."""
 
 import hashlib
-from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -56,7 +55,6 @@ class ConsoleFace:
 FACE = ConsoleFace()
 
 
-@cache
 def _read(path: Path) -> tuple[bytes, str] | None:
     """A file and its ETag."""
     try:

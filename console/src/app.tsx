@@ -79,7 +79,7 @@ export function App() {
   useEffect(() => {
     document.title = text().console;
     // A reader who hears the page is brought to the new view; one who has just opened it stays where browsers start.
-    if (!isFirst.current) main.current?.querySelector<HTMLElement>("h1")?.focus({ preventScroll: true });
+    if (!isFirst.current) main.current?.focus({ preventScroll: true });
     isFirst.current = false;
   }, [here.path.join("/")]);
   if (!key) return <SignIn />;

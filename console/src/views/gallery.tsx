@@ -171,8 +171,8 @@ function Cell({ picture, tabIndex, isChosen, onOpen, onChoose }: { picture: Pict
   const { job, number, output } = picture;
   return (
     <div class={isChosen ? "cell chosen" : "cell"} onKeyDown={(event) => event.key === "c" && !event.ctrlKey && !event.metaKey && onChoose()}>
-      <button type="button" class="cell-open" tabIndex={tabIndex} aria-label={t.picture(number, nameOf(job))} onClick={onOpen}>
-        <Thumbnail url={output.url} icon="gallery" />
+      <button type="button" class="cell-open" tabIndex={tabIndex} onClick={onOpen}>
+        <Thumbnail url={output.url} alt={t.picture(number, nameOf(job))} icon="gallery" />
         <span class="cell-text">
           <b class="cut">{nameOf(job)}</b>
           <span class="soft cut">{aboutOutput(output)}</span>

@@ -1,0 +1,63 @@
+"""``python -m test.console``: builds the console again, and runs it in Chromium before a platform with stand-ins."""
+
+import filecmp
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from console.build import BUILT, FOLDER, build, check, install, node
+from test.kit.processes import ROOT
+from test.kit.up import LocalUp
+
+HERE = Path(__file__).resolve().parent
+REPORT = ROOT / ".local" / "test" / "console.xml"
+RUNTIMES = ("draw", "paint", "flow")
+
+
+def stale_files(again: Path) -> list[str]:
+    """What of the built files differs from those that the sources make."""
+    names = {path.name for folder in (again, BUILT) for path in folder.iterdir()}
+    _, differing, missing = filecmp.cmpfiles(again, BUILT, sorted(names), shallow=False)
+    return [*differing, *missing]
+
+
+def run_playwright(up: LocalUp, arguments: list[str]) -> int:
+    """Run the specs; what they need to know of the platform is in the environment."""
+    standins = {name: up.environment_of(f"queue_agent {name}")["API_BASE_URL"] for name in RUNTIMES}
+    environment = {
+        **os.environ,
+        "SD_URL": up.target.endpoint.rstrip("/"),
+        "SD_API_KEY": up.target.api_key,
+        "STANDINS": json.dumps(standins),
+        "PYTHON": sys.executable,
+        "PLAYWRIGHT_JUNIT_OUTPUT_FILE": str(REPORT),
+    }
+    command = [node() / "bin" / "node", HERE / "node_modules" / "@playwright" / "test" / "cli.js", "test", *arguments]
+    return subprocess.run(command, cwd=HERE, env=environment, check=False).returncode
+
+
+def main(arguments: list[str]) -> int:
+    """Run all; further arguments are Playwright's, such as the name of a spec."""
+    install(FOLDER)
+    install(HERE)
+    with tempfile.TemporaryDirectory() as folder:
+        up = LocalUp(Path(folder), f"--config={HERE / 'config.yaml'}")
+        try:
+            check()
+            again = Path(folder) / "built"
+            build(again)
+            if stale := stale_files(again):
+                print(f"console/built is not what its sources make: {', '.join(stale)}. Run: make console")
+                return 1
+            up.wait_ready()
+            return run_playwright(up, arguments)
+        finally:
+            up.end(signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

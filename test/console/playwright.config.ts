@@ -1,0 +1,21 @@
+import { defineConfig } from "@playwright/test";
+import { ARGUMENTS, browserPath } from "./browser";
+
+const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
+
+export default defineConfig({
+  testDir: ".",
+  outputDir: "../../.local/test/console",
+  fullyParallel: false,
+  workers: 1, // one browser, one platform
+  timeout: 2 * PATIENCE_MS, // costs nothing where what is waited for comes
+  expect: { timeout: PATIENCE_MS },
+  reporter: [["list"], ["junit"]],
+  use: {
+    actionTimeout: PATIENCE_MS,
+    launchOptions: { executablePath: await browserPath(), args: ARGUMENTS },
+    locale: "en-GB",
+    timezoneId: "UTC",
+    viewport: { width: 1280, height: 800 },
+  },
+});
