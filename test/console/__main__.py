@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from PIL import Image
+
 from console.build import BUILT, FOLDER, build, check, install, node
 from test.kit.processes import ROOT
 from test.kit.up import LocalUp
@@ -40,6 +42,13 @@ def run_playwright(up: LocalUp, arguments: list[str]) -> int:
     return subprocess.run(command, cwd=HERE, env=environment, check=False).returncode
 
 
+def shrink_screenshots() -> None:
+    """Keep the documentation's pictures small: 256 colours are enough for a page."""
+    for path in (ROOT / "docs" / "images").glob("console-*.png"):
+        with Image.open(path) as image:
+            image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)
+
+
 def main(arguments: list[str]) -> int:
     """Run all; further arguments are Playwright's, such as the name of a spec."""
     install(FOLDER)
@@ -54,7 +63,10 @@ def main(arguments: list[str]) -> int:
                 print(f"console/built is not what its sources make: {', '.join(stale)}. Run: make console")
                 return 1
             up.wait_ready()
-            return run_playwright(up, arguments)
+            status = run_playwright(up, arguments)
+            if "SCREENSHOTS" in os.environ:
+                shrink_screenshots()
+            return status
         finally:
             up.end(signal.SIGTERM)
 

@@ -5,6 +5,7 @@ const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
 
 export default defineConfig({
   testDir: ".",
+  testMatch: process.env.SCREENSHOTS ? "screenshots.ts" : "*.spec.ts",
   outputDir: "../../.local/test/console",
   fullyParallel: false,
   workers: 1, // one browser, one platform

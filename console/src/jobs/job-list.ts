@@ -68,8 +68,10 @@ export class JobList extends Store<Loaded> {
     this.sight = [first, last];
   }
 
-  /** Keep current until the signal ends. */
+  /** Keep current until the signal ends. Jobs that have left the filter's states stay until it is called again. */
   async keepCurrent(signal: AbortSignal): Promise<void> {
+    const states = this.filter.state.split(",");
+    if (this.filter.state) this.update({ jobs: this.value.jobs.filter((job) => states.includes(job.state)) });
     if (!this.value.isReady) await this.more();
     let newAt = 0;
     while (!signal.aborted) {

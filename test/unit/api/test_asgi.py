@@ -21,7 +21,7 @@ class Caller:
         door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
         self._application = Application(door, SimpleNamespace(jobs=None), keys)
 
-    async def call(self, *messages, key="key", peer="127.0.0.1", **headers):
+    async def call(self, *messages, key="key", peer="127.0.0.1", path="/v1/jobs", **headers):
         """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
         fields = {"host": "here", **headers, **({"x-api-key": key} if key else {})}
         scope = {
@@ -29,7 +29,7 @@ class Caller:
             "method": "POST",
             "scheme": "http",
             "client": (peer, 50_000),
-            "path": "/v1/jobs",
+            "path": path,
             "query_string": b"",
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
         }
@@ -73,6 +73,11 @@ def part(body, *, more=False):
 async def test_a_body_is_read_to_its_end(caller):
     assert await caller.call(part(b"a", more=True), part(b"b")) == 200
     assert caller.requests[0].body == b"ab"
+
+
+@pytest.mark.parametrize(("path", "status"), [("/console", 200), ("/console/console.js", 200), ("/v1alpha2", 401)])
+async def test_the_console_needs_no_key(caller, path, status):
+    assert await caller.call(key=None, path=path) == status
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])

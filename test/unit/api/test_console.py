@@ -1,5 +1,6 @@
 """The console as the API serves it: the page, its files, and what a browser lets it do."""
 
+import gzip
 from types import SimpleNamespace
 
 import pytest
@@ -56,6 +57,10 @@ def test_without_its_files_there_is_no_console(door, monkeypatch, tmp_path):
 def test_nothing_can_be_sent_to_it(door):
     answer = door.answer(Request(method="POST", path="console"))
     assert (answer.status, answer.headers["Allow"]) == (405, "GET")
+
+
+def test_all_of_it_is_at_most_150_kb_to_load():
+    assert sum(len(gzip.compress(path.read_bytes())) for path in BUILT.iterdir()) <= 150_000
 
 
 def test_the_built_files_are_current():
