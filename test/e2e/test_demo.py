@@ -4,6 +4,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from PIL import Image
 
 from configuration.file import load_config
@@ -40,8 +41,7 @@ def test_it_saves_one_picture_per_sample_and_shows_them_in_a_table_and_on_a_page
     ("after", "number"),
     [
         ("text-to-image (v1alpha2) in", signal.SIGINT),
-        ("Posting 6 requests", signal.SIGTERM),
-        ("Starting the platform", signal.SIGINT),
+        ("Starting the platform", signal.SIGTERM),
     ],
 )
 def test_an_interruption_reports_its_progress_and_no_failures(
@@ -106,20 +106,20 @@ def test_a_part_that_does_not_start_is_named_with_its_log(tmp_path: Path) -> Non
     assert "LOGLEVEL='nonsense' must be" in ended.stderr
 
 
-def test_managed_runtimes_draw_on_stand_ins_of_their_services(tmp_path: Path) -> None:
-    ended = make_demo(tmp_path, "demo", "CONFIG=examples/configs/managed.yaml")
+def test_managed_runtimes_draw_on_stand_ins_of_their_services_and_an_icon_library_on_one_of_them(
+    tmp_path: Path,
+) -> None:
+    """The library finds one icon, and has another drawn."""
+    config = tmp_path / "config.yaml"
+    managed, icons = (ROOT / "examples" / "configs" / f"{name}.yaml" for name in ("managed", "icons"))
+    given, of_icons = (yaml.safe_load(file.read_text(encoding="utf-8")) for file in (managed, icons))
+    config.write_text(yaml.safe_dump({**given, "APIGW": of_icons["APIGW"], "icons": {"runtime": "pictures"}}))
+    ended = make_demo(tmp_path, "demo", f"CONFIG={config}")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     rows = [line.split() for line in ended.stdout.splitlines() if line.rstrip().endswith((".png", ".jpg"))]
-    samples = samples_of(load_config(ROOT / "examples/configs/managed.yaml").catalog)
-    assert sorted((task, runtime) for task, _, runtime, *_ in rows) == sorted(
-        (one.task_type, one.runtime) for one in samples
-    )
-    assert set(pictures_of(tmp_path)) == {Path(file).name for *_, file in rows}
-
-
-def test_an_icon_library_finds_one_icon_and_has_another_drawn(tmp_path: Path) -> None:
-    ended = make_demo(tmp_path, "demo", "CONFIG=examples/configs/icons.yaml")
-    assert ended.returncode == 0, ended.stdout + ended.stderr
+    samples = {(one.task_type, one.runtime) for one in samples_of(load_config(managed).catalog)}
+    assert samples <= {(task, runtime) for task, _, runtime, *_ in rows}
+    assert {Path(file).name for *_, file in rows} <= set(pictures_of(tmp_path))
     assert "icon library is being indexed" in ended.stdout
     (run,) = [path for path in (tmp_path / "out").iterdir() if path.is_dir()]
     assert (run / "icon-found.svg").read_text(encoding="utf-8").startswith("<svg ")

@@ -52,18 +52,19 @@ def free_port() -> int:
 def wait_for(
     condition: Callable[[], T], what: str | Callable[[], object], timeout_s: float = PATIENCE_S, every_s: float = 0.05
 ) -> T:
-    """Return the first true value of a condition.
+    """Return the first true value of a condition, looking less and less often, at last after 5 * ``every_s``.
 
     Raises:
         AssertionError: The wait timed out; the message contains ``what``, which may be a function called only then.
     """
-    end_s = time.monotonic() + timeout_s
+    end_s, pause_s = time.monotonic() + timeout_s, every_s
     while True:
         if value := condition():
             return value
         if time.monotonic() > end_s:
             raise AssertionError(f"not within {timeout_s} s: {what() if callable(what) else what}")
-        time.sleep(every_s)
+        time.sleep(pause_s)
+        pause_s = min(1.2 * pause_s, 5 * every_s)
 
 
 def answers(url: str) -> bool:
