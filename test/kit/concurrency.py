@@ -13,7 +13,8 @@ import pytest
 
 from test.kit.rig import Kit
 
-WORKERS = 20
+WORKERS = 8
+"""More would use up an agent's grace and its leases of some seconds on two slow cores."""
 _FUTURES = pytest.StashKey[dict[pytest.Item, Future[object]]]()
 
 
