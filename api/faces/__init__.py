@@ -24,6 +24,7 @@ FACES: Mapping[str, tuple[str, str]] = {
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
     "openai": ("api.faces.dialects.openai", "OPENAI"),
+    "comfy": ("api.faces.dialects.comfy", "COMFY"),
     "runpod": ("api.faces.dialects.runpod", "RUNPOD"),
     "sdwebui": ("api.faces.dialects.sdwebui", "SDWEBUI"),
 }

@@ -68,9 +68,11 @@ def held():
     )
     while running.status() != "IN_PROGRESS":
         time.sleep(0.2)
-    waiting = [comfy.run({"prompt": "next"}) for _ in range(3)]
+    waiting = [comfy.run({"prompt": "next"}) for _ in range(6)]  # the server takes some of them
     say(job=running.job_id, health=comfy.health(), purged=comfy.purge_queue())
     say(waiting=[job.status() for job in waiting], running=running.status())
+    for job in waiting:
+        job.cancel()
     chunks = running.stream()
     say(chunk=next(chunks), cancelled=running.cancel(), rest=len(list(chunks)))
     say(output=running.output(timeout=120), status=running._fetch_job()["status"])

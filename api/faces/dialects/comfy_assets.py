@@ -1,0 +1,125 @@
+"""Assets of Comfy API v2: files that callers send, and the results of jobs.
+
+Files are not looked up by their hash, since nobody here computes BLAKE3: a client that asks is told to send the file.
+"""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from api.errors import InvalidRequestError, RequestError
+from api.faces.dialects.comfy_views import moment, outputs_of
+from api.faces.dialects.dialect import DialectCall
+from api.http import Answer, Response
+from api.operations.files import KeptFile
+from api.operations.outputs import StoredFile
+from api.request import read_file
+from contract.field_errors import FieldError
+from contract.objects import FILE_DAYS, split_s3_url
+
+_OUTPUT = re.compile(r"(?P<job>[0-9a-f-]{36})\.(?P<number>[1-9][0-9]{0,5})")
+_REFERENCE = "core/ASSET"
+
+
+def upload(call: DialectCall) -> Answer:
+    """POST /assets: a form with the file."""
+    sent = read_file(call.request)
+    if not sent.data:
+        raise InvalidRequestError([FieldError("file", "is empty")])
+    return Response.json(201, _file_view(call, call.services.files.keep(call.tenant, sent.name, sent.data)))
+
+
+def find_by_hash(call: DialectCall) -> Answer:  # noqa: ARG001 (the same for all)
+    """HEAD /assets/by-hash/{hash}."""
+    return Response(status=404)
+
+
+def from_hash(call: DialectCall) -> Answer:  # noqa: ARG001 (the same for all)
+    """POST /assets/from-hash."""
+    raise RequestError(404, "blob_not_found", "Files are not known by their hash here; send the file.")
+
+
+def asset(call: DialectCall) -> Answer:
+    """GET /assets/{id}."""
+    if (found := _output(call)) is not None:
+        view = {name: found[0][name] for name in ("id", "hash", "size_bytes", "content_type", "url", "url_expires_at")}
+        more = {"file_path": found[0]["name"], "job_id": found[0]["job_id"], "created_at": found[0]["created_at"]}
+        return Response.json(200, view | more)
+    return Response.json(200, _file_view(call, _file(call)))
+
+
+def content(call: DialectCall) -> Answer:
+    """GET /assets/{id}/content: leads to a link that needs no key; to S3 where only a part is wanted."""
+    found = _output(call)
+    file = _stored(_file(call)) if found is None else found[1]
+    location = call.services.outputs.presigned(file) if "range" in call.request.headers else call.url_of(file)
+    return Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
+
+
+def delete(call: DialectCall) -> Answer:
+    """DELETE /assets/{id}."""
+    if _OUTPUT.fullmatch(call.path["asset"]):
+        raise RequestError(403, "forbidden", "A job's results cannot be deleted; only files that were sent can.")
+    call.services.files.delete(call.tenant, call.path["asset"])
+    return Response(status=204)
+
+
+def with_links(call: DialectCall, value: Any) -> Any:
+    """A workflow, or a part of it, with links in place of references to assets.
+
+    Raises:
+        RequestError: The caller has no such asset (422).
+    """
+    if isinstance(value, list):
+        return [with_links(call, one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get("__type") != _REFERENCE:
+        return {name: with_links(call, one) for name, one in value.items()}
+    info = value.get("info")
+    asset_id = str(info.get("id")) if isinstance(info, Mapping) else ""
+    try:
+        if (match := _OUTPUT.fullmatch(asset_id)) is not None:
+            return f"s3://{call.services.bucket}/{_result(call, match).key}"
+        return call.services.files.get(call.tenant, asset_id).s3
+    except RequestError:
+        raise RequestError(422, "missing_asset", f"There is no asset {asset_id[:100]}; send it again.") from None
+
+
+def _output(call: DialectCall) -> tuple[dict[str, Any], StoredFile] | None:
+    """The result that a path names, as its job shows it and where it is; None where it names a file."""
+    if (match := _OUTPUT.fullmatch(call.path["asset"])) is None:
+        return None
+    file, job = _result(call, match), call.job(match["job"])
+    view = outputs_of(call, job)[int(match["number"]) - 1]
+    return {**view, "created_at": moment(job.ended_s)}, file
+
+
+def _result(call: DialectCall, match: re.Match[str]) -> StoredFile:
+    files = dict(enumerate(call.files(call.job(match["job"])), start=1))
+    if (file := files.get(int(match["number"]))) is None:
+        raise RequestError(404, "not_found", f"The job has {len(files)} results.")
+    return file
+
+
+def _file(call: DialectCall) -> KeptFile:
+    return call.services.files.get(call.tenant, call.path["asset"])
+
+
+def _stored(file: KeptFile) -> StoredFile:
+    return StoredFile(key=split_s3_url(file.s3)[1], content_type=file.content_type, name=file.name)
+
+
+def _file_view(call: DialectCall, file: KeptFile) -> dict[str, Any]:
+    return {
+        "id": file.id,
+        "hash": None,
+        "size_bytes": file.size_bytes,
+        "content_type": file.content_type,
+        "file_path": file.name,
+        "created_new": True,
+        "created_at": moment(file.expires_s - FILE_DAYS * 24 * 3600),
+        "url": call.url_of(_stored(file)),
+        "url_expires_at": moment(call.services.outputs.links_end_s),
+        "expires_at": moment(file.expires_s),
+    }
