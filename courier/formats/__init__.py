@@ -5,6 +5,7 @@ from typing import Any
 
 from courier.formats.fal import fal_webhook
 from courier.formats.replicate import prediction
+from courier.formats.runpod import endpoint_job
 from jobs.job import Job
 from jobs.links import ResultLinks
 
@@ -14,5 +15,6 @@ Format = Callable[[Job, ResultLinks], Mapping[str, Any]]
 FORMATS: Mapping[str, Format] = {
     "replicate": prediction,
     "fal": fal_webhook,
+    "runpod": endpoint_job,
 }
 """By the name of the dialect."""

@@ -1,11 +1,13 @@
 import uuid
 
+import httpx
 import pytest
 
-from test.kit.processes import HTTP
+from test.kit.processes import PATIENCE_S
 
 PROGRAM = "comfy_jobs.py"
 PNG = "89504e47"
+HTTP = httpx.Client(timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module", params=["gateway", "asgi"])

@@ -1,16 +1,18 @@
 import base64
 import io
 import json
+import queue
 
 import httpx
 import pytest
 from PIL import Image
 
-from test.kit.processes import HTTP
+from test.kit.processes import PATIENCE_S
+from test.kit.web import posts_answered
 
 PNG = b"\x89PNG"
 PROGRAM = "runpod_jobs.py"
-PATIENCE_S = 60
+HTTP = httpx.Client(timeout=PATIENCE_S)
 
 
 def headers(place):
@@ -94,3 +96,13 @@ def test_a_held_call_lets_go_of_a_job_that_has_not_ended(place, set_faults):
 def test_a_body_with_errors_makes_no_job(gateway, body):
     answer = HTTP.post(f"{gateway.url}/runpod/v2/comfy/run", json=body, headers=headers(gateway))
     assert (answer.status_code, list(answer.json())) == (400, ["error"])
+
+
+def test_a_webhook_brings_what_the_status_says(gateway):
+    told = queue.Queue()
+    with posts_answered(lambda path, headers, body: told.put(json.loads(body)) or (200, {}, b"")) as receiver:
+        url, body = f"{gateway.url}/runpod/v2/fluxdev", {"input": {"prompt": "a fox", "width": 64, "height": 64}}
+        job = HTTP.post(f"{url}/run", json={**body, "webhook": receiver}, headers=headers(gateway)).json()
+        status = told.get(timeout=PATIENCE_S)
+    assert status == HTTP.get(f"{url}/status/{job['id']}", headers=headers(gateway)).json()
+    assert HTTP.get(status["output"]["image_url"]).content.startswith(PNG)

@@ -26,7 +26,7 @@ def upload(call: DialectCall) -> Answer:
     sent = read_file(call.request)
     if not sent.data:
         raise InvalidRequestError([FieldError("file", "is empty")])
-    return Response.json(201, _file_view(call, call.services.files.keep(call.tenant, sent.name, sent.data)))
+    return Response.json(201, _file_view(call, call.services.files.keep(call.tenant, sent.file or "", sent.data)))
 
 
 def find_by_hash(call: DialectCall) -> Answer:  # noqa: ARG001 (the same for all)

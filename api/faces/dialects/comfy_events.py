@@ -52,6 +52,10 @@ class ComfyEvents:
             yield _event("output", output)
         yield _event("status", {"status": status_of(job)})
 
+    def cut(self, job: Job) -> str:  # noqa: ARG002 (of the protocol)
+        """Nothing: the client looks at the job, and comes back."""
+        return ""
+
     def _look_at_queue(self, job: Job) -> None:
         """Read a job's place; the last one stays where it cannot be read, which must not end the stream."""
         try:

@@ -1,23 +1,22 @@
 """RunPod's serverless endpoints: https://docs.runpod.io/serverless/endpoints/operation-reference."""
 
-import base64
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any
 
 from api.errors import InvalidRequestError, RequestError
-from api.faces.dialects.dialect import Dialect, DialectCall
-from api.http import Answer, Response, Wait
+from api.faces.dialects.dialect import Dialect, DialectCall, JsonWithFiles
+from api.http import Answer, Download, Response, Wait
 from api.operations.generation import Wanted
 from api.operations.history import JobFilter, JobStateError
 from api.operations.models import Model
-from api.operations.outputs import StoredFile
 from contract import strict_json
 from contract.field_errors import FieldError
+from courier.formats.runpod import A1111, COMFYUI, STATUSES, WORKER, endpoint_job, worker_of
 from jobs.job import Job, JobState
 from runtimes.pictures import PictureRequest
 
@@ -27,16 +26,9 @@ _COUNTED_S, _MAX_COUNTED = 3600, 1000
 """The jobs that /health counts."""
 _MAX_BASE64_BYTES = 15_000_000
 """Larger results come as links: RunPod's own answers have up to 20 MB."""
-_WORDS = {
-    JobState.ACCEPTED: "IN_QUEUE",
-    JobState.QUEUED: "IN_QUEUE",
-    JobState.RUNNING: "IN_PROGRESS",
-    JobState.SUCCEEDED: "COMPLETED",
-    JobState.FAILED: "FAILED",
-    JobState.CANCELLED: "CANCELLED",
-}
-_TIMED_OUT = {"deadline_exceeded", "start_deadline_exceeded"}
 _POLICY = {"executionTimeout": "execution_seconds", "ttl": "start_seconds"}
+_WORKERS = {"sdwebui": A1111}
+"""Whose output callers of a type of runtime expect."""
 _BASE64_HEAD = re.compile(r"data:[^,]*,")
 
 
@@ -68,7 +60,7 @@ def stream(call: DialectCall) -> Answer:
         shown["status"] = "FAILED"  # the client takes no other word for the end of a stream
     if job.progress is not None and not job.state.is_final:
         shown["stream"] = [{"output": {"progress": job.progress, "step": job.step, "steps": job.steps}}]
-    return Response.json(200, shown)
+    return JsonWithFiles(shown).answer()
 
 
 def cancel(call: DialectCall) -> Answer:
@@ -78,7 +70,7 @@ def cancel(call: DialectCall) -> Answer:
         job = call.cancel(job)
     except JobStateError:
         return _shown(call, call.job(job.id))
-    return Response.json(200, {"id": job.id, "status": _WORDS[JobState.CANCELLED]})
+    return Response.json(200, {"id": job.id, "status": STATUSES[JobState.CANCELLED]})
 
 
 def health(call: DialectCall) -> Answer:
@@ -135,10 +127,13 @@ def _submitted(call: DialectCall) -> Job:
         raise InvalidRequestError([FieldError("input", "is required: an object with what the model takes")])
     if body.get("s3Config"):
         raise InvalidRequestError([FieldError("s3Config", "cannot be had: results stay in the platform's own bucket")])
-    wanted = _wanted(call, model, given)
+    worker = COMFYUI if model.runtime.runtime_type.takes_workflows else _WORKERS.get(model.runtime.type)
     task = _policy(body.get("policy") or {}, has_priorities=model.runtime.has_priorities)
+    wanted = replace(_wanted(call, model, given), task=task, context={WORKER: worker} if worker else None)
+    if webhook := body.get("webhook"):
+        wanted = call.with_webhook(wanted, str(webhook))
     try:
-        return call.submit(replace(wanted, task=task))
+        return call.submit(wanted)
     except InvalidRequestError as exc:
         names = {f"deadlines.{ours}": f"policy.{theirs}, in seconds," for theirs, ours in _POLICY.items()}
         errors = [FieldError(names.get(one.pointer, one.pointer), one.detail) for one in exc.errors]
@@ -189,62 +184,22 @@ def _policy(policy: Any, *, has_priorities: bool) -> dict[str, Any]:
     return task | ({"priority": "low"} if policy.get("lowPriority") is True and has_priorities else {})
 
 
-def _shown(call: DialectCall, job: Job) -> Response:
-    return Response.json(200, _view(call, job))
+def _shown(call: DialectCall, job: Job) -> Download:
+    return JsonWithFiles(_view(call, job)).answer()
 
 
 def _view(call: DialectCall, job: Job) -> dict[str, Any]:
-    shown: dict[str, Any] = {"id": job.id, "status": _WORDS[job.state]}
-    if job.started_s is not None:
-        shown["delayTime"] = round((job.started_s - job.created_s) * 1000)
-        if job.ended_s is not None:
-            shown["executionTime"] = round((job.ended_s - job.started_s) * 1000)
-    if job.state is JobState.SUCCEEDED:
-        shown["output"] = _output(call, job)
-    elif job.error is not None:
-        shown["error"] = job.error.message
-        if job.error.code in _TIMED_OUT:
-            shown["status"] = "TIMED_OUT"
-    return shown
-
-
-def _output(call: DialectCall, job: Job) -> dict[str, Any]:
-    runtime = call.services.catalog.find(job.runtime)
-    form = _links if runtime is None else _FORMS.get(runtime.type, _links)
-    return form(call, job)
-
-
-def _links(call: DialectCall, job: Job) -> dict[str, Any]:
-    links = [call.url_of(file) for file in call.files(job)]
-    return {"image_url": next(iter(links), None), "images": links}
-
-
-def _of_worker_comfyui(call: DialectCall, job: Job) -> dict[str, Any]:
-    known = [known for _, known in job.results]
-    is_small = all(known) and sum(one.size_bytes for one in known if one) <= _MAX_BASE64_BYTES
-    images = []
-    for file, one in zip(call.files(job), known, strict=True):
-        content = ("base64", _base64(call, file)) if is_small else ("s3_url", call.url_of(file))
-        images.append({"filename": one.name if one and one.name else file.name, "type": content[0], "data": content[1]})
-    return {"images": images}
-
-
-def _of_worker_a1111(call: DialectCall, job: Job) -> dict[str, Any]:
+    """A job with its results in base64, where its caller's worker sends them so and they are small enough."""
+    shown, worker = endpoint_job(job, call.links), worker_of(job)
+    if job.state is not JobState.SUCCEEDED or worker is None:
+        return shown
+    sizes = [known.size_bytes if known else _MAX_BASE64_BYTES for _, known in job.results]
+    files = [call.base64(file) for file in call.files(job)] if sum(sizes) <= _MAX_BASE64_BYTES else []
+    if worker == COMFYUI:
+        for image, file in zip(shown["output"]["images"], files, strict=False):
+            image |= {"type": "base64", "data": file}
+        return shown
     manifest = call.manifest(job)
-    info = (manifest.get("answer") or {}).get("info")
-    return {
-        "images": [_base64(call, file) for file in call.files(job)],
-        "parameters": manifest.get("parameters") or {},
-        "info": info if isinstance(info, str) else strict_json.dumps(info or {}),
-    }
-
-
-def _base64(call: DialectCall, file: StoredFile) -> str:
-    return base64.b64encode(call.bytes_of(file)).decode()
-
-
-_FORMS: Mapping[str, Callable[[DialectCall, Job], dict[str, Any]]] = {
-    "comfyui": _of_worker_comfyui,
-    "sdwebui": _of_worker_a1111,
-}
-"""What RunPod's own worker for a type of runtime answers."""
+    info = strict_json.utf8((manifest.get("answer") or {}).get("info") or {})
+    images = files or shown["output"]["images"]
+    return shown | {"output": {"images": images, "parameters": manifest.get("parameters") or {}, "info": info}}

@@ -18,10 +18,10 @@ OUTPUT = StoredOutput(content_type="image/png", size_bytes=9, width=64, height=3
 def tell(world):
     """Run a job whose webhook has a form to its end; return what its receiver got, and the job."""
 
-    def run(dialect, *events, **ending):
+    def run(dialect, *events, context=None, **ending):
         webhook = Webhook(url=world.url, events=events or ("completed",))
         form = WebhookForm(dialect=dialect, base_url=HERE)
-        task = world.queued(webhook=webhook, webhook_form=form, tenant="key-1", context={"model": "o/m"})
+        task = world.queued(webhook=webhook, webhook_form=form, tenant="key-1", context=context or {"model": "o/m"})
         world.claim(task)
         job = world.end(task, **ending)
         world.read_stream()
@@ -63,10 +63,26 @@ def test_fals_receivers_get_a_payload_of_pictures(tell):
 
 
 @pytest.mark.parametrize(
+    ("context", "images"),
+    [
+        ({}, lambda url: [url]),
+        ({"worker": "worker-comfyui"}, lambda url: [{"filename": "x.png", "type": "s3_url", "data": url}]),
+    ],
+)
+def test_runpods_receivers_get_links_as_their_worker_sends_them(tell, context, images):
+    (body,), job = tell("runpod", outputs=[OUTPUT], context=context)
+    (url,) = body["output"]["images"]
+    url = url if isinstance(url, str) else url["data"]
+    assert read_link(url).key == job.results[0][0]
+    assert (body["id"], body["status"], body["output"]["images"]) == (job.id, "COMPLETED", images(url))
+
+
+@pytest.mark.parametrize(
     ("dialect", "expected"),
     [
         ("replicate", {"status": "failed", "error": "No such model.", "output": None}),
         ("fal", {"status": "ERROR", "error": "No such model."}),
+        ("runpod", {"status": "FAILED", "error": "No such model."}),
     ],
 )
 def test_receivers_are_told_why_a_job_failed(tell, dialect, expected):
