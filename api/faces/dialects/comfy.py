@@ -25,13 +25,22 @@ _LABEL = re.compile(r"metadata\[(.+)\]")
 _NODE = re.compile(r"(?:prompt\.)?(?P<node>[^.]+)(?:\.inputs)?(?:\.(?P<field>.+))?")
 _CODES = {409: (422, "idempotency_key_reuse"), 429: (429, "queue_full"), 404: (404, "not_found")}
 
+_FIELDS = {
+    "?cursor": (400, "invalid_cursor"),
+    "?limit": (400, "invalid_limit"),
+    "metadata": (422, "invalid_metadata"),
+    "context": (422, "invalid_metadata"),
+    assets.REFERENCE: (422, "missing_asset"),
+}
+"""Status and code of what is wrong outside of the workflow."""
+
 
 def submit(call: DialectCall) -> Answer:
     """POST /jobs."""
     body = call.json()
     labels, extra_data = body.get("metadata") or {}, body.get("extra_data")
     if not isinstance(labels, dict) or not all(isinstance(one, str) for one in labels.values()):
-        raise RequestError(422, "invalid_metadata", "metadata must be an object of texts.")
+        raise InvalidRequestError([FieldError("metadata", "must be an object of texts")])
     graph = assets.with_links(call, body.get("workflow"))
     content = graph if extra_data is None else {"prompt": graph, "extra_data": extra_data}
     wanted = call.services.generations.content(_runtime(call), content)
@@ -50,9 +59,9 @@ def jobs(call: DialectCall) -> Answer:
     labels = {match[1]: value for name, value in query.items() if (match := _LABEL.fullmatch(name))}
     limit, start = query.get("limit", str(_LIMIT)), query.get("cursor")
     if not re.fullmatch(r"[1-9][0-9]{0,3}", limit):
-        raise RequestError(400, "invalid_limit", f"limit must be a number from 1 to {_MAX_LIMIT}.")
+        raise InvalidRequestError([FieldError("?limit", f"must be a number from 1 to {_MAX_LIMIT}")])
     if start is not None and not re.fullmatch(JOB_ID_PATTERN, start):
-        raise RequestError(400, "invalid_cursor", "cursor must be next_cursor of the page before.")
+        raise InvalidRequestError([FieldError("?cursor", "must be next_cursor of the page before")])
     size = _MAX_LIMIT if labels else min(int(limit), _MAX_LIMIT)
     wanted, rows = JobFilter(runtime=_runtime(call).name), []
     for _ in range(_MAX_PAGES):
@@ -93,7 +102,7 @@ def error(rejection: RequestError) -> Response:
     status, code = _CODES.get(rejection.status, (rejection.status, rejection.code))
     shown: dict[str, Any] = {"message": rejection.message, "details": None}
     if isinstance(rejection, InvalidRequestError):
-        status, code = 422, "invalid_workflow"
+        status, code = _FIELDS.get(rejection.errors[0].pointer, (422, "invalid_workflow"))
         shown["message"] = "; ".join(f"{one.pointer} {one.detail}".strip() for one in rejection.errors)
         shown["details"] = {"node_errors": _by_node(rejection.errors)}
     headers = dict(rejection.headers)

@@ -18,7 +18,7 @@ from contract.field_errors import FieldError
 from contract.objects import FILE_DAYS, split_s3_url
 
 _OUTPUT = re.compile(r"(?P<job>[0-9a-f-]{36})\.(?P<number>[1-9][0-9]{0,5})")
-_REFERENCE = "core/ASSET"
+REFERENCE = "core/ASSET"
 
 
 def upload(call: DialectCall) -> Answer:
@@ -36,7 +36,7 @@ def find_by_hash(call: DialectCall) -> Answer:  # noqa: ARG001 (the same for all
 
 def from_hash(call: DialectCall) -> Answer:  # noqa: ARG001 (the same for all)
     """POST /assets/from-hash."""
-    raise RequestError(404, "blob_not_found", "Files are not known by their hash here; send the file.")
+    raise RequestError(404, "not_found", "Files are not known by their hash here; send the file.")
 
 
 def asset(call: DialectCall) -> Answer:
@@ -68,13 +68,13 @@ def with_links(call: DialectCall, value: Any) -> Any:
     """A workflow, or a part of it, with links in place of references to assets.
 
     Raises:
-        RequestError: The caller has no such asset (422).
+        InvalidRequestError: The caller has no such asset.
     """
     if isinstance(value, list):
         return [with_links(call, one) for one in value]
     if not isinstance(value, dict):
         return value
-    if value.get("__type") != _REFERENCE:
+    if value.get("__type") != REFERENCE:
         return {name: with_links(call, one) for name, one in value.items()}
     info = value.get("info")
     asset_id = str(info.get("id")) if isinstance(info, Mapping) else ""
@@ -83,7 +83,8 @@ def with_links(call: DialectCall, value: Any) -> Any:
             return f"s3://{call.services.bucket}/{_result(call, match).key}"
         return call.services.files.get(call.tenant, asset_id).s3
     except RequestError:
-        raise RequestError(422, "missing_asset", f"There is no asset {asset_id[:100]}; send it again.") from None
+        problem = f"is missing: there is no asset {asset_id[:100]}; send it again"
+        raise InvalidRequestError([FieldError(REFERENCE, problem)]) from None
 
 
 def _output(call: DialectCall) -> tuple[dict[str, Any], StoredFile] | None:
