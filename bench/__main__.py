@@ -1,11 +1,11 @@
-"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons] [box]``."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import api, door, icons
+from bench import api, box, door, icons
 from bench.agent import report as agent
 from bench.figures import Figure, exit_status
 
@@ -18,6 +18,7 @@ _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
     "api": lambda short: api.report(short=short),
     "agent": lambda short: agent.report(short=short),
     "icons": lambda short: icons.report(short=short),
+    "box": lambda short: box.report(short=short),
 }
 
 

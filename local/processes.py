@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import ctypes
+import logging
 import os
 import signal
 import sys
@@ -10,8 +11,8 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from logging.handlers import RotatingFileHandler
 from pathlib import Path
-from typing import TextIO
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout; every part runs here."""
@@ -23,6 +24,8 @@ _STEADY_S = 60.0
 _FAILURES_TO_REPORT = 3
 _PROBE_EVERY_S = 0.05
 _CHUNK_BYTES = 64 * 1024
+MAX_LOG_BYTES = 16 * 1024**2
+"""Of a log, of which there is an older one of the same size."""
 _LAST_LINES = 8
 _PR_SET_PDEATHSIG = 1
 
@@ -61,13 +64,28 @@ class PartFailedError(Exception):
     """A part does not start, or keeps dying; the message ends with its last lines."""
 
 
+class PartLog:
+    """A part's log, emptied first. What is old is moved aside, then deleted; a full disk costs lines, but no part."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+        self._file = RotatingFileHandler(path, maxBytes=MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
+        setattr(self._file, "handleError", lambda record: None)  # noqa: ARG005, B010 - an attribute by its documentation
+
+    def write(self, line: str) -> None:
+        """Write a line."""
+        self._file.handle(logging.makeLogRecord({"msg": line}))
+
+
 class SupervisedProcess:
-    """One part: starts at once, and restarts with growing pauses whenever it ends. Its log is emptied first."""
+    """One part: starts at once, and restarts with growing pauses whenever it ends."""
 
     def __init__(self, part: Part, log: Path, console: LineSink | None = None) -> None:
         self.part = part
         self.last_lines: deque[str] = deque(maxlen=_LAST_LINES)
-        self._log = log
+        self._log = PartLog(log)
         self._console = console
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = asyncio.Event()
@@ -115,26 +133,24 @@ class SupervisedProcess:
 
     def _failure(self, problem: str) -> PartFailedError:
         end = "".join(f"\n  {line}" for line in self.last_lines)
-        return PartFailedError(f"{self.part.name} {problem}. Its log is {self._log}; it ends with:{end}")
+        return PartFailedError(f"{self.part.name} {problem}. Its log is {self._log.path}; it ends with:{end}")
 
     async def _keep_running(self) -> None:
-        self._log.parent.mkdir(parents=True, exist_ok=True)
-        with self._log.open("w", encoding="utf-8", buffering=1) as log:
-            while not self._stopping.is_set():
-                started = time.monotonic()
-                end = await self._run_once(log)
-                if self._stopping.is_set():
-                    return
-                self._failures = 1 if time.monotonic() - started > _STEADY_S else self._failures + 1
-                if self._failures >= _FAILURES_TO_REPORT:
-                    self._failing.set()
-                pause_s = min(_RESTART_S * 2 ** (self._failures - 1), _MAX_RESTART_S)
-                lost = f" with {self.part.holds}" if self.part.holds else ""
-                self._write(log, f"[{end}{lost}; starts again in {pause_s:g} s]")
-                with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), pause_s)
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            end = await self._run_once()
+            if self._stopping.is_set():
+                return
+            self._failures = 1 if time.monotonic() - started > _STEADY_S else self._failures + 1
+            if self._failures >= _FAILURES_TO_REPORT:
+                self._failing.set()
+            pause_s = min(_RESTART_S * 2 ** (self._failures - 1), _MAX_RESTART_S)
+            lost = f" with {self.part.holds}" if self.part.holds else ""
+            self._write(f"[{end}{lost}; starts again in {pause_s:g} s]")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), pause_s)
 
-    async def _run_once(self, log: TextIO) -> str:
+    async def _run_once(self) -> str:
         """Run the process to its end; return how it ended."""
         try:
             process = await asyncio.create_subprocess_exec(
@@ -155,7 +171,7 @@ class SupervisedProcess:
             self._signal(signal.SIGTERM)
         if process.stdout is None:
             raise AssertionError("its output is a pipe")
-        follow = asyncio.create_task(self._follow(process.stdout, log), name=f"{self.part.name} output")
+        follow = asyncio.create_task(self._follow(process.stdout), name=f"{self.part.name} output")
         code = await process.wait()
         # Processes that it left behind keep its ports and its output pipe open.
         self._signal(signal.SIGKILL)
@@ -163,7 +179,7 @@ class SupervisedProcess:
         await follow
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
-    async def _follow(self, stream: asyncio.StreamReader, log: TextIO) -> None:
+    async def _follow(self, stream: asyncio.StreamReader) -> None:
         """Write every line of a stream until it ends; a very long line is cut into pieces."""
         rest = b""
         while chunk := await stream.read(_CHUNK_BYTES):
@@ -171,13 +187,13 @@ class SupervisedProcess:
             if len(rest) > _CHUNK_BYTES:
                 lines, rest = [*lines, rest], b""
             for line in lines:
-                self._write(log, line.decode("utf-8", "replace").rstrip("\r"))
+                self._write(line.decode("utf-8", "replace").rstrip("\r"))
         if rest:
-            self._write(log, rest.decode("utf-8", "replace"))
+            self._write(rest.decode("utf-8", "replace"))
 
-    def _write(self, log: TextIO, line: str) -> None:
+    def _write(self, line: str) -> None:
         self.last_lines.append(line)
-        log.write(line + "\n")
+        self._log.write(line)
         if self._console is not None:
             self._console(self.part.name, line)
 

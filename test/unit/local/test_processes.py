@@ -30,7 +30,9 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     monkeypatch.setattr(processes, "_RESTART_S", 0.01)
     started: list[SupervisedProcess] = []
 
-    def start_process(script: str, *, probe: Probe | None = None, ready_s: float = 60) -> SupervisedProcess:
+    def start_process(
+        script: str, *, probe: Probe | None = None, ready_s: float = 60, log: Path = tmp_path / "part.log"
+    ) -> SupervisedProcess:
         part = Part(
             name="part",
             command=(sys.executable, "-c", script),
@@ -38,7 +40,7 @@ async def start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
             probe=probe,
             ready_s=ready_s,
         )
-        started.append(SupervisedProcess(part, tmp_path / "part.log"))
+        started.append(SupervisedProcess(part, log))
         return started[-1]
 
     yield start_process
@@ -133,6 +135,24 @@ async def test_stopping_right_after_the_start_leaves_no_process(start: StartProc
     await asyncio.sleep(pause_s)
     await process.stop(60)
     assert process.pid is None
+
+
+async def test_a_log_does_not_grow_without_end(
+    start: StartProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "MAX_LOG_BYTES", 1000)
+    process = start("import time\nfor number in range(500): print(number, 100 % 7, '%s')\ntime.sleep(60)")
+    await until(lambda: list(process.last_lines)[-1:] == ["499 2 %s"])
+    logs = [(tmp_path / name).read_text() for name in ("part.log.1", "part.log")]
+    assert "".join(logs).endswith("498 2 %s\n499 2 %s\n")
+    assert sum(map(len, logs)) <= 2000
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+async def test_a_full_disk_costs_lines_of_the_log_but_not_the_part(start: StartProcess) -> None:
+    process = start("import time\nfor number in range(9): print(number)\ntime.sleep(60)", log=Path("/dev/full"))
+    await until(lambda: list(process.last_lines)[-1:] == ["8"])
+    assert process.pid is not None
 
 
 async def test_a_line_without_end_is_logged_in_pieces_and_loses_nothing(start: StartProcess, tmp_path: Path) -> None:
