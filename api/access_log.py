@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 _MAX_REASON_CHARS = 400
-_SIGNED = re.compile(r"(v1/+outputs/+)[^/]+")
+_SIGNED = re.compile(r"(v1/+(?:outputs|uploads)/+)[^/]+")
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ def log_request(method: str, path: str, status: int, took_s: float, body: Any = 
 
 
 def request_line(method: str, path: str) -> str:
-    """Method and path for a log, without what lets anybody fetch an output, however the path spells it."""
+    """Method and path for a log, without what lets anybody fetch or send a file, however the path spells it."""
     shown = _SIGNED.sub(r"\1…", unquote(path))
     return printable(f"{method} {shown}")
 

@@ -25,6 +25,7 @@ from api.authorizer import sent_key
 from api.door import Door
 from api.errors import RequestError, UnauthorizedError
 from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
+from api.operations.files import UPLOAD_S, UPLOADS_PATH
 from api.request import MAX_BODY_BYTES
 from api.services import Services
 from api.waiting import COMMENT, COMMENT_EVERY_S
@@ -82,6 +83,7 @@ class Application:
         proxies: Collection[str] = _OWN_MACHINE,
     ) -> None:
         self._door = door
+        self._services = services
         self._keys = keys
         self._prefix = prefix
         self._proxies = proxies
@@ -96,11 +98,12 @@ class Application:
             return
         began_s = time.monotonic()
         request = self._head(scope)
-        # Nobody without a key makes the process hold a body; what needs no key has none.
-        body = b"" if request.caller.tenant is None else await _body(receive)
+        answer = await self._uploaded(request, receive)
+        # Nobody without a key makes the process hold a body; what else needs no key has none.
+        body = b"" if answer or request.caller.tenant is None else await _body(receive)
         if body is None:
-            answer: Answer = self._door.refused(request, _TOO_SLOW)
-        else:
+            answer = self._door.refused(request, _TOO_SLOW)
+        elif answer is None:
             request = replace(request, body=body)
             answer = await asyncio.to_thread(self._answer, request)
         if isinstance(answer, Wait):
@@ -116,6 +119,19 @@ class Application:
             case Download():
                 await self._send_file(answer, request, send)
         log_request(request.method, scope["path"], status, time.monotonic() - began_s, sent)
+
+    async def _uploaded(self, request: Request, receive: Receive) -> Answer | None:
+        """The answer to an upload that the API has prepared; None to any other request."""
+        if request.method != "PUT" or not request.path.startswith(UPLOADS_PATH):
+            return None
+        files = self._services.files
+        try:
+            link = files.announced(request.path.removeprefix(UPLOADS_PATH))
+            body = await _body(receive, max_bytes=link.size_bytes, within_s=UPLOAD_S)
+            await asyncio.to_thread(files.receive, link, body or b"")
+        except Exception as exc:  # noqa: BLE001 (as in the door)
+            return self._door.refused(request, exc)
+        return Response(status=200)
 
     def _answer(self, request: Request) -> Answer:
         if request.caller.tenant is None and request.path.partition("/")[0] not in _KEYLESS:
@@ -216,13 +232,13 @@ class Application:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _body(receive: Receive) -> bytes | None:
+async def _body(receive: Receive, *, max_bytes: int = MAX_BODY_BYTES, within_s: float | None = None) -> bytes | None:
     """A request's body, or the beginning of one that is too large; None for one that does not arrive in time."""
     body = bytearray()
     more = True
     with suppress(TimeoutError):
-        async with asyncio.timeout(_BODY_S):
-            while more and len(body) <= MAX_BODY_BYTES:
+        async with asyncio.timeout(within_s or _BODY_S):
+            while more and len(body) <= max_bytes:
                 message = await receive()
                 body += message.get("body", b"")
                 more = message.get("more_body", False)

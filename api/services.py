@@ -62,7 +62,7 @@ class ApiSettings:
     courier_queue_url: str = ""
     """Of webhooks; without it there are none."""
     sends_files: str = "false"
-    """Whether callers cannot reach the output bucket, so that the API sends files itself."""
+    """Whether callers cannot reach the output bucket, so that the API sends and takes files itself."""
     allow_private_addresses: str = "false"
     """Whether webhooks may use http and reach any address."""
     icons: str = ""
@@ -166,7 +166,12 @@ class Services:
         """The files that callers send."""
         from api.operations.files import Files
 
-        return Files(make_s3=lambda: self.s3, bucket=self.bucket)
+        return Files(
+            make_s3=lambda: self.s3,
+            bucket=self.bucket,
+            root=lambda: self.signing_secret,
+            takes_uploads=self.settings.sends_files == "true",
+        )
 
     @cached_property
     def batches(self) -> "Batches":

@@ -1,4 +1,4 @@
-"""What the platform signs: webhooks (https://www.standardwebhooks.com), links to outputs and to pictures not yet drawn.
+"""What the platform signs: webhooks (https://www.standardwebhooks.com), and links to outputs, uploads and pictures.
 
 Every secret is derived from the platform's root secret, so none is stored.
 """
@@ -46,6 +46,23 @@ class PictureLink:
     tenant: str
     runtime: str
     picture: Mapping[str, Any]
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadLink:
+    """A tenant's file, which anybody with the token may send until it expires.
+
+    Attributes:
+        file: The file's id.
+        size_bytes: How large it must be.
+        expires_s: Seconds since 1970.
+    """
+
+    tenant: str
+    file: str
+    content_type: str
+    size_bytes: int
     expires_s: int
 
 
@@ -101,6 +118,19 @@ def read_picture_token(root: str, token: str) -> PictureLink | None:
         return None
     tenant, runtime, picture, expires_s = values
     return PictureLink(tenant=tenant, runtime=runtime, picture=picture, expires_s=expires_s)
+
+
+def upload_token(root: str, link: UploadLink) -> str:
+    """The token of ``/v1/uploads/TOKEN``: it contains the link, and proves it."""
+    return _token(root, [link.tenant, link.file, link.content_type, link.size_bytes, link.expires_s], "upload")
+
+
+def read_upload_token(root: str, token: str) -> UploadLink | None:
+    """Read a token, expired or not; None where it has been changed, or made by somebody else."""
+    if (values := _read_token(root, token, "upload")) is None:
+        return None
+    tenant, file, content_type, size_bytes, expires_s = values
+    return UploadLink(tenant=tenant, file=file, content_type=content_type, size_bytes=size_bytes, expires_s=expires_s)
 
 
 def _token(root: str, values: Sequence[Any], purpose: str, *beside: str) -> str:

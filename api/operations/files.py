@@ -12,8 +12,11 @@ from botocore.exceptions import ClientError
 
 from api.errors import RequestError
 from contract.objects import FILE_DAYS, MISSING_CODES, TENANT_METADATA, file_key, s3_url, tenant_label
+from contract.signatures import UploadLink, read_upload_token, upload_token
 from jobs.dynamodb import error_code
 
+UPLOADS_PATH = "v1/uploads/"
+"""Below it the API takes the files that it does not let callers send to S3."""
 UPLOAD_S = 15 * 60
 """An upload must start within this time."""
 _DAY_S = 24 * 3600
@@ -49,7 +52,7 @@ class KeptFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """A PUT request to S3, signed for one size, content type and tenant."""
+    """A PUT request to S3, or else to the API, signed for one size, content type and tenant."""
 
     url: str
     headers: Mapping[str, str]
@@ -59,12 +62,23 @@ class Upload:
 class Files:
     """Each tenant's files. A file's id is a UUID, followed by the file's name.
 
-    Calls raise botocore's errors if AWS does not answer.
+    Calls raise botocore's errors if AWS does not answer. ``root`` gives the platform's root secret. With
+    ``takes_uploads``, the API takes files of any size itself.
     """
 
-    def __init__(self, *, make_s3: Callable[[], Any], bucket: str, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        *,
+        make_s3: Callable[[], Any],
+        bucket: str,
+        root: Callable[[], str],
+        takes_uploads: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._make_s3 = make_s3
         self._bucket = bucket
+        self._root = root
+        self._takes_uploads = takes_uploads
         self._clock = clock
 
     def keep(self, tenant: str, name: str, data: bytes) -> KeptFile:
@@ -73,13 +87,52 @@ class Files:
         self._make_s3().put_object(**self._place(tenant, file.id), Body=data, **_kind(tenant, file))
         return file
 
-    def upload(self, tenant: str, name: str, content_type: str | None, size_bytes: int) -> tuple[KeptFile, Upload]:
-        """Prepare an upload of a file directly to S3."""
+    def upload(
+        self, tenant: str, name: str, content_type: str | None, size_bytes: int, *, base_url: str
+    ) -> tuple[KeptFile, Upload]:
+        """Prepare an upload of a file directly to S3; ``base_url`` is the API's own URL."""
         file = self._file(tenant, name, content_type or content_type_of(b"", name), size_bytes)
+        expires_s = self._clock() + UPLOAD_S
+        if self._takes_uploads:
+            link = UploadLink(
+                tenant=tenant,
+                file=file.id,
+                content_type=file.content_type,
+                size_bytes=size_bytes,
+                expires_s=int(expires_s),
+            )
+            url = f"{base_url}/{UPLOADS_PATH}{upload_token(self._root(), link)}"
+            return file, Upload(url=url, headers={"Content-Type": file.content_type}, expires_s=expires_s)
         asked = {**self._place(tenant, file.id), **_kind(tenant, file), "ContentLength": size_bytes}
         url = self._make_s3().generate_presigned_url("put_object", Params=asked, ExpiresIn=UPLOAD_S)
         headers = {"Content-Type": file.content_type, f"x-amz-meta-{TENANT_METADATA}": tenant_label(tenant)}
-        return file, Upload(url=url, headers=headers, expires_s=self._clock() + UPLOAD_S)
+        return file, Upload(url=url, headers=headers, expires_s=expires_s)
+
+    def announced(self, token: str) -> UploadLink:
+        """Return what an upload to the API may bring.
+
+        Raises:
+            RequestError: The API did not make the token (403), or it has expired (410).
+        """
+        link = read_upload_token(self._root(), token) if self._takes_uploads else None
+        if link is None:
+            raise RequestError(
+                403, "forbidden", "This is no upload that the API has prepared; take its URL from there."
+            )
+        if link.expires_s <= self._clock():
+            raise RequestError(410, "expired", "The upload has expired; prepare another with POST /v1/files.")
+        return link
+
+    def receive(self, link: UploadLink, data: bytes) -> None:
+        """Store what an upload has brought.
+
+        Raises:
+            RequestError: It has another size than was announced (400).
+        """
+        if len(data) != link.size_bytes:
+            raise RequestError(400, "wrong_size", f"The file was announced with {link.size_bytes} bytes.")
+        file = self._file(link.tenant, link.file[37:], link.content_type, link.size_bytes)
+        self._make_s3().put_object(**self._place(link.tenant, link.file), Body=data, **_kind(link.tenant, file))
 
     def get(self, tenant: str, file_id: str) -> KeptFile:
         """Get a file's description.

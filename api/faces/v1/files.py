@@ -32,7 +32,8 @@ def send_file(call: ApiCall) -> Answer:
         asked = call.read_body(UploadRequest)
     except InvalidRequestError as exc:
         raise InvalidRequestError(_errors(exc.errors, call.body)) from None
-    return _created(call, *call.services.files.upload(call.tenant, asked.name, asked.content_type, asked.size))
+    described = call.tenant, asked.name, asked.content_type, asked.size
+    return _created(call, *call.services.files.upload(*described, base_url=call.request.base_url))
 
 
 @ROUTES.add("GET", "/files/{file}", answers={200: FileView})

@@ -9,24 +9,25 @@ import pytest
 from api import asgi
 from api.asgi import Application, KeyRing
 from api.http import Response, Wait
+from api.operations.files import UPLOAD_S, Files
 from api.watching import Watcher
 
 
 class Caller:
     """A caller over ASGI of a door that records its requests."""
 
-    def __init__(self, keys):
+    def __init__(self, keys, files=None):
         self.requests, self.sent, self.reads = [], [], 0
         self.answer = Response(status=200)
         door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
-        self._application = Application(door, SimpleNamespace(jobs=None), keys)
+        self._application = Application(door, SimpleNamespace(jobs=None, files=files), keys)
 
-    async def call(self, *messages, key="key", peer="127.0.0.1", path="/v1/jobs", **headers):
+    async def call(self, *messages, key="key", peer="127.0.0.1", method="POST", path="/v1/jobs", **headers):
         """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
         fields = {"host": "here", **headers, **({"x-api-key": key} if key else {})}
         scope = {
             "type": "http",
-            "method": "POST",
+            "method": method,
             "scheme": "http",
             "client": (peer, 50_000),
             "path": path,
@@ -60,10 +61,15 @@ def _rendered(_request, wait, job):
 
 
 @pytest.fixture
-def caller(tmp_path):
+def keys(tmp_path):
     path = tmp_path / "keys.json"
     path.write_text(json.dumps([{"key": "key", "id": "tenant"}]))
-    return Caller(KeyRing(path))
+    return KeyRing(path)
+
+
+@pytest.fixture
+def caller(keys):
+    return Caller(keys)
 
 
 def part(body, *, more=False):
@@ -116,3 +122,39 @@ async def test_links_begin_with_http_or_https_whatever_a_header_says(caller, for
 async def test_links_lead_where_a_proxy_on_this_machine_says_and_nobody_else(caller, peer, base):
     await caller.call(part(b""), peer=peer, x_forwarded_proto="https", x_forwarded_host="sd.example, inner")
     assert caller.requests[0].base_url == base
+
+
+class Bucket:
+    """S3, of which only PutObject is called."""
+
+    def __init__(self):
+        self.put = []
+
+    def put_object(self, **asked):
+        self.put.append(asked)
+
+
+@pytest.mark.parametrize(
+    ("sent", "changed", "later_s", "status"),
+    [
+        (b"x" * 100, "", 0, 200),
+        (b"x" * 99, "", 0, 400),
+        (b"x" * 101, "", 0, 400),
+        (b"x" * 100, "x", 0, 403),
+        (b"x" * 100, "", UPLOAD_S + 1, 410),
+    ],
+)
+async def test_a_file_may_be_sent_without_a_key_where_the_api_has_said_so_and_as_large_as_announced(
+    keys, sent, changed, later_s, status
+):
+    bucket, now_s = Bucket(), [1000.0]
+    options = {"root": lambda: "a root secret that is long enough", "takes_uploads": True, "clock": lambda: now_s[0]}
+    files = Files(make_s3=lambda: bucket, bucket="out", **options)
+    file, upload = files.upload("tenant", "film.mp4", None, 100, base_url="https://sd.example")
+    now_s[0] += later_s
+    path = upload.url.removeprefix("https://sd.example") + changed
+    caller = Caller(keys, files)
+    assert await caller.call(part(sent[:50], more=True), part(sent[50:]), method="PUT", path=path, key=None) == status
+    stored = [(one["Key"], one["Body"], one["ContentType"]) for one in bucket.put]
+    assert stored == ([(file.s3.removeprefix("s3://out/"), sent, "video/mp4")] if status == 200 else [])
+    assert caller.requests == []
