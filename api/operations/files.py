@@ -10,7 +10,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from api.errors import RequestError
+from api.errors import InvalidRequestError, RequestError
+from contract.field_errors import FieldError
 from contract.objects import FILE_DAYS, MISSING_CODES, TENANT_METADATA, file_key, s3_url, tenant_label
 from contract.signatures import UploadLink, read_upload_token, upload_token
 from jobs.dynamodb import error_code
@@ -127,10 +128,12 @@ class Files:
         """Store what an upload has brought.
 
         Raises:
-            RequestError: It has another size than was announced (400).
+            InvalidRequestError: It has another size than was announced.
         """
         if len(data) != link.size_bytes:
-            raise RequestError(400, "wrong_size", f"The file was announced with {link.size_bytes} bytes.")
+            raise InvalidRequestError(
+                [FieldError("", f"has {len(data)} bytes, and was announced with {link.size_bytes}")]
+            )
         file = self._file(link.tenant, link.file[37:], link.content_type, link.size_bytes)
         self._make_s3().put_object(**self._place(link.tenant, link.file), Body=data, **_kind(link.tenant, file))
 
