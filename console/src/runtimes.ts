@@ -40,5 +40,11 @@ export function queueOf({ queued, ready_servers, eta_s }: Runtime): string {
 /** Whether jobs wait and no server takes them. */
 export const isStuck = ({ queued, ready_servers }: Runtime): boolean => ready_servers === 0 && queued !== 0;
 
+/** Runtimes in their order, but first those whose jobs wait without a server. */
+export const stuckFirst = <T extends Runtime>(runtimes: T[]): T[] => [...runtimes].sort((a, b) => Number(isStuck(b)) - Number(isStuck(a)));
+
+/** The class of the dot beside its name: whether its servers take jobs, have no reason to, or are missing. */
+export const dotOf = (runtime: Runtime): string => `dot ${isStuck(runtime) ? "bad" : runtime.ready_servers ? "good" : "off"}`;
+
 /** Whether its jobs are workflows of ComfyUI. */
 export const takesWorkflows = ({ type }: Runtime): boolean => type === "comfyui";

@@ -12,7 +12,7 @@ const text = table(
   {
     required: "required",
     usual: (value: string) => `Default: ${value}`,
-    such: (example: string) => `such as: ${example}`,
+    such: (example: string) => `For example: ${example}`,
     none: "Default",
     yes: "Yes",
     no: "No",

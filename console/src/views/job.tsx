@@ -34,6 +34,7 @@ const text = table(
     waiting: "Waiting for a server",
     accepted: "Accepted; it enters the queue in a moment",
     noServer: "No server of this runtime is ready. If it is scaled to zero, one is starting now; that takes some minutes.",
+    servers: "See its servers",
     running: "Running",
     progress: "Progress",
     step: (step: number, steps: number) => `Step ${step} of ${steps}`,
@@ -71,6 +72,7 @@ const text = table(
     waiting: "等待服务器",
     accepted: "已接收,即将进入队列",
     noServer: "此运行时没有就绪的服务器。如果已缩容到零,服务器正在启动,需要几分钟。",
+    servers: "查看其服务器",
     running: "运行中",
     progress: "进度",
     step: (step: number, steps: number) => `第 ${step} / ${steps} 步`,
@@ -213,7 +215,11 @@ function Now({ job }: { job: Job }) {
         <span class="soft numeric">{isRunning ? (fraction == null ? "" : `${Math.round(fraction * 100)} %`) : placeOf(job)}</span>
       </div>
       {isRunning && <ProgressBar fraction={fraction} label={t.progress} />}
-      {!isRunning && job.queue?.eta_s === null && <p class="small soft">{t.noServer}</p>}
+      {!isRunning && job.queue?.eta_s === null && (
+        <p class="small soft">
+          {t.noServer} <a href={href(["servers"])}>{t.servers}</a>
+        </p>
+      )}
       {job.cancel_requested && <p class="small soft">{t.cancelling}</p>}
       {job.retry_reason && (
         <p class="small warn-text">

@@ -15,6 +15,7 @@ import { Thumbnail } from "../parts/thumbnail";
 import { Ago } from "../parts/time";
 import { VirtualList } from "../parts/virtual-list";
 import { href, replace, type Route } from "../routes";
+import { dotOf, isStuck, stuckFirst } from "../runtimes";
 import { useStore } from "../store";
 
 const text = table(
@@ -124,7 +125,7 @@ function Queues({ chosen, onChoose }: { chosen: string; onChoose: (name: string)
   return (
     <section class="queues" aria-label={t.runtimes} aria-busy={!data}>
       {!data && [0, 1].map((number) => <div key={number} class="queue bone" />)}
-      {data?.runtimes.map((one) => (
+      {stuckFirst(data?.runtimes ?? []).map((one) => (
         <Queue key={one.name} runtime={one} isChosen={one.name === chosen} onChoose={onChoose} />
       ))}
     </section>
@@ -139,7 +140,7 @@ function Queue({ runtime, isChosen, onChoose }: { runtime: Runtime; isChosen: bo
   return (
     <button type="button" class="queue" aria-pressed={isChosen} title={isChosen ? t.everything : t.only(name)} onClick={() => onChoose(isChosen ? "" : name)}>
       <span class="queue-name">
-        <span class={`dot ${ready_servers ? "good" : "off"}`} aria-hidden="true" />
+        <span class={dotOf(runtime)} aria-hidden="true" />
         <b class="cut">{name}</b>
         <span class="soft small">{type}</span>
       </span>
@@ -148,7 +149,7 @@ function Queue({ runtime, isChosen, onChoose }: { runtime: Runtime; isChosen: bo
         <span>{t.running(running)}</span>
         {ready_servers > 0 && <span>{t.servers(ready_servers)}</span>}
       </span>
-      <span class="soft small">{[start, rate].filter(Boolean).join(" · ")}</span>
+      <span class={isStuck(runtime) ? "bad-text small" : "soft small"}>{[start, rate].filter(Boolean).join(" · ")}</span>
     </button>
   );
 }

@@ -18,7 +18,7 @@ import { SaveWorkflow } from "../requests/save-workflow";
 import { defaultsOf, inputAt, nodesOf, type Workflow } from "../requests/workflow";
 import { WorkflowSource } from "../requests/workflow-source";
 import { go, replace, type Route } from "../routes";
-import { queueOf, takesWorkflows, typeName } from "../runtimes";
+import { dotOf, queueOf, takesWorkflows, typeName } from "../runtimes";
 
 const text = table(
   {
@@ -107,14 +107,17 @@ export function New({ route }: { route: Route }) {
 }
 
 function RuntimeChoice({ runtimes, chosen, onChoose }: { runtimes: Runtime[]; chosen: string; onChoose: (name: string) => void }) {
+  const root = useRef<HTMLFieldSetElement>(null);
+  // On a phone the runtimes stand in one line, of which a part is in sight.
+  useEffect(() => root.current?.querySelector(":checked")?.parentElement?.scrollIntoView({ block: "nearest", inline: "nearest" }), [chosen]);
   return (
-    <fieldset class="queues runtime-choice">
+    <fieldset class="queues runtime-choice" ref={root}>
       <legend class="unseen">{text().runtime}</legend>
       {runtimes.map((one) => (
         <label key={one.name} class="queue">
           <input type="radio" class="unseen" name="runtime" checked={one.name === chosen} onChange={() => onChoose(one.name)} />
           <span class="queue-name">
-            <span class={`dot ${one.ready_servers ? "good" : "off"}`} aria-hidden="true" />
+            <span class={dotOf(one)} aria-hidden="true" />
             <b class="cut">{one.name}</b>
           </span>
           <span class="small">{typeName(one.type)}</span>

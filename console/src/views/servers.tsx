@@ -9,7 +9,7 @@ import { Button, LinkButton } from "../parts/controls";
 import { ErrorNote, Skeleton } from "../parts/feedback";
 import { Icon } from "../parts/icon";
 import { href } from "../routes";
-import { isStuck, typeName } from "../runtimes";
+import { dotOf, isStuck, stuckFirst, typeName } from "../runtimes";
 
 const text = table(
   {
@@ -89,7 +89,7 @@ const LISTS = ["models", "loras", "vaes", "samplers", "schedulers", "upscalers",
 export function Servers() {
   const { data, error, reload } = useLoad((signal) => call<{ runtimes: Runtime[] }>("GET", "runtimes", { signal }), [], 5);
   const t = text();
-  const runtimes = [...(data?.runtimes ?? [])].sort((a, b) => Number(isStuck(b)) - Number(isStuck(a)));
+  const runtimes = stuckFirst(data?.runtimes ?? []);
   return (
     <div class="page servers">
       <h1 tabIndex={-1}>{t.title}</h1>
@@ -111,7 +111,7 @@ function Server({ runtime }: { runtime: Runtime }) {
   return (
     <section class={stuck ? "card server stuck" : "card server"} aria-label={name}>
       <header class="server-head">
-        <span class={`dot ${stuck ? "bad" : ready_servers ? "good" : "off"}`} aria-hidden="true" />
+        <span class={dotOf(runtime)} aria-hidden="true" />
         <h2>{name}</h2>
         <span class="soft small">{typeName(type)}</span>
         {!ready_servers && <span class={stuck ? "bad-text small" : "soft small"}>{t.none}</span>}
