@@ -25,6 +25,7 @@ FACES: Mapping[str, tuple[str, str]] = {
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
     "openai": ("api.faces.dialects.openai", "OPENAI"),
     "comfy": ("api.faces.dialects.comfy", "COMFY"),
+    "comfyui-api": ("api.faces.dialects.comfyui_api", "COMFYUI_API"),
     "runpod": ("api.faces.dialects.runpod", "RUNPOD"),
     "sdwebui": ("api.faces.dialects.sdwebui", "SDWEBUI"),
 }

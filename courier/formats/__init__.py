@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from courier.formats.comfyui_api import output_complete, prompt_ended
 from courier.formats.fal import fal_webhook
 from courier.formats.replicate import prediction
 from courier.formats.runpod import endpoint_job
@@ -16,5 +17,7 @@ FORMATS: Mapping[str, Format] = {
     "replicate": prediction,
     "fal": fal_webhook,
     "runpod": endpoint_job,
+    "comfyui-api": prompt_ended,
+    "comfyui-api-legacy": output_complete,
 }
-"""By the name of the dialect."""
+"""By the name of the dialect; comfyui-api has an older form besides."""

@@ -78,11 +78,24 @@ def test_runpods_receivers_get_links_as_their_worker_sends_them(tell, context, i
 
 
 @pytest.mark.parametrize(
+    ("dialect", "word"), [("comfyui-api", "prompt.complete"), ("comfyui-api-legacy", "output.complete")]
+)
+def test_comfyui_apis_receivers_get_links_and_names(tell, dialect, word):
+    (body,), job = tell(dialect, outputs=[OUTPUT])
+    (url,) = body["images"]
+    assert read_link(url).key == job.results[0][0]
+    assert (body.get("type") or body["event"], body["id"], body["filenames"]) == (word, job.task_id, ["x.png"])
+    assert body.get("image", url) == url
+
+
+@pytest.mark.parametrize(
     ("dialect", "expected"),
     [
         ("replicate", {"status": "failed", "error": "No such model.", "output": None}),
         ("fal", {"status": "ERROR", "error": "No such model."}),
         ("runpod", {"status": "FAILED", "error": "No such model."}),
+        ("comfyui-api", {"type": "prompt.failed", "error": "No such model."}),
+        ("comfyui-api-legacy", {"event": "prompt.failed", "error": "No such model."}),
     ],
 )
 def test_receivers_are_told_why_a_job_failed(tell, dialect, expected):

@@ -21,7 +21,17 @@ DRIVER_OPENS = ("queue_agent.ports", "queue_agent.errors", "queue_agent.settings
 """What drivers see of the agent, without I/O."""
 DRIVER_SEES = (*DRIVER_OPENS, "queue_agent.inputs.links", "queue_agent.inputs.inline")
 """Likewise, and where a request's links stand."""
-_OPEN = ("delivery", "formats.fal", "formats.replicate", "formats.runpod", "log", "operations", "queue", "secrets")
+_OPEN = (
+    "delivery",
+    "formats.comfyui_api",
+    "formats.fal",
+    "formats.replicate",
+    "formats.runpod",
+    "log",
+    "operations",
+    "queue",
+    "secrets",
+)
 COURIER_OPENS = tuple(f"courier.{name}" for name in _OPEN)
 """What the API sees of the courier, without its HTTP client."""
 FLUX_REQUESTS = tuple(f"runtimes.flux.{name}" for name in ("checks", "families", "options", "schema"))
