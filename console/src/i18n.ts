@@ -29,7 +29,7 @@ const locale = () => (preferences.value.language === "zh" ? "zh-CN" : "en-GB");
 /** A span of time, such as "2.4 s" or "3 min 20 s". */
 export function span(seconds: number): string {
   const t = common();
-  if (seconds < 10) return t.seconds(seconds < 0.05 ? "0" : seconds.toFixed(1));
+  if (seconds < 10) return t.seconds(seconds === 0 ? "0" : seconds < 0.05 ? "< 0.1" : seconds.toFixed(1));
   const whole = Math.round(seconds);
   if (whole < 60) return t.seconds(String(whole));
   if (whole < 3600) return t.minutes(Math.floor(whole / 60), whole < 600 ? whole % 60 : 0);

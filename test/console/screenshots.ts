@@ -10,7 +10,7 @@ test("the list, a job that runs, one that failed, the gallery and a comparison",
   const size = { width: 512, height: 512, steps: 20 };
   const done = [];
   for (const [number, prompt] of [...prompts, ...prompts].entries()) {
-    done.push(await made({ id: `${prompt.split(" ")[2]}-${number + 1}`, runtime: number % 3 ? "draw" : "paint", content: { ...size, prompt, seed: number + 1 } }));
+    done.push(await made({ id: `${prompt.split(" ").slice(1, 3).join("-").replace(",", "")}-${number + 1}`, runtime: number % 3 ? "draw" : "paint", content: { ...size, prompt, seed: number + 1 } }));
   }
   await faults("draw", { fail_jobs: 1 });
   const failed = await made({ id: "too-large", content: { ...size, prompt: "A city" } });
