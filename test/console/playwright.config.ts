@@ -1,5 +1,5 @@
 import { defineConfig } from "@playwright/test";
-import { ARGUMENTS, browserPath } from "./browser";
+import { ARGUMENTS, browser } from "./browser";
 
 const PATIENCE_MS = Number(process.env.PATIENCE_MS ?? 60_000);
 
@@ -14,7 +14,7 @@ export default defineConfig({
   reporter: [["list"], ["junit"]],
   use: {
     actionTimeout: PATIENCE_MS,
-    launchOptions: { executablePath: await browserPath(), args: ARGUMENTS },
+    launchOptions: { ...(await browser()), args: ARGUMENTS },
     locale: "en-GB",
     timezoneId: "UTC",
     viewport: { width: 1280, height: 800 },

@@ -42,7 +42,7 @@ export function aboutOutput(output: Output): string {
 
 /** The file's name, as its link ends. */
 export function fileName(output: Output): string {
-  return output.name ?? decodeURIComponent(output.s3.split("/").at(-1) ?? text().unnamed);
+  return output.name ?? (output.s3.split("/").at(-1) || text().unnamed);
 }
 
 /** A job's pictures; each opens in full. */
