@@ -34,6 +34,9 @@ def test_pictures_come_as_the_runtimes_worker_sends_them(said):
     assert base64.b64decode(sdwebui["images"][0]).startswith(PNG)
     assert json.loads(sdwebui["info"])["prompt"] == "a fox"
     assert sdwebui["parameters"]["cfg_scale"] == 3
+    (edited,) = said["edited"]["edited"]
+    assert base64.b64decode(edited).startswith(PNG)
+    assert edited != sdwebui["images"][0]
     assert (aio["status"], aio["chunks"]) == ("COMPLETED", [])
     assert HTTP.get(aio["asyncio"]["image_url"]).content.startswith(PNG)
 
@@ -46,6 +49,23 @@ def test_a_workflow_takes_pictures_by_their_names_and_a_failed_one_ends_without_
     with Image.open(io.BytesIO(base64.b64decode(image["data"]))) as drawn:
         assert (drawn.size, drawn.getpixel((0, 0))) == ((32, 16), (255, 0, 0))
     assert failed == {"failed": None, "status": "FAILED", "stream": []}
+
+
+def test_a_named_workflow_is_an_endpoint_that_takes_its_inputs_or_a_pictures_parameters(gateway):
+    nodes = {
+        "1": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 32, "batch_size": 1, "color": 255}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "out"}},
+    }
+    inputs = {name: {"node": node, "field": name} for node, name in (("1", "width"), ("1", "height"), ("1", "color"))}
+    inputs["prompt"] = {"node": "2", "field": "filename_prefix"}
+    stored = {"workflow": nodes, "inputs": inputs}
+    HTTP.put(f"{gateway.url}/v1/workflows/plain", json=stored, headers=headers(gateway)).raise_for_status()
+    url = f"{gateway.url}/runpod/v2/plain/runsync"
+    for given in ({"color": 7, "prompt": "seven"}, {"prompt": "seven", "n": 1, "width": 64, "height": 32}):
+        (image,) = HTTP.post(url, json={"input": given}, headers=headers(gateway)).json()["output"]["images"]
+        assert image["filename"] == "seven_00001_.png"
+    wrong = HTTP.post(url, json={"input": {"colour": 7}}, headers=headers(gateway))
+    assert (wrong.status_code, "did you mean color" in wrong.json()["error"]) == (400, True)
 
 
 def test_errors_reach_the_clients_user_with_their_reason(said):

@@ -56,7 +56,11 @@ def workflow(call: DialectCall) -> Answer:
 def wait(call: DialectCall) -> Answer:
     """Our own GET to which a POST leads whose job takes longer than the gateway waits."""
     job = call.job(call.path["job"])
-    return _held(call, job, {"id": job.task_id})
+    try:
+        graph = split(call.services.history.content(job))[0]
+    except RequestError:  # requests are not kept
+        graph = None
+    return _held(call, job, {"id": job.task_id, "prompt": graph})
 
 
 def interrupt(call: DialectCall) -> Answer:
@@ -140,7 +144,7 @@ def _submitted(call: DialectCall, body: Mapping[str, Any], wanted: Wanted) -> An
             form = WebhookForm(dialect="comfyui-api-legacy", base_url=call.request.base_url)
             wanted = replace(wanted, webhook_form=form)
     job = call.submit(wanted)
-    echo = {**body, "id": task_id, "prompt": split(wanted.content)[0]}
+    echo = {**body, "id": job.task_id, "prompt": split(wanted.content)[0]}
     if url or s3.get("async") is True:
         return Response.json(202, {**echo, "status": "ok"})
     return _held(call, job, echo)

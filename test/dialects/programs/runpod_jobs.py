@@ -34,7 +34,10 @@ def pictures():
     job = runpod.Endpoint("sdxl-endpoint").run(
         {"input": {"prompt": "a fox", "width": 64, "height": 64, "cfg_scale": 3}}
     )
-    say(sdwebui=job.output(timeout=120), status=job.status())
+    drawn = job.output(timeout=120)
+    say(sdwebui=drawn, status=job.status())
+    change = {"prompt": "a red fox", "image": drawn["images"][0], "strength": 0.5}
+    say(edited=runpod.Endpoint("sdxl-endpoint").run_sync(change)["images"])
 
 
 def workflow():

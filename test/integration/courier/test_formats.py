@@ -103,6 +103,11 @@ def test_receivers_are_told_why_a_job_failed(tell, dialect, expected):
     assert {name: body[name] for name in expected} == expected
 
 
+def test_a_job_beyond_its_deadline_has_a_word_of_its_own_with_runpod(tell):
+    (body,), _ = tell("runpod", error=JobError(code="deadline_exceeded", message="Too slow."))
+    assert (body["status"], body["error"]) == ("TIMED_OUT", "Too slow.")
+
+
 @pytest.mark.parametrize("dialect", FORMATS)
 def test_no_body_has_a_prompt(world, tell, dialect):
     tell(dialect, outputs=[OUTPUT])
