@@ -60,7 +60,7 @@ backup: $(STAMPS)/run ## write what make up DATA=folder keeps to a file, while i
 restore: $(STAMPS)/run ## the reverse, into a new folder (DATA=folder FILE=backup.tar)
 	@$(BIN)/python -m local.kept.restore '$(DATA)' '$(FILE)'
 
-test: $(STAMPS)/dev $(FLUX_VENV)/stamp $(CLIENTS)/stamp ## run every check; each group against its budget of seconds
+test: $(STAMPS)/dev $(FLUX_VENV)/stamp $(CLIENTS)/stamp ## run every check; each group against its budget of processor seconds
 	@MAKEFLAGS= $(BIN)/python test/suite.py
 
 test-cluster: $(STAMPS)/dev ## the chart on a real control plane (Go builds it once, 25 minutes), or on the cluster of KUBECONFIG=…
