@@ -1,3 +1,4 @@
+import contextlib
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -76,6 +78,8 @@ def test_throttle_and_stage_come_from_the_configuration_and_the_key_from_a_file(
     (tmp_path / "key").write_text("a-key-of-my-own\n")
     up = start_up(f"--config={small_config}", f"--key-file={tmp_path / 'key'}", "--host=0.0.0.0")
     up.wait_ready()
+    (api,) = {urlsplit(up.stack["FrontApiEndpoint"]).port}
+    assert open_ports(up) == {api}, "nothing but the API is reachable from elsewhere"
     assert (up.target.api_key, up.target.endpoint[-5:]) == ("a-key-of-my-own", "/prod")
     assert "from elsewhere: http://" in up.output
     assert [up.post({}).status_code for _ in range(5)] == [400, 400, 400, 429, 429]
@@ -102,6 +106,19 @@ def test_many_requests_at_once_cause_no_warning(start_up: Callable[..., Any]) ->
             assert {answer.status_code for answer in pool.map(up.post, bodies)} == {200}
         up.wait_for_notice(notices, bodies[-1]["task"]["metadata"]["id"])
     assert "WARNING" not in up.output
+
+
+def open_ports(up: Any) -> set[int]:
+    """Ports on which a platform's processes listen, but not on loopback alone."""
+    inodes = set()
+    for pid in (up.process.pid, *up.part_pids().values()):
+        for file in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):
+                inodes.add(str(file.readlink()))
+    rows = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()[1:]]
+    listening = [row for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in inodes]
+    loopback = ("0100007F", "0" * 24 + "01000000")
+    return {int(row[1].rpartition(":")[2], 16) for row in listening if not row[1].startswith(loopback)}
 
 
 def listens(url: str) -> bool:

@@ -197,7 +197,7 @@ def check(box):
     return attempts
 
 
-@pytest.mark.parametrize("kills", [5, pytest.param(LONG_KILLS, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [3, pytest.param(LONG_KILLS, marks=pytest.mark.slow)])
 def test_no_job_is_lost_and_none_ends_twice_although_everything_is_killed_at_random(kit, kills):
     box = Box(kit.folder / f"box-{kills}")
     with posts_answered(box.receive) as box.hook:
