@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import contextlib
 import os
+import secrets
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -96,6 +97,10 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         host, key = LOOPBACK, new_key()
         port, aws_port = free_port(), free_port()
     stand_ins = {one.name: stand_in_url(one, free_port()) for one in config.enabled_runtimes if one.name not in own}
+    is_kept = arguments.command == "up" and arguments.data is not None
+    environment = sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}")
+    if is_kept:
+        environment["AWS_ACCESS_KEY_ID"] = secrets.token_hex()
     return Layout(
         config=config,
         state=state,
@@ -105,10 +110,10 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         server_urls=stand_ins | own,
         own_servers=frozenset(own),
         api_key=key,
-        environment=sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}"),
+        environment=environment,
         flux=flux,
         is_asgi=arguments.command == "up" and arguments.shell == "asgi",
-        is_kept=arguments.command == "up" and arguments.data is not None,
+        is_kept=is_kept,
     )
 
 

@@ -64,7 +64,7 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
 
     The output bucket starts with the input picture of the sample requests; tasks may also read ``input_buckets``.
     """
-    session = boto3.Session(aws_access_key_id="local", aws_secret_access_key="local", region_name=REGION)
+    session = boto3.Session(region_name=REGION)
     s3, sns, sqs, dynamodb = (session.client(name, endpoint_url=endpoint) for name in ("s3", "sns", "sqs", "dynamodb"))
     with ThreadPoolExecutor() as pool:
         # moto imports a service at its first call; in parallel that takes half the time.

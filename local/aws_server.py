@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import os
 import sys
 import threading
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
+from local.access import demanding
 from local.atomic_writes import mend_writes
 from local.aws import provision
 from local.kept.database import FormatError
@@ -46,7 +48,7 @@ def main() -> None:
             store = KeptAws(arguments.keep, arguments.lifetimes)
         except FormatError as exc:
             sys.exit(f"ERROR {exc}")
-        app = store.keeping(app)
+        app = demanding(store.keeping(app), os.environ["AWS_ACCESS_KEY_ID"])
     backstage = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
     threading.Thread(target=backstage.serve_forever, name="backstage", daemon=True).start()
     catalog = RuntimeCatalog.from_json(arguments.runtimes.read_text(encoding="utf-8"))

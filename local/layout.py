@@ -58,6 +58,11 @@ class Layout:
     is_kept: bool = False
 
     @property
+    def has_strangers(self) -> bool:
+        """Whether callers may come from other machines, so that what they name is checked as in a deployment."""
+        return self.is_kept or self.host not in {LOOPBACK, "localhost", "::1"}
+
+    @property
     def store(self) -> Path:
         """What is kept of AWS."""
         return self.state / STORE
@@ -117,7 +122,7 @@ class Layout:
             "ApiKey": self.api_key,
             "ApiKeyId": API_KEY_ID,
             "AwsEndpoint": self.aws_endpoint,
-            "Environment": sandbox_environment(self.aws_endpoint),
+            "Environment": {name: self.environment[name] for name in sandbox_environment(self.aws_endpoint)},
             "Logs": str(self.logs),
             "Runtimes": json.loads(self.config.catalog.to_json()),
             "Pid": os.getpid(),

@@ -124,7 +124,7 @@ def agent_part(layout: Layout, runtime: ModelsRuntime) -> Part:
         RUNTIME_NAME=runtime.name,
         **server,
         DYNAMIC_SD_MODEL="true" if runtime.dynamic_model else "false",
-        ALLOW_LOOPBACK_INPUTS="true",
+        ALLOW_LOOPBACK_INPUTS=str(not layout.has_strangers).lower(),
         SHUTDOWN_GRACE_S=f"{AGENT_DRAIN_S:g}",
         START_TIMEOUT_S=f"{deadlines.start_s:g}",
         EXECUTION_TIMEOUT_S=f"{deadlines.execution_s:g}",
@@ -151,20 +151,25 @@ def courier_part(layout: Layout) -> Part:
 
 
 def webhook_names(layout: Layout) -> dict[str, str]:
-    """What API and courier get for webhooks, which on this machine may go anywhere; the API signs links, too."""
+    """What API and courier get for webhooks; the API signs links, too.
+
+    Where all callers are on this machine, webhooks may go anywhere.
+    """
     secret = {"SIGNING_SECRET": layout.signing_secret}
     if not layout.config.webhooks.enabled:
         return secret
     return secret | {
         "COURIER_QUEUE_URL": queue_url(layout.aws_endpoint, COURIER_QUEUE),
         "COURIER_DEAD_QUEUE_URL": queue_url(layout.aws_endpoint, dead_queue_name(COURIER_QUEUE)),
-        "ALLOW_PRIVATE_ADDRESSES": "true",
+        "ALLOW_PRIVATE_ADDRESSES": str(
+            not layout.has_strangers or layout.config.webhooks.allow_private_addresses
+        ).lower(),
     }
 
 
 def notices_part(layout: Layout) -> Part:
     """Prints every notice as a line."""
-    return _part(layout, "notices", "local.notices")
+    return _part(layout, "notices", "local.notices", *(["--s3"] if layout.is_kept else []))
 
 
 def _takes_tasks(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Probe:

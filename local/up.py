@@ -16,6 +16,11 @@ from local.platform import running
 from local.processes import LineSink
 
 _DAY_S = 24 * 3600
+_BUCKET = f"""\
+Everything in the bucket:
+
+  curl -s {{}}/{OUTPUT_BUCKET}
+"""
 _PREFERRED = "text-to-image"
 
 
@@ -80,7 +85,4 @@ Ask for a picture, and wait for it; "images" in the answer has its link:
   curl -sS {layout.endpoint}v1/jobs {headers} -H 'Prefer: wait=25' -d '{json.dumps(body)}'
 
 What the API can do: {layout.endpoint}v1/docs
-Everything in the bucket:
-
-  curl -s {layout.aws_endpoint}/{OUTPUT_BUCKET}
-"""
+{"" if layout.is_kept else _BUCKET.format(layout.aws_endpoint)}"""

@@ -11,6 +11,7 @@ import threading
 import time
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import boto3
 import httpx
@@ -19,7 +20,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from PIL import Image
 
-from local.aws import COURIER_QUEUE, queue_url
+from local.aws import COURIER_QUEUE, OUTPUT_BUCKET, queue_url
 from test.kit.processes import free_port, wait_for
 from test.kit.rig import SHORT_VISIBILITY_S
 from test.kit.up import LocalUp
@@ -32,6 +33,7 @@ CONFIG = """\
 stackName: box
 modelBucketArn: arn:aws:s3:::models
 APIGW: {stageName: prod}
+webhooks: {allowPrivateAddresses: true}
 modelsRuntime:
   - {name: only, namespace: only, type: sdwebui, dynamicModel: true}
 """
@@ -54,7 +56,7 @@ class Box:
         self._folder = folder
         self._random = random.Random(f"box {os.environ.get('FAULTS_SEED', '20240607')}")
         self.hook = ""
-        self._port, self._aws_port = free_port(), free_port()
+        self._port, self.aws_port = free_port(), free_port()
         self.api = f"http://127.0.0.1:{self._port}/prod/v1"
         self.ended = defaultdict(list)
         self.accepted = {}
@@ -66,7 +68,7 @@ class Box:
 
     def start(self):
         """Start it; messages in it come back soon after their readers' death."""
-        options = (f"--config={self._folder / 'config.yaml'}", f"--port={self._port}", f"--aws-port={self._aws_port}")
+        options = (f"--config={self._folder / 'config.yaml'}", f"--port={self._port}", f"--aws-port={self.aws_port}")
         self._up = LocalUp(self._folder / "data", *options, keeps=True)
 
     def wait_ready(self):
@@ -150,10 +152,17 @@ class Box:
             if over.is_set():
                 return
 
+    def _access_key(self):
+        """The key of this start's AWS, from its environment."""
+        pid = self._up.until(lambda: self._up.part_pids().get("local.aws_server"))
+        words = Path(f"/proc/{pid}/environ").read_text().split("\0")
+        (key,) = [word.partition("=")[2] for word in words if word.startswith("AWS_ACCESS_KEY_ID=")]
+        return key
+
     def _shorten_leases(self):
         """Make messages visible again sooner; agents read how soon when they start, a second after AWS."""
-        endpoint = f"http://127.0.0.1:{self._aws_port}"
-        keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
+        endpoint = f"http://127.0.0.1:{self.aws_port}"
+        keys = {"aws_access_key_id": self._access_key(), "aws_secret_access_key": "local", "region_name": "us-east-1"}
         once = Config(retries={"total_max_attempts": 1}, connect_timeout=2, read_timeout=10)
         sqs = boto3.Session(**keys).client("sqs", endpoint_url=endpoint, config=once)
 
@@ -182,6 +191,8 @@ def check(box):
     assert sorted(listed) == sorted(box.accepted.values()), (
         "jobs are missing, or there are some that nobody was told of"
     )
+    denied = httpx.get(f"http://127.0.0.1:{box.aws_port}/{OUTPUT_BUCKET}", trust_env=False)
+    assert denied.status_code == 403, "what follows a caller's link reads the bucket"
     attempts = 0
     for number, job_id in box.accepted.items():
         job = box.job(number)
