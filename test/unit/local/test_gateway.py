@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from api.stream_handler import StreamedAnswer
 from local.api_key import API_KEY_ID
 from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, TokenBucket
 
@@ -48,7 +49,9 @@ async def start() -> AsyncIterator[StartGateway]:
                 "rate_limit": 1000,
                 "burst_limit": 1000,
             } | changes
-            server = TestServer(Gateway(handler, lambda event: None, **settings).application())
+            server = TestServer(
+                Gateway(handler, lambda _: StreamedAnswer(200, {}, [b"piece"]), **settings).application()
+            )
             await server.start_server(access_log=None)
             return await running.enter_async_context(TestClient(server))
 
