@@ -28,15 +28,15 @@ const text = table(
     key: "API 密钥",
     hint: (
       <>
-        由 <code>make up</code> 显示;在 AWS 上由 <code>deploy/print-key.sh</code> 显示。
+        由 <code>make up</code> 显示；在 AWS 上由 <code>deploy/print-key.sh</code> 显示。
       </>
     ),
-    kept: "密钥只保存在此标签页中,关闭或退出后即清除。",
+    kept: "密钥只保存在此标签页中，关闭或退出后即清除。",
     enter: "登录",
     wrong: "平台不认识此密钥。",
-    refused: "平台不再接受此密钥,请使用其他密钥登录。",
+    refused: "平台不再接受此密钥，请使用其他密钥登录。",
     missing: "请输入密钥。",
-    characters: "密钥只含字母、数字和符号,没有空格。",
+    characters: "密钥只含字母、数字和符号，没有空格。",
   },
 );
 

@@ -18,16 +18,16 @@ const text = table<Record<string, string>>(
   },
   {
     invalid_task: "消息并非来自此 API。请修正其来源。",
-    input_failed: "请检查消息中的每个链接能否访问、类型是否正确,然后重新提交。",
+    input_failed: "请检查消息中的每个链接能否访问、类型是否正确，然后重新提交。",
     rejected: "模型服务器拒绝了此请求。请修正消息所指的内容后重新提交。",
-    execution_failed: "模型服务器接受了请求,但执行失败。请尝试其他参数,或查看服务器日志。",
-    no_output: "工作流没有保存任何内容。请以保存节点(如 SaveImage)结尾。",
+    execution_failed: "模型服务器接受了请求，但执行失败。请尝试其他参数，或查看服务器日志。",
+    no_output: "工作流没有保存任何内容。请以保存节点（如 SaveImage）结尾。",
     content_filtered: "服务的过滤器拒绝了请求或图片。请更换内容。",
-    model_server_failed: "服务器五次内存不足或无法访问。请降低要求,或稍后重试。",
+    model_server_failed: "服务器五次内存不足或无法访问。请降低要求，或稍后重试。",
     service_refused: "托管服务拒绝访问。请查看代理日志和死信队列。",
     platform_failed: "调用 S3、SNS 或 SQS 五次失败。请稍后重试。",
     internal_error: "代理五次失败。请附上代理日志报告此问题。",
-    undeliverable: "没有代理能完成此任务。请稍后重试,并查看死信队列。",
+    undeliverable: "没有代理能完成此任务。请稍后重试，并查看死信队列。",
   },
 );
 

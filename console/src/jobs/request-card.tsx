@@ -20,8 +20,8 @@ const text = table(
     title: "请求",
     as: "显示为",
     copy: "复制全部",
-    notKept: "请求未保留,因此任务无法重复。config.yaml 中的 keepRequests 可保留请求。",
-    cut: (n: number) => `……(共 ${n} 个字符)`,
+    notKept: "请求未保留，因此任务无法重复。config.yaml 中的 keepRequests 可保留请求。",
+    cut: (n: number) => `……（共 ${n} 个字符）`,
   },
 );
 

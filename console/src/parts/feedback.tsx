@@ -18,11 +18,11 @@ const text = table(
   },
   {
     again: "重试",
-    unreachable: "平台没有响应。它可能正在重启,或者网络已断开。",
-    throttled: "此密钥的请求过于频繁,请稍候。",
+    unreachable: "平台没有响应。它可能正在重启，或者网络已断开。",
+    throttled: "此密钥的请求过于频繁，请稍候。",
     forbidden: "此密钥没有权限。",
-    broken: "平台未能响应,详情请查看其日志。",
-    unknown: "页面出错,请重新加载。",
+    broken: "平台未能响应，详情请查看其日志。",
+    unknown: "页面出错，请重新加载。",
     close: "关闭",
   },
 );

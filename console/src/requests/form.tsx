@@ -33,8 +33,8 @@ const text = table(
   },
   {
     required: "必填",
-    usual: (value: string) => `默认:${value}`,
-    such: (example: string) => `例如:${example}`,
+    usual: (value: string) => `默认：${value}`,
+    such: (example: string) => `例如：${example}`,
     none: "默认",
     yes: "是",
     no: "否",
@@ -43,7 +43,7 @@ const text = table(
     more: (n: number) => `另外 ${n} 个字段`,
     find: "查找字段",
     take: (value: string) => `使用 ${value}`,
-    gone: (value: string) => `${value}(不存在)`,
+    gone: (value: string) => `${value}（不存在）`,
     problems: {
       required: "此项必填。",
       integer: "请输入整数。",

@@ -15,11 +15,11 @@ const text = table(
   {
     title: "选项",
     id: "任务名称",
-    idHint: "字母、数字和连字符;也用于文件名。默认:任务的 ID。",
+    idHint: "字母、数字和连字符；也用于文件名。默认：任务的 ID。",
     priority: "优先级",
     webhook: "Webhook",
     webhookHint: "任务结束时通知的地址。",
-    preview: "绘制过程中显示图片(如果模型服务器支持)",
+    preview: "绘制过程中显示图片（如果模型服务器支持）",
   },
 );
 

@@ -16,7 +16,7 @@ const text = table(
     data: "a picture in the request itself",
   },
   {
-    drop: "将图片拖到此处,或",
+    drop: "将图片拖到此处，或",
     choose: "选择文件",
     link: "或输入链接:https://… 或 s3://…",
     busy: "正在上传……",

@@ -27,9 +27,9 @@ const text = table(
   },
   {
     title: "工作流",
-    drop: "将 workflow.json 或 ComfyUI 生成的图片拖到此处,或",
+    drop: "将 workflow.json 或 ComfyUI 生成的图片拖到此处，或",
     choose: "选择文件",
-    dropHint: "其中的提示词、种子、尺寸和图片会变成表单。除非您命名保存,否则不会存储任何内容。",
+    dropHint: "其中的提示词、种子、尺寸和图片会变成表单。除非您命名保存，否则不会存储任何内容。",
     saved: "已保存的工作流",
     busy: "正在读取……",
     changed: "修改于",
@@ -38,7 +38,7 @@ const text = table(
     cancel: "保留",
     json: "文件中没有 JSON 对象。",
     picture: "图片中没有工作流。只有 ComfyUI 原样保存的图片才有。",
-    editor: "这是 ComfyUI 编辑器格式的工作流。请在 ComfyUI 中选择“工作流 → 导出(API)”,新版本为“文件 → 导出工作流(API)”,然后将该文件拖到此处。",
+    editor: "这是 ComfyUI 编辑器格式的工作流。请在 ComfyUI 中选择“工作流 → 导出（API）”，新版本为“文件 → 导出工作流（API）”，然后将该文件拖到此处。",
   },
 );
 

@@ -34,14 +34,14 @@ const text = table(
     show: "显示方式",
     slider: "滑块",
     pair: "并排",
-    border: "两张图片的分界,百分比",
+    border: "两张图片的分界，百分比",
     left: "左",
     right: "右",
     differences: "请求的不同之处",
     same: "两个请求相同。",
     field: "字段",
     missing: "没有这两张图片",
-    missingHint: "它们可能已超过 90 天,或属于其他密钥。",
+    missingHint: "它们可能已超过 90 天，或属于其他密钥。",
   },
 );
 

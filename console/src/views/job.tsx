@@ -39,7 +39,7 @@ const text = table(
     progress: "Progress",
     step: (step: number, steps: number) => `Step ${step} of ${steps}`,
     preview: "The unfinished picture",
-    attemptFailed: (n: number) => `Attempt ${n} failed; another one follows.`,
+    attemptFailed: "The last attempt failed; another one follows.",
     cancelled: "The job was cancelled and made nothing.",
     cancelling: "It stops in a moment.",
     facts: "Facts",
@@ -64,21 +64,21 @@ const text = table(
   {
     jobs: "任务",
     missing: "没有此任务",
-    missingHint: "它可能已超过 90 天,或属于其他密钥。",
+    missingHint: "它可能已超过 90 天，或属于其他密钥。",
     back: "前往任务列表",
     cancel: "取消",
     retry: "重试",
-    lost: "连接已断开,显示的内容可能不是最新的。正在重新连接……",
+    lost: "连接已断开，显示的内容可能不是最新的。正在重新连接……",
     waiting: "等待服务器",
-    accepted: "已接收,即将进入队列",
-    noServer: "开始时间未知:没有就绪的服务器,或最近一小时内没有完成的任务。缩容到零的运行时需要几分钟启动。",
+    accepted: "已接收，即将进入队列",
+    noServer: "开始时间未知：没有就绪的服务器，或最近一小时内没有完成的任务。缩容到零的运行时需要几分钟启动。",
     servers: "查看其服务器",
     running: "运行中",
     progress: "进度",
     step: (step: number, steps: number) => `第 ${step} / ${steps} 步`,
     preview: "未完成的图片",
-    attemptFailed: (n: number) => `第 ${n} 次尝试失败,将再次尝试。`,
-    cancelled: "任务已取消,没有产生结果。",
+    attemptFailed: "上次尝试失败，将再次尝试。",
+    cancelled: "任务已取消，没有产生结果。",
     cancelling: "即将停止。",
     facts: "信息",
     id: "任务",
@@ -91,7 +91,7 @@ const text = table(
     compare: "与其比较",
     context: "上下文",
     manifest: "清单",
-    manifestOpen: "全部参数(JSON)",
+    manifestOpen: "全部参数（JSON）",
     timings: "用时",
     queued: "排队",
     prepare: "输入",
@@ -223,7 +223,7 @@ function Now({ job }: { job: Job }) {
       {job.cancel_requested && <p class="small soft">{t.cancelling}</p>}
       {job.retry_reason && (
         <p class="small warn-text">
-          {t.attemptFailed(job.attempts)} {job.retry_reason}
+          {t.attemptFailed} {job.retry_reason}
         </p>
       )}
     </section>

@@ -48,7 +48,7 @@ const text = table(
     step: (step: number, steps: number) => `step ${step} of ${steps}`,
     pictures: (n: number) => (n === 1 ? "1 picture" : `${n} pictures`),
     files: (n: number) => (n === 1 ? "1 file" : `${n} files`),
-    attempt: (n: number) => `Attempt ${n}`,
+    again: (reason: string) => `Tries again: ${reason}`,
   },
   {
     title: "任务",
@@ -63,11 +63,11 @@ const text = table(
     each: (span: string) => `每个任务 ${span}`,
     only: (name: string) => `只显示 ${name} 的任务`,
     everything: "显示所有运行时的任务",
-    list: "任务,最新的在前",
+    list: "任务，最新的在前",
     none: "还没有任务",
     noneHint: (
       <>
-        向 <code>POST /v1/jobs</code> 发送请求,或填写<a href="#/new">新请求</a>,任务会立即显示在这里。
+        向 <code>POST /v1/jobs</code> 发送请求，或填写<a href="#/new">新请求</a>，任务会立即显示在这里。
       </>
     ),
     noMatch: "没有符合条件的任务",
@@ -79,7 +79,7 @@ const text = table(
     step: (step: number, steps: number) => `第 ${step} / ${steps} 步`,
     pictures: (n: number) => `${n} 张图片`,
     files: (n: number) => `${n} 个文件`,
-    attempt: (n: number) => `第 ${n} 次尝试`,
+    again: (reason: string) => `将重试：${reason}`,
   },
 );
 
@@ -230,7 +230,7 @@ function News({ job }: { job: Job }) {
     );
   }
   if (isActive(job)) {
-    if (job.retry_reason) return <span class="cut warn-text">{`${t.attempt(job.attempts + 1)}: ${job.retry_reason}`}</span>;
+    if (job.retry_reason) return <span class="cut warn-text">{t.again(job.retry_reason)}</span>;
     return <span class="soft cut">{placeOf(job)}</span>;
   }
   const made = [job.images.length ? t.pictures(job.images.length) : "", job.files.length ? t.files(job.files.length) : ""];
