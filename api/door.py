@@ -12,7 +12,10 @@ from api.services import Services
 from jobs.job import Job
 
 _CORS_MAX_AGE_S = 3600
-_CORS_HEADERS = "authorization, content-type, idempotency-key, if-none-match, last-event-id, prefer, x-api-key"
+_CORS_HEADERS = "*, authorization"
+"""Clients of other APIs send headers of their own with each request; no * stands for this one (Fetch, "CORS protocol").
+A page has no rights here but by the key that it sends."""
+_CORS_EXPOSED = "etag, location, retry-after, x-request-id, x-fal-request-id, x-fal-error-type"
 
 AnswerT = TypeVar("AnswerT", bound=Response | Stream | Download)
 
@@ -49,10 +52,7 @@ class Door:
         return self._with_cors(request, _face_of(request).error(rejection_of(exc)))
 
     def _with_cors(self, request: Request, answer: AnswerT) -> AnswerT:
-        answer = replace(answer, headers={**answer.headers, **self._cors_headers(request)})
-        if isinstance(answer, Download) and answer.redirect is not None:
-            return replace(answer, redirect=self._with_cors(request, answer.redirect))
-        return answer
+        return replace(answer, headers={**answer.headers, **self._cors_headers(request)})
 
     def _cors_headers(self, request: Request) -> dict[str, str]:
         """The headers that let a page of an allowed origin read the answer; none for other callers."""
@@ -62,7 +62,7 @@ class Door:
         headers = {
             "Access-Control-Allow-Origin": origin,
             "Vary": "Origin",
-            "Access-Control-Expose-Headers": "etag, location, retry-after",
+            "Access-Control-Expose-Headers": _CORS_EXPOSED,
         }
         if request.method == "OPTIONS":
             headers |= {

@@ -15,7 +15,7 @@ from api.door import Door
 from api.errors import InvalidRequestError, RequestError
 from api.faces.alpha import NOWHERE
 from api.http import Download, Stream, Wait
-from api.lambda_events import buffered, proxy_answer, request_of
+from api.lambda_events import proxy_answer, request_of
 from api.services import Services
 from api.waiting import waited
 from runtimes.spec import load
@@ -44,15 +44,10 @@ def handler(event: dict[str, Any], context: object) -> dict[str, Any]:  # noqa: 
     if isinstance(answer, Wait):
         job = waited(answer, _services.jobs, max_s=_MAX_WAIT_S)
         answer = _door.rendered(request, answer, job)
-    if isinstance(answer, Stream):
+    if isinstance(answer, Stream | Download):
         # API Gateway sends these to the function that streams.
-        message = "This function does not stream; its API sends events through another."
+        message = "This function does not stream; its API sends events and files through another."
         answer = _door.refused(request, RequestError(406, "no_streaming", message))
-    elif isinstance(answer, Download):
-        try:
-            answer = buffered(answer, request)
-        except Exception as exc:  # noqa: BLE001 (as in the door)
-            answer = _door.refused(request, exc)
     # API Gateway's own log has the path's template alone, because of the tokens in some.
     logger.info("%s %d", request_line(request.method, f"/{request.path}"), answer.status)
     return proxy_answer(answer)

@@ -131,13 +131,11 @@ class Download:
 
     Attributes:
         pieces: Starts to read it.
-        redirect: The answer of a shell for which the file is too large; None where only shells that stream answer.
     """
 
     headers: Mapping[str, str]
     size_bytes: int
     pieces: Callable[[], Iterator[bytes]]
-    redirect: Response | None = None
 
 
 Answer = Response | Wait | Stream | Download

@@ -4,15 +4,9 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from api.errors import InvalidRequestError, RequestError
-from api.http import Caller, Download, Request, Response
-from contract.binary_media import is_binary
+from api.errors import InvalidRequestError
+from api.http import Caller, Request, Response
 from contract.field_errors import FieldError
-
-_MAX_BYTES = 4_500_000
-"""Of a file: base64 makes it a third larger, and Lambda answers with up to 6 MB."""
-_MAX_TEXT_BYTES = 3_000_000
-"""Of a file of text, in which each letter may need two in JSON."""
 
 
 def request_of(event: Mapping[str, Any], keys: str = "") -> Request:
@@ -50,23 +44,6 @@ def proxy_answer(response: Response) -> dict[str, Any]:
         "body": body,
         "isBase64Encoded": is_base64,
     }
-
-
-def buffered(download: Download, request: Request) -> Response:
-    """A file as one answer; a redirect if it is too large, or if API Gateway would send base64 instead of its bytes.
-
-    Raises:
-        RequestError: It is too large (413), and leads nowhere else.
-    """
-    if download.headers["Content-Type"].startswith(("application/json", "text/")):
-        max_bytes = _MAX_TEXT_BYTES
-    else:
-        max_bytes = _MAX_BYTES if is_binary(request.headers.get("accept", "")) else -1
-    if download.size_bytes <= max_bytes:
-        return Response(status=200, headers=download.headers, body=b"".join(download.pieces()))
-    if download.redirect is None:
-        raise RequestError(413, "too_large", "The answer is too large for this function, which does not stream.")
-    return download.redirect
 
 
 def _body(event: Mapping[str, Any]) -> bytes:

@@ -1,4 +1,4 @@
-"""The API's functions and what each may do: one answers requests, one streams a job's events, one finds the key."""
+"""The API's functions and what each may do: one answers at once, one as long as it takes, one finds the key."""
 
 from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
@@ -18,10 +18,13 @@ from jobs.schema import QUEUE_INDEX, TENANT_INDEX
 
 # A cold start loads botocore and pydantic; with less memory, and so less CPU, it takes seconds.
 _MEMORY_MIB = 1024
-# A stream waits nearly all of its time, and each holds an environment of its own.
+# It waits nearly all of its time, and each request that waits holds an environment of its own. The largest request, in
+# base64 within an event, takes a tenth of it; files are read piece by piece.
 _STREAM_MEMORY_MIB = 512
 _AUTHORIZER_MEMORY_MIB = 128
 _AUTHORIZER_TIMEOUT_S = 5
+_SERVICES = ("dynamodb", "s3", "secretsmanager", "sns")
+"""Those that use the operator's key for what answers."""
 _WRAPPER = "/var/task/api/stream_wrapper"
 """Lambda starts it instead of its own loop (its guide, "Modifying the runtime environment"), which cannot stream."""
 
@@ -30,8 +33,8 @@ class ApiFunctions(Construct):
     """The API's functions, which share a bundle.
 
     Attributes:
-        door: Answers all requests but those for events.
-        stream: Streams the events of a job.
+        door: Answers the requests that need no more time than API Gateway waits.
+        stream: Answers those that last, such as for events, and those for bytes; and all dialects, whose requests wait.
         authorizer: Finds a request's key.
         icons: Answers requests for icons; None where there is no icon library.
     """
@@ -61,8 +64,8 @@ class ApiFunctions(Construct):
             "ALLOW_PRIVATE_ADDRESSES": str(config.webhooks.allow_private_addresses).lower(),
             "CORS_ORIGINS": " ".join(config.apigw.cors_origins),
         }
-        topics = [messaging.tasks.topic_arn, messaging.notices.topic_arn]
-        self.door = self._door(scope, topics)
+        self._topics = [messaging.tasks.topic_arn, messaging.notices.topic_arn]
+        self.door = self._door(scope)
         self.stream = self._stream()
         self.authorizer = self._authorizer()
         self.icons: lambda_.Function | None = None
@@ -77,32 +80,21 @@ class ApiFunctions(Construct):
         for function in filter(None, (self.door, self.stream, self.icons)):
             function.add_environment("API_KEYS", keys)
 
-    def _door(self, scope: Construct, topics: list[str]) -> lambda_.Function:
-        table, bucket = self._kept.table, self._kept.bucket
-        # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
-        on_jobs = ["dynamodb:PutItem", "dynamodb:UpdateItem", "dynamodb:DeleteItem"]
-        callers = [FILES_PREFIX, WORKFLOWS_PREFIX]
-        written = [TASKS_PREFIX, *callers]
+    def _door(self, scope: Construct) -> lambda_.Function:
         # A caller can have a webhook sent again.
         replays = [] if self._webhooks is None else [allow(["sqs:SendMessage"], [self._webhooks.queue_arn])]
-        services = ("dynamodb", "s3", "secretsmanager", "sns", *(["sqs"] if replays else []))
         door = PythonFunction(
             scope,
             "Handler",
             context=self._context,
             description="Answers requests, and publishes those for jobs as tasks",
             grants=[
-                allow([*on_jobs, "dynamodb:GetItem", "dynamodb:BatchGetItem"], [table.table_arn]),
-                self._queries(QUEUE_INDEX, TENANT_INDEX),
-                allow(["sns:Publish"], topics),
-                allow(["s3:PutObject"], [bucket.arn_for_objects(f"{prefix}*") for prefix in written]),
-                allow(["s3:DeleteObject"], [bucket.arn_for_objects(f"{prefix}*") for prefix in callers]),
-                allow(["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{WORKFLOWS_PREFIX}*"}}),
-                # Results too: a link to one is signed with the role's own rights.
-                allow(["s3:GetObject"], [bucket.arn_for_objects("*")]),
-                self._signs(),
+                *self._jobs(),
+                allow(["dynamodb:BatchGetItem"], [self._kept.table.table_arn]),
+                self._objects("s3:PutObject", FILES_PREFIX, WORKFLOWS_PREFIX),
+                self._objects("s3:DeleteObject", FILES_PREFIX, WORKFLOWS_PREFIX),
                 *replays,
-                *self._context.key_statements(*services),
+                *self._context.key_statements(*_SERVICES, *(["sqs"] if replays else [])),
             ],
             code=self._code,
             handler="api.handlers.handler",
@@ -110,27 +102,24 @@ class ApiFunctions(Construct):
             timeout=Duration.seconds(INTEGRATION_TIMEOUT_S - 1),
             memory_size=_MEMORY_MIB,
         )
-        acknowledge_objects(door.role, *written, "")
+        acknowledge_objects(door.role, TASKS_PREFIX, FILES_PREFIX, WORKFLOWS_PREFIX, "")
         return door.function
 
     def _stream(self) -> lambda_.Function:
-        return PythonFunction(
+        stream = PythonFunction(
             self,
             "Stream",
             context=self._context,
-            description="Streams the events of jobs",
-            grants=[
-                allow(["dynamodb:GetItem"], [self._kept.table.table_arn]),
-                self._queries(QUEUE_INDEX),
-                self._signs(),
-                *self._context.key_statements("dynamodb", "secretsmanager"),
-            ],
+            description="Answers requests that last, or whose answers are large",
+            grants=[*self._jobs(), *self._context.key_statements(*_SERVICES)],
             code=self._code,
             handler="api.stream_handler.main",
             environment={**self._environment, "AWS_LAMBDA_EXEC_WRAPPER": _WRAPPER},
             timeout=Duration.seconds(STREAM_TIMEOUT_S),
             memory_size=_STREAM_MEMORY_MIB,
-        ).function
+        )
+        acknowledge_objects(stream.role, TASKS_PREFIX, "")
+        return stream.function
 
     def _authorizer(self) -> lambda_.Function:
         return PythonFunction(
@@ -147,8 +136,22 @@ class ApiFunctions(Construct):
             system_log_level_v2=lambda_.SystemLogLevel.WARN,
         ).function
 
-    def _queries(self, *indexes: str) -> iam.PolicyStatement:
-        return allow(["dynamodb:Query"], [f"{self._kept.table.table_arn}/index/{index}" for index in indexes])
+    def _jobs(self) -> list[iam.PolicyStatement]:
+        """Submit, find and cancel jobs, and read what is in the bucket."""
+        table, bucket = self._kept.table, self._kept.bucket
+        # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
+        on_jobs = ("PutItem", "UpdateItem", "DeleteItem", "GetItem")
+        indexes = [f"{table.table_arn}/index/{index}" for index in (QUEUE_INDEX, TENANT_INDEX)]
+        return [
+            allow([f"dynamodb:{call}" for call in on_jobs], [table.table_arn]),
+            allow(["dynamodb:Query"], indexes),
+            allow(["sns:Publish"], self._topics),
+            self._objects("s3:PutObject", TASKS_PREFIX),
+            allow(["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{WORKFLOWS_PREFIX}*"}}),
+            # Results too: a link to one is signed with the role's own rights.
+            self._objects("s3:GetObject", ""),
+            allow(["secretsmanager:GetSecretValue"], [self._kept.secret.secret_arn]),
+        ]
 
-    def _signs(self) -> iam.PolicyStatement:
-        return allow(["secretsmanager:GetSecretValue"], [self._kept.secret.secret_arn])
+    def _objects(self, action: str, *prefixes: str) -> iam.PolicyStatement:
+        return allow([action], [self._kept.bucket.arn_for_objects(f"{prefix}*") for prefix in prefixes])

@@ -42,7 +42,7 @@ _CACHE = _ROOT / ".local" / "lambda"
 _API = (
     "contract/*.py",
     "jobs/*.py",
-    "courier/*.py",
+    "courier/**/*.py",
     "runtimes/[!_]*.py",
     "runtimes/__init__.py",
     *(f"runtimes/{name}/*.py" for name in RUNTIME_TYPES),
@@ -62,7 +62,7 @@ _CARRIED = {
         *(f"runtimes/{name}/driver/*.py" for name in RUNTIME_TYPES),
     ),
     "api": _API,
-    "courier": ("contract/*.py", "egress/*.py", "jobs/*.py", "courier/*.py"),
+    "courier": ("contract/*.py", "egress/*.py", "jobs/*.py", "courier/**/*.py"),
     "icons": (
         *_API,
         "icons/*.py",

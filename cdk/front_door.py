@@ -62,7 +62,7 @@ _LINKS_PER_S, _LINKS_AT_ONCE = 10, 50
 """Openings of links to pictures, of all links together: a hundred functions wait at most."""
 _KEYED = (
     *("/", "/{proxy+}", "/v1", "/v1/{proxy+}", "/v1/outputs"),
-    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}"),
+    *("/v1/jobs", "/v1/jobs/{job}", "/v1/jobs/{job}/{proxy+}", "/v1/jobs/{job}/outputs"),
     *("/v1/pictures", "/v1/pictures/{proxy+}"),
 )
 """Paths whose every method needs a key. Each of them that leads to another stands here, or it would answer nothing."""
@@ -175,9 +175,9 @@ class FrontDoorApi(Construct):
         keyed: dict[str, Any] = {"api_key_required": True, "authorizer": authorizer}
         for path in _KEYED:
             self.api.root.resource_for_path(path).add_method("ANY", door, **keyed)
-        for path in gateway.STREAMED_PATHS:
-            needs_key = {} if path in gateway.PUBLIC_PATHS else keyed
-            self.api.root.resource_for_path(path).add_method("ANY", stream, **needs_key)
+        streamed = [path for path in gateway.STREAMED_PATHS if path not in gateway.PUBLIC_PATHS]
+        for path in streamed:
+            self.api.root.resource_for_path(path).add_method("ANY", stream, **keyed)
         of_icons: tuple[str, ...] = ()
         if self.functions.icons is not None:
             of_icons = _ICONS
@@ -185,11 +185,11 @@ class FrontDoorApi(Construct):
             for path in of_icons:
                 self.api.root.resource_for_path(path).add_method("ANY", icons, **keyed)
         for path in (*gateway.PUBLIC_PATHS, *(gateway.CONSOLE_PATHS if self._settings.console else ())):
-            if path not in gateway.STREAMED_PATHS:
-                self.api.root.resource_for_path(path).add_method("ANY", door)
+            function = stream if path in gateway.STREAMED_PATHS else door
+            self.api.root.resource_for_path(path).add_method("ANY", function)
         # Settings of a stage are for methods by name.
         self.api.root.resource_for_path(gateway.PICTURE_LINK_PATH).add_method("GET", door)
-        for path in (*_KEYED, *of_icons, *gateway.STREAMED_PATHS) if self._settings.cors_origins else ():
+        for path in (*_KEYED, *of_icons, *streamed) if self._settings.cors_origins else ():
             # A browser asks without a key whether a page may send one.
             self.api.root.resource_for_path(path).add_method("OPTIONS", door)
 

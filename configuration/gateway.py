@@ -17,6 +17,8 @@ OUTPUTS_PATH = "/v1/outputs/{proxy+}"
 STREAMED_PATHS = (
     EVENTS_PATH,
     OUTPUTS_PATH,
+    "/v1/jobs/{job}/outputs/{proxy+}",
+    "/v1/jobs/{job}/preview",
     *(path for name in DIALECTS for path in (f"/{name}", f"/{name}/{{proxy+}}")),
 )
 """Paths whose answers may last longer than INTEGRATION_TIMEOUT_S, or are the bytes of files of any size."""

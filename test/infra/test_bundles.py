@@ -100,6 +100,11 @@ def test_what_streams_is_started_by_lambdas_own_python_in_the_bundle(tmp_path):
     [
         ("api", "from api.authorizer import handler; from api.stream_handler import main"),
         (
+            "api",
+            "from importlib import import_module; from api.faces import FACES; "
+            "[import_module(module) for module, _ in FACES.values()]",
+        ),
+        (
             "icons",
             "import botocore.session as b, api.operations.icons as i; assert (i.STARTER / 'library.json').is_file(); "
             "[b.Session().get_service_model(name) for name in ('s3vectors', 'bedrock-runtime')]",

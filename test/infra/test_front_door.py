@@ -10,9 +10,11 @@ from infrakit.parts import Door
 from infrakit.stacks import config_of
 
 from api.errors import error_body
+from api.faces import FACES
 from cdk.context import Context
 from cdk.storage import jobs_table
 from cdk.task_flow import TaskFlow
+from configuration import gateway
 from deploy.verify import target
 from jobs.schema import DEFINITION, KEY, TTL_ATTRIBUTE
 
@@ -91,6 +93,23 @@ def test_every_path_on_the_way_to_another_answers(stack):
     greedy = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{proxy+}"}
     variable = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{job}"}
     assert parents == greedy | variable
+
+
+def test_what_lasts_or_is_large_goes_to_the_function_that_streams_and_all_dialects_need_a_key(stack):
+    resources = stack.properties("AWS::ApiGateway::Resource")
+
+    def path_of(reference):
+        one = resources.get(reference[2:-1])
+        return "" if one is None else f"{path_of(one['ParentId'])}/{one['PathPart']}"
+
+    streamed = {
+        path_of(one["ResourceId"]): one.get("ApiKeyRequired", False)
+        for one in stack.properties("AWS::ApiGateway::Method").values()
+        if one["Integration"].get("ResponseTransferMode") == "STREAM"
+    }
+    assert streamed == {path: path != gateway.OUTPUTS_PATH for path in gateway.STREAMED_PATHS}
+    dialects = {name for name, (module, _) in FACES.items() if module.startswith("api.faces.dialects.")}
+    assert {f"/{name}/{{proxy+}}" for name in dialects - {"comfyui"}} <= {*streamed}
 
 
 def test_the_table_has_the_shape_that_door_agent_and_keeper_expect(stack):

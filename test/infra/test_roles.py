@@ -1,5 +1,6 @@
 """What door, keeper and agent ask of AWS in one run, against what their roles grant: nothing more, and nothing less."""
 
+import base64
 import json
 import secrets
 import time
@@ -54,6 +55,7 @@ def run(deployed, tmp_path_factory):
     door = Door(deployed, folder)
     use_the_job_api(deployed, door)
     keep_things(door)
+    use_dialects(deployed, door)
     accepted = use_the_door(deployed, door)
     with running_agent(deployed, CONFIG.models_runtime[0], folder) as agent:
         let_the_agent_work(deployed, door, jobs, agent, accepted)
@@ -81,12 +83,35 @@ def use_the_job_api(deployed, door):
         assert door.ask("GET", f"/v1/jobs/{answer['job']}/request")[1]["content"]["prompt"] == prompt
     assert door.ask("GET", f"/v1/jobs/{jobs[1]}")[1]["queue"]["position"] >= 1
     assert [one["job"] for one in door.ask("GET", "/v1/jobs")[1]["jobs"]][:2] == jobs[::-1]
-    events = door.first_events(jobs[1])
-    assert "event: state" in events
-    assert "event: queue" in events
+    assert b"event: state" in door.stream("GET", f"/v1/jobs/{jobs[1]}/events", until=b"event: queue")[2]
     for job in jobs:
         assert door.post(None, f"/v1/jobs/{job}/cancel")[1]["state"] == "cancelled"
     assert len(deployed.take("static")) == len(jobs)
+
+
+def use_dialects(deployed, door):
+    """Models, jobs large and small, repeated, cancelled, and one that SNS does not take."""
+    status, _, models = door.stream("GET", "/openai/v1/models")
+    assert (status, json.loads(models)["data"][0]["id"]) == (200, "static")
+    edit = {"model": "static", "prompt": "p", "stream": True}
+    image = base64.b64encode(bytes(200_000)).decode()
+    jobs = []
+    for body, headers in (
+        (edit | {"image": "aGk="}, {"Idempotency-Key": "edit"}),
+        (edit | {"image": image}, {}),
+        (edit | {"image": image}, {"x-stainless-retry-count": "1"}),
+    ):
+        status, head, _ = door.stream("POST", "/openai/v1/images/edits", body, **headers)
+        assert status == 200
+        jobs.append(head["x-request-id"])
+    assert jobs[1] == jobs[2]
+    for job in jobs[:2]:
+        answer = door.stream("POST", f"/runpod/v2/static/cancel/{job}")
+        assert json.loads(answer[2])["status"] == "CANCELLED"
+    assert len(deployed.take("static")) == len(jobs[:2])
+    deployed.failing = (STREAM, "sns:Publish")
+    assert door.stream("POST", "/openai/v1/images/edits", edit | {"image": "aGk="})[0] == 503
+    deployed.failing = None
 
 
 def use_the_door(deployed, door):
@@ -142,7 +167,8 @@ def look_at_results(door, accepted):
         link = door.ask("GET", f"/v1/jobs/{job}")[1]["images"][0]["url"].removeprefix("https://api.example")
         for path in (link, f"/v1/jobs/{job}/outputs/1"):
             assert door.download(path).startswith(b"\x89PNG")
-        assert "event: output" in door.first_events(job)
+        assert b"event: state" in door.stream("GET", f"/v1/jobs/{job}/events", until=b"event: output")[2]
+    assert door.stream("GET", f"{link}?redirect=false")[2].startswith(b"\x89PNG")
 
 
 def deliver_webhooks(deployed, jobs, job):

@@ -22,9 +22,8 @@ def get_output(call: ApiCall) -> Answer:
     """Get a file of a job's result.
 
     Files are numbered from 1 in the job's order, images first; 0 is the manifest. The answer redirects (303) to S3 with
-    a link that is valid for 15 minutes. `?redirect=false` sends the file itself; behind API Gateway only up to 4.5 MB,
-    and only if `Accept` starts with an image, audio or video type or `application/octet-stream`. Otherwise the answer
-    redirects. An API on a machine of its own, whose callers do not reach its S3, always sends the file itself.
+    a link that is valid for 15 minutes. `?redirect=false` sends the file itself. An API on a machine of its own, whose
+    callers do not reach its S3, always does.
     """
     job = call.services.history.get(call.caller, call.path["job"])
     outputs = call.services.outputs
@@ -64,16 +63,15 @@ def get_linked_output(call: ApiCall) -> Answer:
 def _sent(call: ApiCall, file: StoredFile, *, cached_s: int = _CACHED_S) -> Answer:
     outputs, query = call.services.outputs, call.query
     caching = {"Cache-Control": f"private, max-age={cached_s}" if cached_s else "no-store"}
-    redirect = Response(status=303, headers={"Location": outputs.presigned(file), **caching})
     if query.redirect and not outputs.sends_files:
-        return redirect
+        return Response(status=303, headers={"Location": outputs.presigned(file), **caching})
     opened = outputs.open(file)
     headers = {
         "Content-Type": opened.content_type or "application/octet-stream",
         **caching,
         **_harmless(file, opened.content_type),
     }
-    return Download(headers=headers, size_bytes=opened.size_bytes, pieces=opened.pieces, redirect=redirect)
+    return Download(headers=headers, size_bytes=opened.size_bytes, pieces=opened.pieces)
 
 
 def _harmless(file: StoredFile, content_type: str) -> Mapping[str, str]:

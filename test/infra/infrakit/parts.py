@@ -105,6 +105,18 @@ class Door:
         with urllib.request.urlopen(answer["headers"]["Location"]) as response:
             return response.read()
 
+    def stream(self, method, path, body=None, until=b"", **headers):
+        """Status, headers and body of an answer of the function that streams, read until a word has come."""
+        environment = environment_of(self._deployed, STREAM, "api.stream_handler.main", **self._extra)
+        with mock.patch.dict(os.environ, environment):
+            shell = StreamingShell(Services.from_environment(environment))
+            answer = shell.respond(event_of(method, path, body, headers))
+            pieces = iter(answer.pieces)
+            read = next(pieces)
+            while until not in read:
+                read += next(pieces)
+            return answer.status, answer.headers, read
+
     def post(self, body, path="/v1alpha2", **headers):
         """Status and body of the answer."""
         return self.ask("POST", path, body, **headers)
@@ -115,14 +127,6 @@ class Door:
         status, answer = self.post({"task": {"metadata": metadata, "content": content}}, **headers)
         assert status == 200, answer
         return answer["job"]
-
-    def first_events(self, job):
-        """The first events of a job, from the function that streams them."""
-        environment = environment_of(self._deployed, STREAM, "api.stream_handler.main", **self._extra)
-        with mock.patch.dict(os.environ, environment):
-            shell = StreamingShell(Services.from_environment(environment))
-            answer = shell.respond(event_of("GET", f"/v1/jobs/{job}/events"))
-            return next(iter(answer.pieces)).decode()
 
 
 STEP_S = 3

@@ -1,5 +1,7 @@
 """The authorizer: which headers carry a key, and the answer to API Gateway."""
 
+import base64
+
 import pytest
 
 from api.authorizer import handler
@@ -7,6 +9,10 @@ from api.authorizer import handler
 KEY = "a1B2" * 10
 METHOD = "arn:aws:execute-api:us-east-1:123456789012:abc123/dev/GET/v1/jobs/*${x}"
 STAGE = "arn:aws:execute-api:us-east-1:123456789012:abc123/dev/*"
+
+
+def basic(credential):
+    return f"Basic {base64.b64encode(credential.encode()).decode()}"
 
 
 def answer_to(headers):
@@ -26,6 +32,11 @@ def answer_to(headers):
         {"authorization": f"bearer  {KEY} "},
         {"X-Api-Key": KEY, "Authorization": f"Bearer {'z' * 40}"},
         {"X-Api-Key": "", "Authorization": f"Bearer {KEY}"},
+        {"Authorization": f"Key {KEY}"},
+        {"Authorization": basic(f"anybody:{KEY}")},
+        {"Authorization": basic(f":{KEY}")},
+        {"Authorization": basic(f"{KEY}:")},
+        {"Authorization": basic(KEY).replace("Basic", "basic")},
     ],
 )
 def test_a_key_is_taken_from_either_header_however_its_name_is_written(headers):
@@ -42,6 +53,9 @@ def test_a_key_is_taken_from_either_header_however_its_name_is_written(headers):
         {"Authorization": KEY},
         {"Authorization": f"Digest {KEY}"},
         {"Authorization": f"Bearer {KEY} {KEY}"},
+        {"Authorization": "Basic ÿ"},
+        {"Authorization": basic("anybody:short")},
+        {"Authorization": basic(f"anybody:{KEY}:{KEY} ")},
         {"x-api-key": "short"},
         {"x-api-key": "k" * 129},
         {"x-api-key": f"{KEY}\n"},
