@@ -7,6 +7,8 @@ PYTHON ?= python3
 CONFIG ?= config.yaml
 PORT ?= 8000
 DATA ?=
+COMFYUI_PORT ?=
+SDWEBUI_PORT ?=
 FILE ?=
 # Not from the environment: shells and tools use these names for other things.
 HOST := 127.0.0.1
@@ -50,8 +52,9 @@ demo-flux: $(STAMPS)/run $(FLUX_VENV)/stamp ## the same for the flux server itse
 	@$(BIN)/python -m local demo-flux --python $(FLUX_VENV)/bin/python --profile $(PROFILE) \
 		$(if $(MODEL_FOLDER),--model-folder $(MODEL_FOLDER)) $(ARGS)
 
-up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml DATA=folder-that-keeps-all PORT=8000 HOST=127.0.0.1 KEY_FILE=… LOG=debug ARGS="--runtime-url NAME=URL")
+up: $(STAMPS)/run ## run the platform until Ctrl-C (CONFIG=config.yaml DATA=folder-that-keeps-all PORT=8000 COMFYUI_PORT=8188 SDWEBUI_PORT=7860 HOST=127.0.0.1 KEY_FILE=… LOG=debug ARGS="--runtime-url NAME=URL")
 	@$(BIN)/python -m local up --config '$(CONFIG)' --host='$(HOST)' --port='$(PORT)' --log='$(LOG)' \
+		$(if $(COMFYUI_PORT),--comfyui-port '$(COMFYUI_PORT)') $(if $(SDWEBUI_PORT),--sdwebui-port '$(SDWEBUI_PORT)') \
 		$(if $(DATA),--data '$(DATA)') $(if $(KEY_FILE),--key-file '$(KEY_FILE)') $(ARGS)
 
 backup: $(STAMPS)/run ## write what make up DATA=folder keeps to a file, while it runs (DATA=folder FILE=backup.tar)

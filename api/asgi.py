@@ -5,8 +5,6 @@ It reads the API's keys from a file, and waits as long as a caller wants.
 
 import argparse
 import asyncio
-import hashlib
-import json
 import logging
 import os
 import sys
@@ -14,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
@@ -21,10 +20,11 @@ from urllib.parse import parse_qsl
 import uvicorn
 
 from api.access_log import log_request
-from api.authorizer import sent_key
 from api.door import Door
 from api.errors import RequestError, UnauthorizedError
-from api.http import Answer, Caller, Download, Request, Response, Stream, Wait
+from api.faces import ROOTS, SOCKETS
+from api.http import Answer, Download, Request, Response, Stream, Wait
+from api.key_ring import KeyRing
 from api.operations.files import UPLOAD_S, UPLOADS_PATH
 from api.request import MAX_BODY_BYTES
 from api.services import Services
@@ -48,29 +48,12 @@ _TOO_SLOW = RequestError(408, "too_slow", f"The body did not arrive within {_BOD
 logger = logging.getLogger(__name__)
 
 
-class KeyRing:
-    """The API's keys, kept in memory as hashes. The file is JSON: a list of {key, id, role, …}.
-
-    Attributes:
-        ids: JSON with what each key may do, by its id, as ``Caller.of`` reads it: a link to a picture names an id.
-    """
-
-    def __init__(self, path: Path) -> None:
-        rows = json.loads(path.read_text(encoding="utf-8"))
-        may = {row["id"]: {name: value for name, value in row.items() if name != "key"} for row in rows}
-        self.ids = json.dumps(may)
-        self._callers = {_hash(row["key"]): Caller.of(row["id"], self.ids) for row in rows}
-
-    def caller(self, key: str) -> Caller:
-        """The caller with a key; one without a tenant if the key is unknown."""
-        return self._callers.get(_hash(key), Caller())
-
-
 class Application:
     """Answers HTTP requests by the door, in threads, and waits for jobs in the event loop.
 
-    ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found. ``proxies`` are the addresses
-    whose X-Forwarded-Proto and X-Forwarded-Host are believed; ``*`` is every one.
+    ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found. ``face`` is the one that has
+    all these paths to itself, since its clients cannot be given a path; "" for all faces, each below its own.
+    ``proxies`` are the addresses whose X-Forwarded-Proto and X-Forwarded-Host are believed; ``*`` is every one.
     """
 
     def __init__(
@@ -80,12 +63,14 @@ class Application:
         keys: KeyRing,
         *,
         prefix: str = "",
+        face: str = "",
         proxies: Collection[str] = _OWN_MACHINE,
     ) -> None:
         self._door = door
         self._services = services
         self._keys = keys
         self._prefix = prefix
+        self._face = face
         self._proxies = proxies
         self._watcher = Watcher(services.jobs)
 
@@ -93,6 +78,9 @@ class Application:
         """Serve one connection's request (ASGI 3)."""
         if scope["type"] == "lifespan":
             await _lifespan(receive, send)
+            return
+        if scope["type"] == "websocket":
+            await self._serve_socket(scope, receive, send)
             return
         if scope["type"] != "http":
             return
@@ -140,6 +128,29 @@ class Application:
             return self._door.refused(request, RequestError(413, "too_large", "A request may have up to 10 MiB."))
         return self._door.answer(request)
 
+    async def _serve_socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a websocket until its client closes it, where a face has one."""
+        began_s = time.monotonic()
+        await receive()  # websocket.connect
+        request = self._head(scope)
+        found = SOCKETS.get(request.path)
+        refusal = None
+        if found is None:
+            refusal = RequestError(404, "not_found", "There is no websocket here.")
+        elif request.caller.tenant is None:
+            refusal = UnauthorizedError()
+        if found is None or refusal is not None:
+            answer = self._door.refused(request, refusal or UnauthorizedError())
+            await _send(send, answer, kind="websocket.http.response")
+            status = answer.status
+        else:
+            module, name = found
+            await send({"type": "websocket.accept"})
+            told = getattr(import_module(module), name)(request, self._services, self._watcher, send)
+            await _until_first(told, _disconnected(receive))
+            status = 101
+        log_request("WEBSOCKET", scope["path"], status, time.monotonic() - began_s)
+
     def _head(self, scope: Scope) -> Request:
         """A request without its body."""
         headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
@@ -149,11 +160,11 @@ class Application:
             protocol = forwarded if forwarded in {"http", "https"} else protocol
             host = headers.get("x-forwarded-host", "").partition(",")[0].strip() or host
         return Request(
-            method=scope["method"],
-            path="/".join(filter(None, self._own_path(scope["path"]).split("/"))),
+            method=scope.get("method", "GET"),
+            path="/".join(filter(None, (self._face, *self._own_path(scope["path"]).split("/")))),
             query=dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)),
             headers=headers,
-            caller=self._keys.caller(sent_key(headers)),
+            caller=self._keys.caller(headers),
             base_url=f"{protocol}://{host}{self._prefix}",
         )
 
@@ -273,22 +284,18 @@ async def _lifespan(receive: Receive, send: Send) -> None:
 
 
 async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+    while (await receive())["type"] not in {"http.disconnect", "websocket.disconnect"}:
         pass
 
 
-async def _send(send: Send, response: Response) -> None:
+async def _send(send: Send, response: Response, *, kind: str = "http.response") -> None:
     headers = {**response.headers, "Content-Length": str(len(response.body))}
-    await send({"type": "http.response.start", "status": response.status, "headers": _raw(headers)})
-    await send({"type": "http.response.body", "body": response.body})
+    await send({"type": f"{kind}.start", "status": response.status, "headers": _raw(headers)})
+    await send({"type": f"{kind}.body", "body": response.body})
 
 
 def _raw(headers: Mapping[str, str]) -> list[tuple[bytes, bytes]]:
     return [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-
-
-def _hash(key: str) -> bytes:
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
 
 
 def main() -> None:
@@ -297,14 +304,18 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--prefix", default="", help="what comes before the API's paths, such as /dev")
+    parser.add_argument("--face", choices=ROOTS, default="", help="serve this one alone, at the root: for its clients")
+    parser.add_argument("--keyless", default="", metavar="ID", help="of the key for which requests without one stand")
     settings = vars(parser.parse_args())
-    prefix = settings.pop("prefix").rstrip("/")
+    if settings["keyless"] and not settings["face"]:
+        parser.error("--keyless is for --face alone: the API's other clients all send a key")
+    face, prefix = settings.pop("face"), settings.pop("prefix").rstrip("/")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("api").setLevel(logging.INFO)
-    keys = KeyRing(Path(os.environ["API_KEYS_FILE"]))
+    keys = KeyRing(Path(os.environ["API_KEYS_FILE"]), settings.pop("keyless"))
     services = Services.from_environment({**os.environ, "API_KEYS": keys.ids})
     proxies = frozenset(os.environ.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split()) or _OWN_MACHINE
-    application = Application(Door(services), services, keys, prefix=prefix, proxies=proxies)
+    application = Application(Door(services), services, keys, prefix=prefix, face=face, proxies=proxies)
     # uvicorn itself would put the caller's address in place of the proxy's.
     uvicorn.run(application, access_log=False, log_level="warning", proxy_headers=False, **settings)
 

@@ -10,7 +10,7 @@ from contract.models import Form, Section
 from runtimes.catalog import ModelName
 from runtimes.pictures import PictureRequest
 
-DialectName = Literal["openai", "replicate", "fal", "runpod", "sdwebui", "comfy"]
+DialectName = Literal["openai", "replicate", "fal", "runpod", "sdwebui", "comfy", "comfyui"]
 
 _WORDS = "1 to 128 letters, digits and . _ : - in parts with single slashes between them"
 _Name = Annotated[str, Form(r"^[A-Za-z0-9._:-]+(/[A-Za-z0-9._:-]+)*$", _WORDS), Field(max_length=128)]

@@ -83,9 +83,9 @@ def budget_pk(tenant: str, what: str) -> str:
     return f"budget/{tenant}/{what}"
 
 
-def preferences_pk(tenant: str, kind: str) -> str:
-    """The item of what a tenant prefers, such as its options of SD WebUI."""
-    return f"preferences/{kind}/{tenant}"
+def note_pk(tenant: str, name: str) -> str:
+    """The item of a dialect's note for a tenant, such as its options of SD WebUI."""
+    return "note/" + hashlib.sha256(strict_json.dumps([tenant, name]).encode()).hexdigest()
 
 
 def request_pk(job: str) -> str:

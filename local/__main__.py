@@ -20,14 +20,14 @@ from configuration.config import Config, ConfigError
 from configuration.file import load_config
 from configuration.warnings import warnings
 from deploy.errors import DeployError
-from local.api_key import KeyFileError, new_key, stored_key
-from local.command_line import read_arguments
+from local.api_key import API_KEY_ID, KeyFileError, new_key, stored_key
+from local.command_line import FRONTS, read_arguments
 from local.console import PartLines, Terminal, plain
 from local.demo import run_demo
 from local.demo_flux import ModelsError, real_model, tiny_models
 from local.layout import AlreadyRunningError, FluxServer, Layout, claimed
 from local.parts import stand_in_url
-from local.ports import LOOPBACK, PortError, claim, free_port
+from local.ports import LOOPBACK, PortError, claim, free_port, is_loopback
 from local.processes import PartFailedError
 from local.sandbox import sandboxed
 from local.up import run_up
@@ -96,6 +96,7 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
     else:
         host, key = LOOPBACK, new_key()
         port, aws_port = free_port(), free_port()
+    fronts, keyless = _fronts(arguments, config) if arguments.command == "up" else ({}, "")
     stand_ins = {one.name: stand_in_url(one, free_port()) for one in config.enabled_runtimes if one.name not in own}
     is_kept = arguments.command == "up" and arguments.data is not None
     environment = sandboxed(os.environ, f"http://{LOOPBACK}:{aws_port}")
@@ -113,8 +114,22 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         environment=environment,
         flux=flux,
         is_asgi=arguments.command == "up" and arguments.shell == "asgi",
+        fronts=fronts,
+        keyless=keyless,
         is_kept=is_kept,
     )
+
+
+def _fronts(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, int], str]:
+    """The ports of dialects with a root of their own, and the key for which requests without one stand there."""
+    ports = {dialect: getattr(arguments, f"{dialect}_port") for dialect in FRONTS}
+    fronts = {
+        dialect: claim(FRONTS[dialect], port, arguments.host) for dialect, port in ports.items() if port is not None
+    }
+    keyless = arguments.keyless or (API_KEY_ID if is_loopback(arguments.host) else "")
+    if keyless not in (known := ["", API_KEY_ID, *(one.name for one in config.apigw.keys[1:])]):
+        raise UsageError(f"--keyless {keyless}: there is no such key; there are {', '.join(known[1:])}.")
+    return fronts, keyless
 
 
 async def _until_interrupted(work: Coroutine[None, None, _T]) -> _T | None:

@@ -43,7 +43,7 @@ def stored_key(path: Path) -> str:
 
 
 def write_keys(path: Path, configured: Sequence[ApiKey], first: str) -> None:
-    """Write a file for ``api.asgi.KeyRing`` and ``key_ids``: each key with its id, and what it may do.
+    """Write a file for ``api.key_ring.KeyRing`` and ``key_ids``: each key with its id, and what it may do.
 
     The first of the configured keys is ``first``; the others are in files beside this one.
     """

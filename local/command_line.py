@@ -9,6 +9,8 @@ from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
 from local.processes import ROOT
 
 CONFIG = ROOT / "config.yaml"
+FRONTS = {"comfyui": "ComfyUI", "sdwebui": "SD WebUI"}
+"""Dialects that may have a root of their own, and whose API that is."""
 _STATE = ROOT / ".local"
 
 
@@ -25,6 +27,15 @@ def read_arguments() -> argparse.Namespace:
     up.add_argument("--host", default=LOOPBACK, help="address that the API listens on (%(default)s)")
     up.add_argument("--port", type=_port, default=GATEWAY_PORT, help="the API's port, 0 for any free one (%(default)s)")
     up.add_argument("--aws-port", type=_port, default=AWS_PORT, help="AWS's port, likewise (%(default)s)")
+    for dialect, client in FRONTS.items():
+        text = f"port at whose root clients of {client} find their API, 0 for any free one; default: none"
+        up.add_argument(f"--{dialect}-port", type=_port, help=text)
+    up.add_argument(
+        "--keyless",
+        metavar="ID",
+        help="id of the API key for which requests without one stand at those ports; default: the first key where "
+        "--host is loopback, else none",
+    )
     up.add_argument("--key-file", help="file of the API key, made when it is not there; default: api-key in --state")
     up.add_argument(
         "--data", type=Path, help="folder that keeps jobs, pictures and keys; default: all but keys is lost"

@@ -42,6 +42,8 @@ class Layout:
         flux: How to run the flux server itself; None for its stand-in.
         is_asgi: Whether the API runs as an ASGI application, not as Lambda's handlers behind an API Gateway.
         is_kept: Whether jobs and pictures are kept in the directory, not in memory.
+        fronts: The ports of dialects that have a root of their own, for clients that take no path.
+        keyless: Id of the key for which requests there stand that have none; "" if they must have one.
     """
 
     config: Config
@@ -56,6 +58,8 @@ class Layout:
     flux: FluxServer | None = None
     is_asgi: bool = False
     is_kept: bool = False
+    fronts: Mapping[str, int] = field(default_factory=dict)
+    keyless: str = ""
 
     @property
     def has_strangers(self) -> bool:
@@ -109,8 +113,15 @@ class Layout:
 
     def endpoint_of(self, host: str) -> str:
         """The API's base URL under a name or address."""
-        host = f"[{host}]" if ":" in host else host
-        return f"http://{host}:{self.gateway_port}/{self.config.apigw.stage_name}/"
+        return f"{self._url(host, self.gateway_port)}/{self.config.apigw.stage_name}/"
+
+    @staticmethod
+    def _url(host: str, port: int) -> str:
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+    def front_url(self, dialect: str) -> str:
+        """The URL of a dialect that has a root of its own."""
+        return self._url(self.reachable_host, self.fronts[dialect])
 
     def publish(self) -> None:
         """Write stack.json atomically and readable only by its owner, because it contains the key."""
@@ -124,6 +135,7 @@ class Layout:
             "AwsEndpoint": self.aws_endpoint,
             "Environment": {name: self.environment[name] for name in sandbox_environment(self.aws_endpoint)},
             "Logs": str(self.logs),
+            "Fronts": {dialect: self.front_url(dialect) for dialect in self.fronts},
             "Runtimes": json.loads(self.config.catalog.to_json()),
             "Pid": os.getpid(),
         }

@@ -67,7 +67,22 @@ def door_part(layout: Layout) -> Part:
         module, arguments = "local.door", [f"--stage={gateway.stage_name}"]
         arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
     arguments += [f"--host={layout.host}", f"--port={layout.gateway_port}"]
-    names = {
+    part = _part(layout, "door", module, *arguments, **_api_names(layout))
+    return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
+
+
+def front_part(layout: Layout, dialect: str) -> Part:
+    """A dialect at a root of its own."""
+    port = layout.fronts[dialect]
+    arguments = [f"--face={dialect}", f"--host={layout.host}", f"--port={port}"]
+    arguments += [f"--keyless={layout.keyless}"] if layout.keyless else []
+    part = _part(layout, dialect, "api.asgi", *arguments, **_api_names(layout))
+    return replace(part, probe=_listens(layout.reachable_host, port))
+
+
+def _api_names(layout: Layout) -> dict[str, str]:
+    gateway = layout.config.apigw
+    return {
         **_NAMES,
         "NOTICE_TOPIC_ARN": NOTICE_TOPIC_ARN,
         "API_KEYS_FILE": str(layout.keys_file),
@@ -78,8 +93,6 @@ def door_part(layout: Layout) -> Part:
         **webhook_names(layout),
         **icon_settings(layout),
     }
-    part = _part(layout, "door", module, *arguments, **names)
-    return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 
 
 def server_part(layout: Layout, runtime: ModelsRuntime, http: aiohttp.ClientSession) -> Part:

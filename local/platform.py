@@ -71,6 +71,8 @@ class Platform:
                     server = self._launch(parts.server_part(layout, runtime, self.http), self._others)
                     waiting.create_task(self.ready(server))
             waiting.create_task(self.ready(self._launch(parts.door_part(layout), self._others)))
+            for dialect in layout.fronts:
+                waiting.create_task(self.ready(self._launch(parts.front_part(layout, dialect), self._others)))
             await self.ready(aws)
             waiting.create_task(start_icons(layout, self.progress))
             for runtime in layout.config.enabled_runtimes:

@@ -8,6 +8,11 @@ AWS_PORT = 5566
 LOOPBACK = "127.0.0.1"
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches what listens on a host."""
+    return host in {"localhost", "::1"} or host.startswith("127.")
+
+
 class PortError(Exception):
     """This machine cannot listen on the requested port."""
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from deploy.verify.target import DEFAULT_STACK_FILE
 from jobs.schema import RETENTION_S
 from local.aws import OUTPUT_BUCKET
+from local.command_line import FRONTS
 from local.console import plain
 from local.layout import Layout
 from local.platform import running
@@ -45,7 +46,7 @@ The platform runs. {_what_stays(layout)}
   Endpoint  {layout.endpoint}{elsewhere if layout.host != layout.reachable_host else ""}
   API key   {layout.api_key}
   Console   {layout.endpoint}console
-  Runtimes  {runtimes}
+{_fronts(layout)}  Runtimes  {runtimes}
   Logs      {layout.logs}
 
 For the examples of the documentation, in another terminal:
@@ -54,6 +55,11 @@ For the examples of the documentation, in another terminal:
 {first_request(layout)}
 All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 """
+
+
+def _fronts(layout: Layout) -> str:
+    key = "needs no key" if layout.keyless else "takes the API key as a bearer token or as the password"
+    return "".join(f"  {FRONTS[one]:<8}  {layout.front_url(one)}, for its clients; {key}\n" for one in layout.fronts)
 
 
 def _what_stays(layout: Layout) -> str:

@@ -27,8 +27,15 @@ FACES: Mapping[str, tuple[str, str]] = {
     "comfy": ("api.faces.dialects.comfy", "COMFY"),
     "comfyui-api": ("api.faces.dialects.comfyui_api", "COMFYUI_API"),
     "runpod": ("api.faces.dialects.runpod", "RUNPOD"),
+    "comfyui": ("api.faces.dialects.comfyui", "COMFYUI"),
     "sdwebui": ("api.faces.dialects.sdwebui", "SDWEBUI"),
 }
 """Module and name of each, by the first part of its path; the module is imported by the first request for it."""
+ROOTS = ("comfyui", "sdwebui")
+"""Faces that can have a root of their own: some of their clients cannot be given a path."""
+SOCKETS: Mapping[str, tuple[str, str]] = dict.fromkeys(
+    ("comfyui", "comfyui/ws"), ("api.faces.dialects.comfyui_socket", "serve")
+)
+"""Module and name of what serves a websocket at a path, in shells that have any."""
 DEFAULT = ("api.faces.alpha", "NOWHERE")
 """Answers all other paths."""

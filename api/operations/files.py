@@ -25,6 +25,8 @@ _ID = re.compile(r"([0-9a-f-]{36})-([A-Za-z0-9_.-]{1,100})")
 _STRANGE = re.compile(r"[^A-Za-z0-9_.-]+")
 """Characters that need encoding in paths; clients encode them differently."""
 _MAX_NAME = 100
+_NAMES = uuid.UUID("6a2f6c0e-0d5c-5d0b-9a3e-6f1f0f4c7b21")
+"""The namespace of the ids of files that are found by their names (RFC 9562, UUIDv5)."""
 _SIGNATURES = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -82,9 +84,9 @@ class Files:
         self._takes_uploads = takes_uploads
         self._clock = clock
 
-    def keep(self, tenant: str, name: str, data: bytes) -> KeptFile:
-        """Store a file."""
-        file = self._file(tenant, name, content_type_of(data, name), len(data))
+    def keep(self, tenant: str, name: str, data: bytes, *, is_named: bool = False) -> KeptFile:
+        """Store a file; one that ``named`` is to find replaces the earlier file of its name."""
+        file = self._file(tenant, name, content_type_of(data, name), len(data), is_named=is_named)
         self._make_s3().put_object(**self._place(tenant, file.id), Body=data, **_kind(tenant, file))
         return file
 
@@ -137,6 +139,10 @@ class Files:
         file = self._file(link.tenant, link.file[37:], link.content_type, link.size_bytes)
         self._make_s3().put_object(**self._place(link.tenant, link.file), Body=data, **_kind(link.tenant, file))
 
+    def named(self, tenant: str, name: str) -> KeptFile:
+        """Get the file that was stored under a name to be found by it; raises as ``get``."""
+        return self.get(tenant, self._file(tenant, name, "", 0, is_named=True).id)
+
     def get(self, tenant: str, file_id: str) -> KeptFile:
         """Get a file's description.
 
@@ -163,9 +169,10 @@ class Files:
         """Delete a file, if it exists."""
         self._make_s3().delete_object(**self._place(tenant, file_id))
 
-    def _file(self, tenant: str, name: str, content_type: str, size_bytes: int) -> KeptFile:
+    def _file(self, tenant: str, name: str, content_type: str, size_bytes: int, *, is_named: bool = False) -> KeptFile:
+        unique = uuid.uuid5(_NAMES, name) if is_named else uuid.uuid4()
         name = _STRANGE.sub("_", name)[-_MAX_NAME:].lstrip(".") or "file"
-        file_id = f"{uuid.uuid4()}-{name}"
+        file_id = f"{unique}-{name}"
         return KeptFile(
             id=file_id,
             name=name,

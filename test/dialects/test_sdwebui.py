@@ -48,8 +48,12 @@ def test_open_webui_posts_all_options_back_and_draws(asgi):
     assert "FLUX" in json.loads(drawn["info"])["sd_model_name"]
 
 
-def test_what_sillytavern_sends_of_itself_reaches_no_server(asgi):
-    with client_of(asgi) as web:
+def test_sillytavern_finds_its_api_at_the_root_and_what_it_sends_of_itself_reaches_no_server(platform, asgi):
+    with httpx.Client(base_url=f"{platform.stack['Fronts']['sdwebui']}/sdapi/v1/", timeout=PATIENCE_S) as web:
+        for name in ("samplers", "schedulers", "upscalers", "latent-upscale-modes", "sd-vae", "sd-models"):
+            assert isinstance(web.get(name).json(), list)
+        assert web.post("options", json={"sd_model_checkpoint": web.get("sd-models").json()[0]["title"]}).is_success
+        assert web.get("progress").json()["state"]["job_count"] == 0
         body = {"prompt": "a fox", "width": 64, "height": 64, "steps": 2, "url": "http://here", "auth": "me:key"}
         drawn = web.post("txt2img", json=body)
         kept = newest_request(asgi)

@@ -12,14 +12,14 @@ from api.operations.models import Model, UnknownModelError
 from contract import strict_json
 from contract.field_errors import FieldError
 from contract.task import CHECKPOINT_ATTRIBUTE
-from jobs import preferences
+from jobs import notes
 from runtimes.live import LiveCatalog, Named, spellings
 from runtimes.sdwebui.checkpoints import is_checkpoint_hash, named_checkpoints, same_checkpoint
 
 RUNTIME_TYPE = "sdwebui"
 PREVIEWS = "live_previews_enable"
 """The option that has pictures made of unfinished work, which is off here at first: each costs a write to S3."""
-_KIND = "sdwebui"
+_NOTE = "sdwebui/options"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +43,10 @@ def set_options(call: DialectCall) -> Response:
     if name := changed.get(CHECKPOINT_ATTRIBUTE):
         _find(call, str(name))
     kept = {**stored_options(call), **changed}
-    if (size := strict_json.utf8_size(kept)) > preferences.MAX_BYTES:
-        detail = f"would be {size} bytes of JSON with those that are set; at most {preferences.MAX_BYTES} are kept"
+    if (size := strict_json.utf8_size(kept)) > notes.MAX_BYTES:
+        detail = f"would be {size} bytes of JSON with those that are set; at most {notes.MAX_BYTES} are kept"
         raise InvalidRequestError([FieldError("", detail)])
-    call.services.jobs.run(preferences.store(call.tenant, _KIND, kept, time.time()))
+    call.services.jobs.run(notes.keep(call.tenant, _NOTE, kept, time.time()))
     return Response.json(200, None)
 
 
@@ -86,7 +86,7 @@ def vaes(call: DialectCall) -> Response:
 
 def stored_options(call: DialectCall) -> dict[str, Any]:
     """The options that the caller has set."""
-    return call.services.jobs.run(preferences.stored(call.tenant, _KIND))
+    return call.services.jobs.run(notes.read(call.tenant, _NOTE))
 
 
 def drawer_of(call: DialectCall, body: Mapping[str, Any], options: Mapping[str, Any]) -> Drawer:

@@ -18,7 +18,7 @@ from queue_agent.ports import Input, Work, units_of
 from runtimes._http import as_object
 from runtimes._wording import MAX_NAME_CHARS, in_words, shorten_name
 from runtimes.comfyui.checks import EXTRA_DATA, workflow_errors
-from runtimes.comfyui.graph import TARGETS, split
+from runtimes.comfyui.graph import TARGETS, node_names, split
 
 WEBSOCKET_CLASS = "SaveImageWebsocket"
 """The node whose pictures come only through the websocket."""
@@ -67,11 +67,7 @@ class Workflow:
 
     def name_of(self, node_id: str) -> str | None:
         """A node's title, or else its class, with its id where several are called so; None where there is no node."""
-        if node_id not in self.graph:
-            return None
-        name = _title(self.graph[node_id])
-        is_shared = sum(_title(node) == name for node in self.graph.values()) > 1
-        return f"{name} ({shorten_name(node_id)})" if is_shared else name
+        return node_names(self.graph).get(node_id)
 
     @property
     def sends_pictures_by_websocket(self) -> bool:
@@ -126,12 +122,6 @@ def cycle_in(graph: Mapping[str, Any]) -> list[str]:
     except CycleError as exc:
         return list(exc.args[1])
     return []
-
-
-def _title(node: Mapping[str, Any]) -> str:
-    title = as_object(node.get("_meta")).get("title")
-    words = " ".join(str(title if isinstance(title, str) else "").split()) or str(node["class_type"])
-    return shorten_name(words).encode(errors="replace").decode()  # the table takes no half of a pair of surrogates
 
 
 def _sources(node: Mapping[str, Any]) -> list[str]:

@@ -7,8 +7,9 @@ from types import SimpleNamespace
 import pytest
 
 from api import asgi
-from api.asgi import Application, KeyRing
+from api.asgi import Application
 from api.http import Response, Wait
+from api.key_ring import KeyRing
 from api.operations.files import UPLOAD_S, Files
 from api.watching import Watcher
 

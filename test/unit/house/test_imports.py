@@ -191,6 +191,7 @@ def test_only_the_registry_and_a_few_others_name_a_runtime_type_outside_its_fold
         "deploy/services/bedrock.py",
         "deploy/services/sagemaker.py",
         "examples/submit_and_wait.py",
+        "local/command_line.py",
         "local/demo_flux.py",
     }
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from local.api_key import KeyFileError, stored_key
-from local.ports import claim, free_port
+from local.ports import claim, free_port, is_loopback
 from local.sandbox import sandboxed
 
 ENDPOINT = "http://127.0.0.1:5566"
@@ -34,6 +34,14 @@ def test_no_port_is_given_twice_though_nobody_listens_on_it_yet() -> None:
     assert len(set(ports)) == len(ports)
     assert claim("The API", ports[0]) == ports[0]
     assert claim("The API", 0) not in (0, *ports)
+
+
+@pytest.mark.parametrize(
+    ("host", "is_private"),
+    [("127.0.0.1", True), ("127.9.9.9", True), ("localhost", True), ("::1", True), ("0.0.0.0", False), ("::", False)],
+)
+def test_no_key_is_needed_only_where_this_machine_alone_reaches_the_port(host: str, is_private: bool) -> None:
+    assert is_loopback(host) == is_private
 
 
 def test_no_aws_setting_of_the_caller_survives_and_nothing_leads_out() -> None:
