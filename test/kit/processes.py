@@ -22,7 +22,7 @@ from local.sandbox import sandboxed
 T = TypeVar("T")
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE_S = 60.0
+PATIENCE_S = 120.0
 """How long a test waits for an event. This costs nothing if the event comes."""
 HTTP = httpx.Client(trust_env=False, timeout=5, limits=httpx.Limits(max_keepalive_connections=0))
 """Queries the processes. One client for all, because each new one reads the machine's certificates."""
