@@ -1,6 +1,7 @@
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { CONSOLE, expect, faults, made, open, submit, test, type Job } from "./kit";
+import { node, WORKFLOW } from "./workflow";
 
 /** What axe has against the page, a line for each rule. */
 async function violations(page: Page): Promise<string[]> {
@@ -66,6 +67,20 @@ test("so do a failed and a running job", async ({ signedIn: page }) => {
     await expect(page.getByText(text)).toBeVisible();
     await suitsEverybody(page);
   }
+});
+
+test("so does a form with mistakes, and one of a workflow that the servers cannot run", async ({ signedIn: page }) => {
+  await open(page, "new?runtime=draw");
+  await page.getByLabel("Steps", { exact: true }).fill("0");
+  await page.getByText(/\d+ more fields/).click();
+  await expect(page.getByLabel("Find a field")).toBeVisible();
+  await suitsEverybody(page);
+  await open(page, "new?runtime=flow");
+  const buffer = Buffer.from(JSON.stringify({ ...WORKFLOW, "9": node("Unknown", {}) }));
+  await page.locator("input[type=file]").first().setInputFiles({ name: "a.json", mimeType: "application/json", buffer });
+  await page.getByRole("button", { name: "Save as …" }).click();
+  await expect(page.getByRole("alert")).toContainText("Unknown");
+  await suitsEverybody(page);
 });
 
 test("language and appearance change at once, and stay", async ({ signedIn: page }) => {

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "preact/hooks";
-import { call } from "../api/client";
+import { ApiError, call } from "../api/client";
 import { bytes, table } from "../i18n";
 import { Button } from "../parts/controls";
 import { explained } from "../parts/feedback";
@@ -18,7 +18,7 @@ const text = table(
   {
     drop: "将图片拖到此处，或",
     choose: "选择文件",
-    link: "或输入链接:https://… 或 s3://…",
+    link: "或输入链接：https://… 或 s3://…",
     busy: "正在上传……",
     remove: (name: string) => `移除 ${name}`,
     data: "请求中自带的图片",
@@ -56,10 +56,8 @@ export function PictureInput({ ids, value, isMany, onChange }: Props) {
     for (const one of isMany ? files : [...files].slice(0, 1)) {
       setCount((n) => n + 1);
       try {
-        const body = new FormData();
-        body.append("file", one, one.name);
-        const stored = await call<{ s3: string }>("POST", "files", { body });
-        uploaded.set(stored.s3, { name: one.name, size: one.size, preview: URL.createObjectURL(one) });
+        const stored = await store(one);
+        uploaded.set(stored.s3, { name: one.name, size: stored.file.size, preview: URL.createObjectURL(stored.file) });
         if (isThere.current) onChange(isMany ? [...latest.current, stored.s3] : [stored.s3]);
       } catch (problem) {
         setError(problem);
@@ -124,6 +122,32 @@ export function PictureInput({ ids, value, isMany, onChange }: Props) {
       )}
     </div>
   );
+}
+
+/** Store a picture. One that is too large for the API, as photos are, is made smaller; throws ApiError. */
+async function store(file: File): Promise<{ s3: string; file: Blob }> {
+  const send = async (one: Blob) => {
+    const body = new FormData();
+    body.append("file", one, file.name);
+    return { ...(await call<{ s3: string }>("POST", "files", { body })), file: one };
+  };
+  try {
+    return await send(file);
+  } catch (problem) {
+    if (!(problem instanceof ApiError) || problem.status !== 413) throw problem;
+    const less = await smaller(file).catch(() => Promise.reject(problem)); // it is no picture that the browser knows
+    return await send(less);
+  }
+}
+
+const MAX_SIDE = 2048;
+
+async function smaller(file: File): Promise<Blob> {
+  const picture = await createImageBitmap(file);
+  const scale = Math.min(1, MAX_SIDE / Math.max(picture.width, picture.height));
+  const canvas = new OffscreenCanvas(Math.round(picture.width * scale), Math.round(picture.height * scale));
+  canvas.getContext("2d")!.drawImage(picture, 0, 0, canvas.width, canvas.height);
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
 }
 
 function LinkEntry({ ids, onEnter }: Pick<Props, "ids"> & { onEnter: (link: string) => void }) {

@@ -34,7 +34,7 @@ const text = table(
     busy: "正在读取……",
     changed: "修改于",
     remove: "删除",
-    sure: (name: string) => `删除 ${name}?正在运行它的任务不受影响。`,
+    sure: (name: string) => `删除 ${name}？正在运行它的任务不受影响。`,
     cancel: "保留",
     json: "文件中没有 JSON 对象。",
     picture: "图片中没有工作流。只有 ComfyUI 原样保存的图片才有。",

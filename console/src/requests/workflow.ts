@@ -102,6 +102,27 @@ export function inputAt(workflow: Workflow, parts: string[]): string | undefined
   return Object.keys(workflow.inputs).find((name) => workflow.inputs[name]!.node === node && workflow.inputs[name]!.field === field);
 }
 
+export interface Place {
+  node: string;
+  className: string;
+  /** The node's input; "" for the node itself. */
+  field: string;
+}
+
+/** The node, and its input, that a pointer such as content/3/inputs/vae_name is about. */
+export function placeIn(workflow: Workflow, parts: string[]): Place | undefined {
+  const [, node = "", key, field = ""] = parts[1] === "prompt" ? parts.slice(1) : parts;
+  const found = nodesOf(workflow.graph)[node] as Node | undefined;
+  return found && { node, className: String(found.class_type ?? ""), field: key === "inputs" ? field : "" };
+}
+
+/** A copy of a workflow with another value of a node's input. */
+export function withInput(workflow: Workflow, { node, field }: Place, value: Json): Workflow {
+  const graph = structuredClone(workflow.graph);
+  (nodesOf(graph)[node] as { inputs: JsonObject }).inputs[field] = value;
+  return { ...workflow, graph };
+}
+
 interface Node {
   class_type?: Json;
   _meta?: { title?: Json };

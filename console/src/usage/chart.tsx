@@ -6,7 +6,7 @@ import type { Day } from "./days";
 
 const text = table(
   { nothing: "nothing", day: (date: string, total: string, parts: string) => `${date}: ${total}${parts && ` (${parts})`}` },
-  { nothing: "无", day: (date: string, total: string, parts: string) => `${date}:${total}${parts && `(${parts})`}` },
+  { nothing: "无", day: (date: string, total: string, parts: string) => `${date}：${total}${parts && `（${parts}）`}` },
 );
 
 const WIDTH = 1000;

@@ -2,20 +2,21 @@ import "./new.css";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { ApiError, call } from "../api/client";
 import { parse, write } from "../api/json";
-import type { FieldProblem, Job, JobRequest, Json, JsonObject, Runtime } from "../api/types";
+import type { FieldProblem, Job, JobRequest, Json, Runtime } from "../api/types";
 import { table } from "../i18n";
 import { again, RequestCard } from "../jobs/request-card";
 import { useLoad } from "../load";
 import { Button, Segments } from "../parts/controls";
 import { explained, ErrorNote, Skeleton } from "../parts/feedback";
-import { Icon } from "../parts/icon";
 import { changed, draftFor, draftOf, keep, requestOf, type Draft, type Warning } from "../requests/draft";
 import { fieldsOf, problemOf, type FieldSpec, type Schema } from "../requests/fields";
 import { Form } from "../requests/form";
+import { JsonEntry } from "../requests/json-entry";
 import { Options } from "../requests/options";
+import { Outcome } from "../requests/outcome";
 import { partsOf, problemsIn, sorted } from "../requests/problems";
-import { SaveWorkflow } from "../requests/save-workflow";
-import { defaultsOf, inputAt, nodesOf, type Workflow } from "../requests/workflow";
+import { defaultsOf, inputAt, placeIn, withInput, type Workflow } from "../requests/workflow";
+import { WorkflowHead } from "../requests/workflow-head";
 import { WorkflowSource } from "../requests/workflow-source";
 import { go, replace, type Route } from "../routes";
 import { dotOf, queueOf, takesWorkflows, typeName } from "../runtimes";
@@ -30,25 +31,11 @@ const text = table(
     submit: "Submit",
     anyway: "Submit anyway",
     check: "Check",
-    valid: "The request is valid.",
-    ignored: "Some of the request has no effect:",
-    wrong: "The request has errors:",
-    lacking: (runtime: string) => `The servers of ${runtime} do not take this workflow as it is:`,
-    take: (value: string) => `Use ${value}`,
-    mean: (value: string) => `Did you mean ${value}?`,
-    fill: "Fill in what is marked.",
     ofJob: (job: string) => `Workflow of job ${job}`,
     ofJson: "Workflow",
-    nodes: (n: number) => (n === 1 ? "1 node" : `${n} nodes`),
-    stored: "saved",
-    other: "Another workflow",
-    save: "Save as …",
-    json: "Request as JSON",
-    jsonHint: "What is sent to POST /v1/jobs.",
     noJson: "This is not JSON.",
     noFields: "This workflow has nothing that callers usually set. It can be run as it is.",
     noRequest: "The request of that job was not kept, so the form is empty.",
-    node: (id: string) => `node ${id}`,
   },
   {
     title: "新请求",
@@ -59,25 +46,11 @@ const text = table(
     submit: "提交",
     anyway: "仍然提交",
     check: "检查",
-    valid: "请求有效。",
-    ignored: "请求中的部分内容不起作用：",
-    wrong: "请求有错误：",
-    lacking: (runtime: string) => `${runtime} 的服务器不能直接运行此工作流：`,
-    take: (value: string) => `使用 ${value}`,
-    mean: (value: string) => `是否为 ${value}?`,
-    fill: "请填写标出的字段。",
     ofJob: (job: string) => `任务 ${job} 的工作流`,
     ofJson: "工作流",
-    nodes: (n: number) => `${n} 个节点`,
-    stored: "已保存",
-    other: "其他工作流",
-    save: "保存为……",
-    json: "JSON 格式的请求",
-    jsonHint: "发送到 POST /v1/jobs 的内容。",
     noJson: "这不是 JSON。",
     noFields: "此工作流没有调用者通常设置的内容，可直接运行。",
     noRequest: "该任务的请求未保留，因此表单为空。",
-    node: (id: string) => `节点 ${id}`,
   },
 );
 
@@ -97,7 +70,7 @@ export function New({ route }: { route: Route }) {
       {!data && (error ? <ErrorNote error={error} onRetry={reload} /> : <Skeleton lines={8} />)}
       {isReady && runtime && (
         <>
-          <RuntimeChoice runtimes={runtimes} chosen={runtime.name} onChoose={(name) => replace(["new"], { runtime: name })} />
+          <RuntimeChoice runtimes={runtimes} chosen={runtime.name} onChoose={(name) => replace(["new"], { runtime: name, from })} />
           {from && Boolean(earlier.error) && <p class="note warn">{earlier.error instanceof ApiError && earlier.error.status === 404 ? t.noRequest : explained(earlier.error)}</p>}
           <Composer key={`${runtime.name} ${from}`} runtime={runtime} earlier={earlier.data ?? undefined} title={from && t.ofJob(from)} />
         </>
@@ -175,7 +148,16 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   };
   const { fields: fieldProblems, others } = sorted(problems, fieldAt);
   const optionProblems = Object.fromEntries(others.map((one) => [partsOf(one.pointer)[0], one]));
-  const elsewhere = others.filter((one) => !["id", "priority", "webhook"].includes(partsOf(one.pointer)[0] ?? "") || mode === "json");
+  const repairOf = ({ pointer, suggestion }: FieldProblem) => {
+    const { workflow } = draft;
+    if (!workflow || !suggestion) return undefined;
+    const name = fieldAt(partsOf(pointer));
+    if (name !== undefined) return () => setField(name, suggestion);
+    const place = placeIn(workflow, partsOf(pointer));
+    return place?.field && !workflow.stored ? () => change({ ...draft, workflow: withInput(workflow, place, suggestion) }) : undefined;
+  };
+  // Of a workflow all is said above the form, which may be long; else only what stands at no field.
+  const elsewhere = (draft.workflow ? problems : others).filter((one) => !["id", "priority", "webhook"].includes(partsOf(one.pointer)[0] ?? "") || mode === "json");
 
   const current = (): JobRequest => (mode === "json" ? (parse(written) as JobRequest) : requestOf(runtime, draft));
   const check = async (): Promise<Warning[] | undefined> => {
@@ -268,13 +250,9 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
             />
           )}
         </div>
-        <Outcome runtime={runtime} workflow={draft.workflow} problems={elsewhere} error={error} warnings={warnings} isValid={isValid} onRepair={(workflow) => change({ ...draft, workflow })} />
+        <Outcome runtime={runtime.name} workflow={draft.workflow} problems={elsewhere} error={error} warnings={warnings} isValid={isValid} repairOf={repairOf} />
         {mode === "json" ? (
-          <label class="json-entry">
-            <span class="unseen">{t.json}</span>
-            <textarea class="mono" rows={22} spellcheck={false} value={written} onInput={(event) => (setJson(event.currentTarget.value), forget())} />
-            <span class="soft small">{t.jsonHint}</span>
-          </label>
+          <JsonEntry value={written} onChange={(text) => (setJson(text), forget())} />
         ) : isFlow && !draft.workflow ? (
           <WorkflowSource runtime={runtime.name} onTake={take} />
         ) : !schema ? (
@@ -303,114 +281,3 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   );
 }
 
-function WorkflowHead({ workflow, values, onOther, onSaved }: { workflow: Workflow; values: JsonObject; onOther: () => void; onSaved: (name: string) => void }) {
-  const [isSaving, setSaving] = useState(false);
-  const t = text();
-  return (
-    <header class="workflow-head">
-      <Icon name="workflow" size={20} />
-      <div class="workflow-title">
-        <h2 class="cut">{workflow.title}</h2>
-        <p class="soft small">{[t.nodes(Object.keys(nodesOf(workflow.graph)).length), workflow.stored && t.stored, workflow.description].filter(Boolean).join(" · ")}</p>
-      </div>
-      <span class="workflow-actions">
-        <Button kind="quiet" pressed={isSaving} onClick={() => setSaving(!isSaving)}>
-          {t.save}
-        </Button>
-        <Button kind="quiet" onClick={onOther}>
-          {t.other}
-        </Button>
-      </span>
-      {isSaving && <SaveWorkflow workflow={workflow} values={values} onSaved={(name) => (setSaving(false), onSaved(name))} />}
-    </header>
-  );
-}
-
-interface OutcomeProps {
-  runtime: Runtime;
-  workflow: Workflow | undefined;
-  problems: FieldProblem[];
-  error: unknown;
-  warnings: Warning[];
-  isValid: boolean;
-  onRepair: (workflow: Workflow) => void;
-}
-
-/** What the API says of the request that stands at no field. */
-function Outcome({ runtime, workflow, problems, error, warnings, isValid, onRepair }: OutcomeProps) {
-  const t = text();
-  return (
-    <div class="outcome" aria-live="polite">
-      {Boolean(error) && <ErrorNote error={error} />}
-      {problems.length > 0 && (
-        <div class="note bad" role="alert" tabIndex={-1}>
-          <Icon name="warning" />
-          <div class="note-body">
-            <p>{workflow ? t.lacking(runtime.name) : t.wrong}</p>
-            <ul>
-              {problems.map((one) => (
-                <Elsewhere key={one.pointer + one.detail} problem={one} workflow={workflow} onRepair={onRepair} />
-              ))}
-            </ul>
-          </div>
-        </div>
-      )}
-      {warnings.length > 0 && (
-        <div class="note warn">
-          <Icon name="info" />
-          <div class="note-body">
-            <p>{t.ignored}</p>
-            <ul>
-              {warnings.map((one) => (
-                <li key={one.pointer}>
-                  <code>{one.pointer}</code> {one.detail}
-                </li>
-              ))}
-            </ul>
-          </div>
-        </div>
-      )}
-      {isValid && (
-        <p class="note good">
-          <Icon name="check" />
-          {t.valid}
-        </p>
-      )}
-    </div>
-  );
-}
-
-/** A problem of a workflow's node, with what the servers have instead. */
-function Elsewhere({ problem, workflow, onRepair }: { problem: FieldProblem; workflow: Workflow | undefined; onRepair: (workflow: Workflow) => void }) {
-  const t = text();
-  const parts = partsOf(problem.pointer);
-  const path = parts[1] === "prompt" ? parts.slice(2) : parts.slice(1);
-  const node = workflow && (nodesOf(workflow.graph)[path[0] ?? ""] as { class_type?: Json } | undefined);
-  const { suggestion } = problem;
-  const isInput = node !== undefined && !workflow!.stored && path[1] === "inputs" && path.length === 3;
-  const repair = () => {
-    const graph = structuredClone(workflow!.graph);
-    (nodesOf(graph)[path[0]!] as { inputs: JsonObject }).inputs[path[2]!] = suggestion!;
-    onRepair({ ...workflow!, graph });
-  };
-  return (
-    <li>
-      {node ? (
-        <>
-          <b>{String(node.class_type)}</b> <span class="soft">{t.node(path[0]!)}</span>{" "}
-          {path[1] === "inputs" && <code>{path[2]}</code>}
-        </>
-      ) : (
-        <code>{problem.pointer}</code>
-      )}{" "}
-      {problem.detail}{" "}
-      {suggestion && (isInput ? (
-        <button type="button" class="link" onClick={repair}>
-          {t.take(suggestion)}
-        </button>
-      ) : (
-        t.mean(suggestion)
-      ))}
-    </li>
-  );
-}

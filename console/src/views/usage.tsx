@@ -56,7 +56,7 @@ const text = table(
     none: "此时段内没有用量",
     noneHint: "请选择更长的时段，或提交第一个请求。",
     request: "新请求",
-    utc: "日期为 UTC;任务计入提交当天。",
+    utc: "日期为 UTC；任务计入提交当天。",
     share: (percent: string) => `${percent}% 失败`,
   },
 );
