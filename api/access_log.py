@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import unquote
 
 _MAX_REASON_CHARS = 400
-_SIGNED = re.compile(r"(v1/+(?:outputs|uploads)/+)[^/]+")
+_SIGNED = re.compile(r"(v1/+(?:outputs|uploads|stream)/+)[^/]+")
 _VALUE = re.compile(r'"(?:[^"\\]|\\.)*(?:"|$)')
 
 logger = logging.getLogger(__name__)

@@ -40,7 +40,7 @@ _OWN_MACHINE = frozenset({"127.0.0.1", "::1"})
 _BODY_S = 60.0
 """Within which a body must arrive: each that does not is up to 10 MiB of memory."""
 _DUE_EVERY_S = 1.0
-_KEYLESS = {"v1", "console"}
+_KEYLESS = {"v1", "console", "replicate"}
 """The faces with calls that need no key; they reject the others themselves."""
 
 _TOO_SLOW = RequestError(408, "too_slow", f"The body did not arrive within {_BODY_S:g} seconds.")

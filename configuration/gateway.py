@@ -14,16 +14,18 @@ DIALECTS = ("openai", "replicate", "fal", "runpod", "comfy", "comfyui-api", "sdw
 """First parts of the paths of dialects that the gateway serves."""
 EVENTS_PATH = "/v1/jobs/{job}/events"
 OUTPUTS_PATH = "/v1/outputs/{proxy+}"
+PREDICTION_STREAM_PATH = "/replicate/v1/stream/{token}"
 STREAMED_PATHS = (
     EVENTS_PATH,
     OUTPUTS_PATH,
     "/v1/jobs/{job}/outputs/{proxy+}",
     "/v1/jobs/{job}/preview",
+    PREDICTION_STREAM_PATH,
     *(path for name in DIALECTS for path in (f"/{name}", f"/{name}/{{proxy+}}")),
 )
 """Paths whose answers may last longer than INTEGRATION_TIMEOUT_S, or are the bytes of files of any size."""
 PICTURE_LINK_PATH = "/v1/pictures/link"
-PUBLIC_PATHS = (OUTPUTS_PATH, PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
+PUBLIC_PATHS = (OUTPUTS_PATH, PREDICTION_STREAM_PATH, PICTURE_LINK_PATH, "/v1/openapi.json", "/v1/docs")
 """Paths that need no key: links that carry a signature, and the description of the API."""
 CONSOLE_PATHS = ("/console", "/console/{proxy+}")
 """Paths of the console, which need no key either: its page asks for one. On AWS only where config.yaml has it."""

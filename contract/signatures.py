@@ -1,4 +1,4 @@
-"""What the platform signs: webhooks (https://www.standardwebhooks.com), and links to outputs, uploads and pictures.
+"""What the platform signs: webhooks (https://www.standardwebhooks.com), and links that need no key.
 
 Every secret is derived from the platform's root secret, so none is stored.
 """
@@ -63,6 +63,14 @@ class UploadLink:
     file: str
     content_type: str
     size_bytes: int
+    expires_s: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamLink:
+    """The events of a job, which anybody with the token may follow until it expires, seconds since 1970."""
+
+    job: str
     expires_s: int
 
 
@@ -131,6 +139,19 @@ def read_upload_token(root: str, token: str) -> UploadLink | None:
         return None
     tenant, file, content_type, size_bytes, expires_s = values
     return UploadLink(tenant=tenant, file=file, content_type=content_type, size_bytes=size_bytes, expires_s=expires_s)
+
+
+def stream_token(root: str, link: StreamLink) -> str:
+    """The token of a stream's link: it contains the link, readable for all, and proves it."""
+    return _token(root, [link.job, link.expires_s], "stream")
+
+
+def read_stream_token(root: str, token: str) -> StreamLink | None:
+    """Read a token, expired or not; None where it has been changed, or made by somebody else."""
+    if (values := _read_token(root, token, "stream")) is None:
+        return None
+    job, expires_s = values
+    return StreamLink(job=job, expires_s=expires_s)
 
 
 def _token(root: str, values: Sequence[Any], purpose: str, *beside: str) -> str:

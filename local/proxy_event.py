@@ -48,7 +48,7 @@ def make_event(
     headers.setdefault("X-Amzn-Trace-Id", f"Root=1-{int(time.time()):08x}-{uuid.uuid4().hex[:24]}")
     headers.add("X-Forwarded-For", request.remote or "")
     headers.add("X-Forwarded-Port", str(request.url.port))
-    headers.add("X-Forwarded-Proto", request.scheme)
+    headers.setdefault("X-Forwarded-Proto", request.scheme)  # a proxy before this one may have ended TLS
     return {
         "resource": "/{proxy+}",
         "path": path,

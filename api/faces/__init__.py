@@ -23,6 +23,8 @@ FACES: Mapping[str, tuple[str, str]] = {
     "console": ("api.faces.console", "FACE"),
     "v1alpha1": ("api.faces.alpha", "V1ALPHA1"),
     "v1alpha2": ("api.faces.alpha", "V1ALPHA2"),
+    "replicate": ("api.faces.dialects.replicate", "REPLICATE"),
+    "fal": ("api.faces.dialects.fal", "FAL"),
     "openai": ("api.faces.dialects.openai", "OPENAI"),
     "comfy": ("api.faces.dialects.comfy", "COMFY"),
     "comfyui-api": ("api.faces.dialects.comfyui_api", "COMFYUI_API"),

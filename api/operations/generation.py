@@ -90,21 +90,26 @@ class Generations:
         self._workflows = workflows
         self._jobs = jobs
 
-    def picture(self, model: Model, values: Mapping[str, Any], tenant: str) -> Wanted:
+    def picture(
+        self, model: Model, values: Mapping[str, Any], tenant: str, inputs: Mapping[str, Any] | None = None
+    ) -> Wanted:
         """The task of a picture by a model.
 
         ``values`` are parameters by the names of ``PictureRequest``; those that are None count as not given.
+        ``inputs`` is all that the request has: of it a named workflow takes what has the name of an input.
 
         Raises:
             InvalidRequestError: A value is wrong, or the model cannot do it; all errors are named by the same names.
         """
         given = {**model.defaults, **{name: value for name, value in values.items() if value is not None}}
-        try:
-            picture = PictureRequest.model_validate(given)
-        except ValidationError as exc:
-            raise InvalidRequestError(field_errors_of(exc, PictureRequest, given)) from None
         if model.workflow is not None:
-            return self.workflow(model.name, model.runtime, _inputs_of(picture, model.workflow), tenant)
+            own = {name: one for name, one in (inputs or {}).items() if name in model.workflow.workflow.inputs}
+            given = {name: value for name, value in given.items() if name not in own}
+            # Not every workflow takes a prompt.
+            parameters = _picture_of({"prompt": "none", **given}).model_dump(include=set(given))
+            others = _inputs_of(parameters, model.workflow)
+            return self.workflow(model.name, model.runtime, {**others, **own}, tenant)
+        picture = _picture_of(given)
         try:
             task_type, content = task_of(picture, model.runtime)
         except NotDrawableError as exc:
@@ -179,10 +184,17 @@ class Generations:
         return None if newest is None else self._jobs.get(newest[KEY])
 
 
-def _inputs_of(picture: PictureRequest, stored: StoredWorkflow) -> dict[str, Any]:
+def _picture_of(given: Mapping[str, Any]) -> PictureRequest:
+    try:
+        return PictureRequest.model_validate(given)
+    except ValidationError as exc:
+        raise InvalidRequestError(field_errors_of(exc, PictureRequest, given)) from None
+
+
+def _inputs_of(parameters: Mapping[str, Any], stored: StoredWorkflow) -> dict[str, Any]:
     """A picture's parameters as inputs of a named workflow."""
     values, errors = {}, []
-    for name, value in picture.model_dump(exclude_unset=True).items():
+    for name, value in parameters.items():
         names = (one for one in _OF_WORKFLOWS.get(name, (name,)) if one in stored.workflow.inputs)
         if (its_name := next(names, None)) is not None:
             values[its_name] = value

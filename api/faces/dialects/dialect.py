@@ -5,6 +5,8 @@ A dialect is a module with a table of calls, a function that writes errors in it
 
 import base64
 import json
+import math
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +15,11 @@ from typing import Any
 
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
 from api.http import JSON, Answer, Caller, Download, Request, Response
-from api.operations.generation import Sender, Wanted
+from api.operations.generation import Sender, Wanted, digest_of
 from api.operations.models import Model
 from api.operations.outputs import OpenFile, StoredFile
 from api.paths import path_values
-from api.request import FormPart, idempotency_key, read_form, traceparent
+from api.request import FormPart, idempotency_key, read_form, steady_body, traceparent
 from api.services import Services
 from contract import strict_json
 from contract.field_errors import FieldError
@@ -77,9 +79,19 @@ class DialectCall:
         """The model of a name; raises UnknownModelError."""
         return self.services.models.find(self.dialect, name, self.tenant)
 
-    def picture(self, model: Model, values: Mapping[str, Any]) -> Wanted:
-        """The task of a picture; as ``Generations.picture``."""
-        return self.services.generations.picture(model, values, self.tenant)
+    def picture(
+        self,
+        model: Model,
+        values: Mapping[str, Any],
+        inputs: Mapping[str, Any] | None = None,
+        names: Mapping[str, str] | None = None,
+    ) -> Wanted:
+        """The task of a picture; as ``Generations.picture``. ``names`` are the dialect's for parameters, in errors."""
+        try:
+            return self.services.generations.picture(model, values, self.tenant, inputs)
+        except InvalidRequestError as exc:
+            errors = [FieldError(_sent_name(one.pointer, inputs or {}, names or {}), one.detail) for one in exc.errors]
+            raise InvalidRequestError(errors) from None
 
     def with_webhook(self, wanted: Wanted, url: str, events: Sequence[JobEvent] = ("completed",)) -> Wanted:
         """The task with a webhook whose body is ``courier.formats.FORMATS``'s for this dialect.
@@ -102,6 +114,14 @@ class DialectCall:
             traceparent=traceparent(self.request),
         )
         return self.services.generations.submit(wanted, sender)
+
+    def repeat(self) -> dict[str, Any]:
+        """``digest`` and ``is_repeat`` of a request whose client counts its tries in a header; {} for others."""
+        count = self.request.headers.get("x-stainless-retry-count")
+        if count is None:
+            return {}
+        digest = digest_of(self.request.path.encode(), steady_body(self.request))
+        return {"digest": digest, "is_repeat": count != "0"}
 
     def job(self, job: str) -> Job:
         """A job that the caller may see; raises RequestError (404)."""
@@ -142,6 +162,12 @@ class DialectCall:
     def url_of(self, file: StoredFile) -> str:
         """A link to a result that needs no key, takes no harm from one, and answers with the bytes themselves."""
         return f"{self.request.base_url}/{self.services.outputs.signed(file).path}?redirect=false"
+
+
+def _sent_name(pointer: str, sent: Mapping[str, Any], names: Mapping[str, str]) -> str:
+    """What its sender calls the field of an error: a parameter of a picture, or an input of a workflow."""
+    name = pointer.removeprefix("inputs.")
+    return name if name in sent else names.get(name, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,6 +233,20 @@ class JsonWithFiles:
         return Download(headers=headers, size_bytes=self.size_bytes, pieces=self.pieces)
 
 
+_RATIO = re.compile(r"(\d{1,3}):(\d{1,3})")
+_RATIO_PIXELS, _RATIO_STEP = 1024 * 1024, 32
+
+
+def sides_of(ratio: Any) -> tuple[int, int] | None:
+    """Width and height of a picture of about a megapixel with an aspect ratio, as 16:9; None for what is no ratio."""
+    found = _RATIO.fullmatch(ratio) if isinstance(ratio, str) else None
+    if found is None or not (int(found[1]) and int(found[2])):
+        return None
+    width = math.sqrt(_RATIO_PIXELS * int(found[1]) / int(found[2]))
+    sides = width, _RATIO_PIXELS / width
+    return round(sides[0] / _RATIO_STEP) * _RATIO_STEP, round(sides[1] / _RATIO_STEP) * _RATIO_STEP
+
+
 Handler = Callable[[DialectCall], Answer]
 ErrorForm = Callable[[RequestError], Response]
 """Writes a rejection in the dialect's form."""
@@ -219,20 +259,23 @@ class Dialect:
     Attributes:
         calls: Method, path below the dialect's own, and handler; the first that matches answers.
         error: Writes rejections.
+        public: Calls that need no key, since their paths carry a right of their own.
     """
 
     name: str
     calls: Sequence[tuple[str, str, Handler]]
     error: ErrorForm
+    public: Sequence[tuple[str, str, Handler]] = ()
 
     def answer(self, request: Request, services: Services) -> Answer:
         """Answer a request."""
-        if request.caller.tenant is None:
-            raise UnauthorizedError
         path = request.path.partition("/")[2]
+        needs_key = not any(path_values(template, path) is not None for _, template, _ in self.public)
+        if needs_key and request.caller.tenant is None:
+            raise UnauthorizedError
         matches = [
             (method, handler, values)
-            for method, template, handler in self.calls
+            for method, template, handler in (self.calls if needs_key else self.public)
             if (values := path_values(template, path)) is not None
         ]
         if not matches:

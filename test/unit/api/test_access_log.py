@@ -37,7 +37,13 @@ def test_the_name_of_a_field_cannot_begin_a_line_nor_command_a_terminal(logged):
 
 @pytest.mark.parametrize(
     "path",
-    ["/v1/outputs/hidden/a.png", "/v1//outputs//hidden/a.png", "/v1/%6futputs/hidden/a", "v1%2foutputs%2fhidden"],
+    [
+        "/v1/outputs/hidden/a.png",
+        "/v1//outputs//hidden/a.png",
+        "/v1/%6futputs/hidden/a",
+        "v1%2foutputs%2fhidden",
+        "/replicate/v1/stream/hidden",
+    ],
 )
 def test_no_spelling_of_a_link_tells_its_token(logged, path):
     assert "hidden" not in logged(path)
