@@ -75,11 +75,13 @@ def after_deploying(context: RolloutContext) -> str:
     """Where the platform is, and what comes next."""
     outputs = context.stack.outputs
     place = f"-n {context.config.stack_name} -R {context.account.region}"
+    endpoint = outputs.get("FrontApiEndpoint", "")
+    console = f"\n  Console   {endpoint}console" if context.config.apigw.console else ""
     of_pods = f"""
   Cluster   {outputs.get("ConfigCommand", "")}
   Models    deploy/upload-model.sh FILE FOLDER {context.bucket}"""
     return f"""
-  Endpoint  {outputs.get("FrontApiEndpoint", "")}
+  Endpoint  {endpoint}{console}
   API key   deploy/print-key.sh {place}
   Pictures  s3://{outputs.get("OutputS3Bucket", "")}
   Notices   {outputs.get("sdNotificationOutputArn", "")}{of_pods if context.config.has_cluster else ""}
