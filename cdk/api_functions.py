@@ -90,9 +90,8 @@ class ApiFunctions(Construct):
             description="Answers requests, and publishes those for jobs as tasks",
             grants=[
                 *self._jobs(),
-                allow(["dynamodb:BatchGetItem"], [self._kept.table.table_arn]),
-                self._objects("s3:PutObject", FILES_PREFIX, WORKFLOWS_PREFIX),
-                self._objects("s3:DeleteObject", FILES_PREFIX, WORKFLOWS_PREFIX),
+                self._objects("s3:PutObject", WORKFLOWS_PREFIX),
+                self._objects("s3:DeleteObject", WORKFLOWS_PREFIX),
                 *replays,
                 *self._context.key_statements(*_SERVICES, *(["sqs"] if replays else [])),
             ],
@@ -118,7 +117,7 @@ class ApiFunctions(Construct):
             timeout=Duration.seconds(STREAM_TIMEOUT_S),
             memory_size=_STREAM_MEMORY_MIB,
         )
-        acknowledge_objects(stream.role, TASKS_PREFIX, "")
+        acknowledge_objects(stream.role, TASKS_PREFIX, FILES_PREFIX, "")
         return stream.function
 
     def _authorizer(self) -> lambda_.Function:
@@ -137,16 +136,17 @@ class ApiFunctions(Construct):
         ).function
 
     def _jobs(self) -> list[iam.PolicyStatement]:
-        """Submit, find and cancel jobs, and read what is in the bucket."""
+        """Submit, find and cancel jobs, keep and delete callers' files, and read what is in the bucket."""
         table, bucket = self._kept.table, self._kept.bucket
         # A transaction of puts requires PutItem (DynamoDB's guide, "IAM with transactions").
-        on_jobs = ("PutItem", "UpdateItem", "DeleteItem", "GetItem")
+        on_jobs = ("PutItem", "UpdateItem", "DeleteItem", "GetItem", "BatchGetItem")
         indexes = [f"{table.table_arn}/index/{index}" for index in (QUEUE_INDEX, TENANT_INDEX)]
         return [
             allow([f"dynamodb:{call}" for call in on_jobs], [table.table_arn]),
             allow(["dynamodb:Query"], indexes),
             allow(["sns:Publish"], self._topics),
-            self._objects("s3:PutObject", TASKS_PREFIX),
+            self._objects("s3:PutObject", TASKS_PREFIX, FILES_PREFIX),
+            self._objects("s3:DeleteObject", FILES_PREFIX),
             allow(["s3:ListBucket"], [bucket.bucket_arn], {"StringLike": {"s3:prefix": f"{WORKFLOWS_PREFIX}*"}}),
             # Results too: a link to one is signed with the role's own rights.
             self._objects("s3:GetObject", ""),

@@ -90,7 +90,7 @@ def use_the_job_api(deployed, door):
 
 
 def use_dialects(deployed, door):
-    """Models, jobs large and small, repeated, cancelled, and one that SNS does not take."""
+    """Models, jobs large and small, repeated, listed, cancelled, one that SNS does not take, and a caller's file."""
     status, _, models = door.stream("GET", "/openai/v1/models")
     assert (status, json.loads(models)["data"][0]["id"]) == (200, "static")
     edit = {"model": "static", "prompt": "p", "stream": True}
@@ -109,6 +109,12 @@ def use_dialects(deployed, door):
         answer = door.stream("POST", f"/runpod/v2/static/cancel/{job}")
         assert json.loads(answer[2])["status"] == "CANCELLED"
     assert len(deployed.take("static")) == len(jobs[:2])
+    workflow = json.loads(Path("runtimes/comfyui/samples/first.json").read_text())["content"]
+    assert door.stream("POST", "/comfy/api/v2/jobs", {"workflow": workflow})[0] == 201
+    assert len(json.loads(door.stream("GET", "/comfy/api/v2/jobs")[2])["jobs"]) == len(deployed.take("comfy")) == 1
+    form = '--b\r\nContent-Disposition: form-data; name="file"; filename="a.png"\r\n\r\npng\r\n--b--\r\n'
+    answer = door.stream("POST", "/comfy/api/v2/assets", form, **{"Content-Type": "multipart/form-data; boundary=b"})
+    assert door.stream("DELETE", f"/comfy/api/v2/assets/{json.loads(answer[2])['id']}")[0] == 204
     deployed.failing = (STREAM, "sns:Publish")
     assert door.stream("POST", "/openai/v1/images/edits", edit | {"image": "aGk="})[0] == 503
     deployed.failing = None

@@ -79,7 +79,7 @@ def event_of(method, path, body=None, headers=None):
         "queryStringParameters": dict(parse_qsl(query)),
         "httpMethod": method,
         "headers": {"Content-Type": "application/json", "Host": "api.example", **(headers or {})},
-        "body": None if body is None else json.dumps(body),
+        "body": body if body is None or isinstance(body, str) else json.dumps(body),
         "requestContext": {"identity": {"apiKeyId": TENANT}},
     }
 
