@@ -271,7 +271,11 @@ async def test_a_body_of_a_binary_type_reaches_the_handler_as_base64(start: Star
 async def test_the_token_of_an_output_is_not_logged(start: StartGateway, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO)
     client = await start(Door())
-    assert (await client.get("/dev/v1/outputs/hidden/a.png")).status == 200
+    answer = await client.get("/dev/v1/outputs/hidden/a.png")
+    assert (answer.status, await answer.read()) == (200, b"piece")
+    async with asyncio.timeout(60):
+        while "GET" not in caplog.text:  # noqa: ASYNC110 - after the answer's last piece
+            await asyncio.sleep(0.01)
     assert "hidden" not in caplog.text
     assert "GET /dev/v1/outputs/…/a.png 200" in caplog.text
 
