@@ -160,6 +160,7 @@ def keep_table(database: Database) -> None:
         setattr(backend, name, in_one(getattr(backend, name)))
     handler.call_action = call_alone
     table_class.query = query_candidates
+    table_class.__len__ = lambda table: len(table.items)  # for each description of the table
     table_class.all_items = lambda table: table.items.ordered()
     table_class.__deepcopy__ = lambda table, _: table  # for a transaction's end, which ``whole`` brings about
     shard_class.add = lambda shard, old, new: shard.table.records.add(shard, old, new)

@@ -44,7 +44,8 @@ class FakeAws:
         log = folder / f"aws-{port}.log"
         self.process = ChildProcess(*arguments, log=log, endpoint=self.url, fresh=True, wrapper=wrapper)
         self.process.start()
-        wait_for(lambda: answers(f"{self.url}/moto-api/"), lambda: f"AWS; log:\n{self.process.log}")
+        signed = f"{self.url}/moto-api/?X-Amz-Credential={sandbox_environment('')['AWS_ACCESS_KEY_ID']}/"
+        wait_for(lambda: answers(signed), lambda: f"AWS; log:\n{self.process.log}")
         self.sqs, self.sns, self.s3, self.dynamodb = (self.client(name) for name in ("sqs", "sns", "s3", "dynamodb"))
 
     def client(self, service: str) -> Any:
