@@ -1,6 +1,7 @@
 """Reads what the model servers of a runtime have, as their agents published it.
 
-It is read when a request names something that only the servers know, and cached for a minute.
+It is read when a request names something that only the servers know, and cached: for a minute, or for seconds while
+there is none.
 """
 
 import logging
@@ -19,6 +20,8 @@ from runtimes.live import MAX_PACKED_BYTES, LiveCatalog
 MAX_AGE_S = 660
 """Agents write it every five minutes. An older one is ignored: models may have been added since."""
 _KEPT_S = 60.0
+_MISSED_S = 5.0
+"""A catalog that is not there may come at any moment, as when the platform starts."""
 _MISSING = frozenset({"NoSuchKey", "404"})
 
 logger = logging.getLogger(__name__)
@@ -32,10 +35,11 @@ class _Copy:
     etag: str = ""
     written_s: float = 0.0
     catalog: LiveCatalog | None = None
+    kept_s: float = _KEPT_S
 
 
 class LiveCatalogs:
-    """The catalogs in the output bucket. No request waits for S3 more than once a minute."""
+    """The catalogs in the output bucket. Few requests wait for S3: one a minute, or one in 5 s while there is none."""
 
     def __init__(self, make_s3: Callable[[], Any], bucket: str, *, clock: Callable[[], float] = time.time) -> None:
         self._make_s3 = make_s3
@@ -51,7 +55,7 @@ class LiveCatalogs:
     def read(self, runtime: str) -> LiveCatalog | None:
         """Return the catalog of a runtime's servers; None if there is no recent one, or it cannot be read."""
         copy = self._copies.get(runtime)
-        if copy is None or self._clock() - copy.read_s > _KEPT_S:
+        if copy is None or self._clock() - copy.read_s > copy.kept_s:
             copy = self._copies[runtime] = self._fetch(runtime, copy)
         return copy.catalog if self._clock() - copy.written_s < MAX_AGE_S else None
 
@@ -69,4 +73,4 @@ class LiveCatalogs:
         if reason not in _MISSING and runtime not in self._complained:
             self._complained.add(runtime)
             logger.warning("what the servers of runtime %s have is not known: %s", runtime, reason)
-        return _Copy(now_s)
+        return _Copy(now_s, kept_s=_MISSED_S if reason in _MISSING else _KEPT_S)

@@ -63,11 +63,13 @@ class NodeClass(_CatalogPart):
     Attributes:
         module: Where its code is: nodes, comfy_extras.…, custom_nodes.… with ComfyUI, its node pack with InvokeAI.
         is_output: Whether its nodes end a workflow.
+        outputs: The types of what its nodes give, of ComfyUI's classes.
     """
 
     module: str
     is_output: bool = False
     inputs: dict[str, NodeInput] = {}
+    outputs: tuple[str, ...] = ()
 
 
 class InstalledModel(_CatalogPart):

@@ -66,6 +66,7 @@ def test_sillytavern_polls_the_whole_history_and_needs_no_websocket(front):
     with httpx.Client(base_url=front.url, timeout=PATIENCE_S) as web:
         info = web.get("/object_info").json()
         assert info["KSampler"]["input"]["required"]["sampler_name"][0]
+        assert (info["KSampler"]["output"], info["SaveImage"]["output_node"]) == (["LATENT"], True)
         prompt_id = web.post("/prompt", content=json.dumps({"prompt": EMPTY})).json()["prompt_id"]
         while prompt_id not in (history := web.get("/history").json()):
             pass

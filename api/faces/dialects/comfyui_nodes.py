@@ -38,9 +38,9 @@ def _declaration(name: str, node: NodeClass, live: LiveCatalog) -> dict[str, Any
     return {
         "input": inputs,
         "input_order": {group: list(members) for group, members in inputs.items()},
-        "output": [],
-        "output_is_list": [],
-        "output_name": [],
+        "output": list(node.outputs),
+        "output_is_list": [False] * len(node.outputs),
+        "output_name": list(node.outputs),
         "output_node": node.is_output,
         "name": name,
         "display_name": name,

@@ -32,6 +32,7 @@ def catalog_of(object_info: Mapping[str, Any]) -> LiveCatalog:
             module=str(declared.get("python_module") or ""),
             is_output=declared.get("output_node") is True,
             inputs=_inputs(as_object(declared.get("input")), lists),
+            outputs=_outputs(declared.get("output")),
         )
         for name, declared in object_info.items()
         if isinstance(declared, dict)
@@ -47,6 +48,12 @@ def _inputs(declared: Mapping[str, Any], lists: dict[tuple[Any, ...], int]) -> d
         for name, one in as_object(declared.get(group)).items()
         if isinstance(one, list) and one
     }
+
+
+def _outputs(declared: Any) -> tuple[str, ...]:
+    """The types that a class gives; a choice is given as a list of its values."""
+    given = declared if isinstance(declared, list) else []
+    return tuple(_COMBO if isinstance(one, list) else str(one) for one in given)
 
 
 def _input(declared: list[Any], lists: dict[tuple[Any, ...], int], *, is_required: bool) -> NodeInput:
