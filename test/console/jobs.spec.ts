@@ -54,6 +54,21 @@ test("the list can be narrowed by state and runtime, and says so where nothing i
   await expect(page.getByText("of-draw").first()).toBeVisible();
 });
 
+test("a job is found by its id, and the jobs of a task by the task's", async ({ signedIn: page }) => {
+  const job = await made({ id: "looked-for" });
+  await made({ id: "another" });
+  await open(page, "jobs");
+  await expect(page.getByText("another").first()).toBeVisible();
+  await page.keyboard.press("/");
+  await page.keyboard.type("looked-for");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("another")).toHaveCount(0);
+  await expect(page.getByText("looked-for").first()).toBeVisible();
+  await page.getByRole("searchbox").fill(job.job);
+  await page.keyboard.press("Enter");
+  await expect(page.getByRole("heading", { name: "looked-for" })).toBeVisible();
+});
+
 test("of 10,000 jobs a few dozen are in the page, and their pages are fetched as the reader comes to them", async ({ signedIn: page }) => {
   const total = 10_000;
   const template = await made({ id: "one-of-many" });

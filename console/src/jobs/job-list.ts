@@ -7,6 +7,7 @@ export interface JobFilter {
   /** Names of states, separated by commas; "" for all. */
   state: string;
   runtime: string;
+  task_id: string;
 }
 
 interface Loaded {
@@ -139,7 +140,7 @@ const lists = new Map<string, JobList>();
 
 /** The list with a filter: the same as before, so that a reader who comes back finds the place again. */
 export function jobList(filter: JobFilter): JobList {
-  const key = `${filter.state} ${filter.runtime}`;
+  const key = Object.values(filter).join(" ");
   let list = lists.get(key);
   if (!list) lists.set(key, (list = new JobList(filter)));
   return list;

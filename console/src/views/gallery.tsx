@@ -76,7 +76,7 @@ const CAPTION_PX = 46;
 /** All pictures, newest first. Two can be chosen for a comparison. */
 export function Gallery({ route }: { route: Route }) {
   const runtime = route.query.get("runtime") ?? "";
-  const list = jobList({ state: "succeeded", runtime });
+  const list = jobList({ state: "succeeded", runtime, task_id: "" });
   const { jobs, next, isReady, error } = useStore(list);
   const [open, setOpen] = useState<string>();
   const [chosen, setChosen] = useState<string[]>([]);

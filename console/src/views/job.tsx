@@ -1,25 +1,24 @@
 import "./job.css";
 import { useState } from "preact/hooks";
 import { ApiError, call } from "../api/client";
-import { write } from "../api/json";
 import { isActive, type Job, type JobRequest } from "../api/types";
-import { moment, number, span, table } from "../i18n";
+import { table } from "../i18n";
+import { Facts } from "../jobs/facts";
 import { hintOf } from "../jobs/hints";
-import { nameOf, shortId } from "../jobs/names";
+import { nameOf } from "../jobs/names";
 import { placeOf } from "../jobs/place";
 import { Replay } from "../jobs/replay";
 import { RequestCard } from "../jobs/request-card";
 import { Files, Pictures } from "../jobs/results";
+import { Timings } from "../jobs/timings";
 import { useJob } from "../jobs/use-job";
 import { useLoad } from "../load";
 import { Button, LinkButton } from "../parts/controls";
-import { CopyButton } from "../parts/copy";
 import { Empty, ErrorNote, sayError, Skeleton } from "../parts/feedback";
 import { Icon } from "../parts/icon";
 import { usePreview } from "../parts/preview";
 import { ProgressBar } from "../parts/progress";
 import { StateBadge } from "../parts/state";
-import { Ago } from "../parts/time";
 import { go, href, type Route } from "../routes";
 
 const text = table(
@@ -42,23 +41,6 @@ const text = table(
     attemptFailed: "The last attempt failed; another one follows.",
     cancelled: "The job was cancelled and made nothing.",
     cancelling: "It stops in a moment.",
-    facts: "Facts",
-    id: "Job",
-    runtime: "Runtime",
-    type: "Type",
-    priority: "Priority",
-    created: "Submitted",
-    attempts: "Attempts",
-    repeats: "Repeats",
-    compare: "Compare with it",
-    context: "Context",
-    manifest: "Manifest",
-    manifestOpen: "all parameters, as JSON",
-    timings: "Time",
-    queued: "queued",
-    prepare: "inputs",
-    run: "drawing",
-    store: "storing",
     code: "Error code",
   },
   {
@@ -80,23 +62,6 @@ const text = table(
     attemptFailed: "上次尝试失败，将再次尝试。",
     cancelled: "任务已取消，没有产生结果。",
     cancelling: "即将停止。",
-    facts: "信息",
-    id: "任务",
-    runtime: "运行时",
-    type: "类型",
-    priority: "优先级",
-    created: "提交时间",
-    attempts: "尝试次数",
-    repeats: "重复自",
-    compare: "与其比较",
-    context: "上下文",
-    manifest: "清单",
-    manifestOpen: "全部参数（JSON）",
-    timings: "用时",
-    queued: "排队",
-    prepare: "输入",
-    run: "绘制",
-    store: "保存",
     code: "错误代码",
   },
 );
@@ -226,96 +191,6 @@ function Now({ job }: { job: Job }) {
           {t.attemptFailed} {job.retry_reason}
         </p>
       )}
-    </section>
-  );
-}
-
-function Facts({ job }: { job: Job }) {
-  const t = text();
-  return (
-    <section class="card facts" aria-label={t.facts}>
-      <dl>
-        <dt>{t.id}</dt>
-        <dd>
-          <code title={job.job}>{shortId(job.job)}</code>
-          <CopyButton value={() => job.job} />
-        </dd>
-        <dt>{t.runtime}</dt>
-        <dd>
-          <a href={href(["jobs"], { runtime: job.runtime })}>{job.runtime}</a>
-        </dd>
-        <dt>{t.type}</dt>
-        <dd>{job.type}</dd>
-        {job.priority !== "normal" && (
-          <>
-            <dt>{t.priority}</dt>
-            <dd>{job.priority}</dd>
-          </>
-        )}
-        <dt>{t.created}</dt>
-        <dd title={moment(job.created_at)}>
-          <Ago time={job.created_at} />
-        </dd>
-        {job.attempts > 1 && (
-          <>
-            <dt>{t.attempts}</dt>
-            <dd>{number(job.attempts)}</dd>
-          </>
-        )}
-        {job.retry_of && (
-          <>
-            <dt>{t.repeats}</dt>
-            <dd>
-              <a href={href(["jobs", job.retry_of])}>{shortId(job.retry_of)}</a>
-              {job.images.length > 0 && <LinkButton href={href(["compare", `${job.retry_of}.1`, `${job.job}.1`])} icon="compare" label={t.compare} kind="quiet" />}
-            </dd>
-          </>
-        )}
-        {job.manifest && (
-          <>
-            <dt>{t.manifest}</dt>
-            <dd>
-              <Files files={[{ ...job.manifest, name: t.manifestOpen }]} isPlain />
-            </dd>
-          </>
-        )}
-      </dl>
-      {job.context !== null && (
-        <>
-          <h2>{t.context}</h2>
-          <pre class="code">{write(job.context, 2)}</pre>
-        </>
-      )}
-    </section>
-  );
-}
-
-const STAGES = ["queued", "prepare", "run", "store"] as const;
-
-/** Where the time went, as one bar and in numbers. */
-function Timings({ job }: { job: Job }) {
-  const t = text();
-  const spent = STAGES.map((stage) => ({ stage, seconds: job.timings[`${stage}_s`] })).filter((one): one is { stage: (typeof STAGES)[number]; seconds: number } => one.seconds !== null);
-  const total = spent.reduce((sum, one) => sum + one.seconds, 0);
-  if (!spent.length) return null;
-  return (
-    <section class="card timings" aria-label={t.timings}>
-      <h2>
-        {t.timings} <span class="soft numeric">{span(total)}</span>
-      </h2>
-      <div class="timings-bar" aria-hidden="true">
-        {total > 0 && spent.map(({ stage, seconds }) => <div key={stage} class={stage} style={{ flexGrow: String(seconds / total) }} />)}
-      </div>
-      <dl>
-        {spent.map(({ stage, seconds }) => (
-          <div key={stage}>
-            <dt>
-              <span class={`swatch ${stage}`} aria-hidden="true" /> {t[stage]}
-            </dt>
-            <dd class="numeric">{span(seconds)}</dd>
-          </div>
-        ))}
-      </dl>
     </section>
   );
 }

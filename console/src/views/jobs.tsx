@@ -1,20 +1,21 @@
-import { useEffect } from "preact/hooks";
+import { useEffect, useRef } from "preact/hooks";
 import { call } from "../api/client";
 import { isActive, type Job, type Runtime } from "../api/types";
 import { number, span, table } from "../i18n";
-import { jobList } from "../jobs/job-list";
+import { jobList, type JobFilter } from "../jobs/job-list";
 import { nameOf, thumbnailOf } from "../jobs/names";
 import { placeOf, startOf } from "../jobs/place";
 import { useLoad } from "../load";
 import { Segments } from "../parts/controls";
 import { Empty, ErrorNote, Skeleton } from "../parts/feedback";
+import { Icon } from "../parts/icon";
 import { useNarrow } from "../parts/narrow";
 import { ProgressBar } from "../parts/progress";
 import { StateBadge, stateText } from "../parts/state";
 import { Thumbnail } from "../parts/thumbnail";
 import { Ago } from "../parts/time";
 import { VirtualList } from "../parts/virtual-list";
-import { href, replace, type Route } from "../routes";
+import { go, href, replace, type Route } from "../routes";
 import { dotOf, isStuck, stuckFirst } from "../runtimes";
 import { useStore } from "../store";
 
@@ -25,6 +26,7 @@ const text = table(
     all: "All",
     active: "Active",
     filter: "State",
+    search: "Job or task id",
     queued: (n: string) => `${n} queued`,
     running: (n: number) => `${n} running`,
     servers: (n: number) => (n === 1 ? "1 server" : `${n} servers`),
@@ -40,7 +42,7 @@ const text = table(
       </>
     ),
     noMatch: "No jobs match",
-    noMatchHint: "Jobs are kept for 90 days. Choose another state or runtime.",
+    noMatchHint: "Jobs are kept for 90 days. Choose another state, runtime or id.",
     clear: "Show all jobs",
     more: "Loading more …",
     ended: (n: string) => `${n} in all`,
@@ -56,6 +58,7 @@ const text = table(
     all: "全部",
     active: "进行中",
     filter: "状态",
+    search: "任务 ID",
     queued: (n: string) => `排队 ${n}`,
     running: (n: number) => `运行 ${n}`,
     servers: (n: number) => `${n} 台服务器`,
@@ -71,7 +74,7 @@ const text = table(
       </>
     ),
     noMatch: "没有符合条件的任务",
-    noMatchHint: "任务保留 90 天。请选择其他状态或运行时。",
+    noMatchHint: "任务保留 90 天。请选择其他状态、运行时或 ID。",
     clear: "显示全部任务",
     more: "正在加载更多……",
     ended: (n: string) => `共 ${n} 个`,
@@ -87,17 +90,21 @@ const ACTIVE = "accepted,queued,running";
 const ROW_PX = 56;
 const NARROW_ROW_PX = 76;
 
-/** The queue of each runtime, and all jobs. The query of the address has the filter: state, runtime. */
+const JOB_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+/** The queue of each runtime, and all jobs. The query of the address has the filter: state, runtime, task_id. */
 export function Jobs({ route }: { route: Route }) {
   const state = route.query.get("state") ?? "";
   const runtime = route.query.get("runtime") ?? "";
+  const task_id = route.query.get("task_id") ?? "";
   const t = text();
   const s = stateText();
-  const show = (changes: Record<string, string>) => replace(["jobs"], { state, runtime, ...changes });
+  const show = (changes: Record<string, string>) => replace(["jobs"], { state, runtime, task_id, ...changes });
   return (
     <div class="page filling">
       <div class="page-head">
         <h1 tabIndex={-1}>{t.title}</h1>
+        <Search value={task_id} onSearch={(value) => (JOB_ID.test(value) ? go(["jobs", value]) : show({ task_id: value }))} />
         <Segments
           label={t.filter}
           value={state}
@@ -112,7 +119,7 @@ export function Jobs({ route }: { route: Route }) {
         />
       </div>
       <Queues chosen={runtime} onChoose={(name) => show({ runtime: name })} />
-      <List key={`${state} ${runtime}`} state={state} runtime={runtime} />
+      <List key={`${state} ${runtime} ${task_id}`} filter={{ state, runtime, task_id }} />
     </div>
   );
 }
@@ -154,8 +161,38 @@ function Queue({ runtime, isChosen, onChoose }: { runtime: Runtime; isChosen: bo
   );
 }
 
-function List({ state, runtime }: { state: string; runtime: string }) {
-  const list = jobList({ state, runtime });
+/** Finds a job by its id, or those of a task. The key "/" leads to it. */
+function Search({ value, onSearch }: { value: string; onSearch: (value: string) => void }) {
+  const input = useRef<HTMLInputElement>(null);
+  const t = text();
+  useEffect(() => void (input.current!.value = value), [value]);
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== "/" || event.target instanceof HTMLInputElement) return;
+      event.preventDefault();
+      input.current?.focus();
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
+  return (
+    <form
+      class="search"
+      role="search"
+      onSubmit={(event) => {
+        event.preventDefault();
+        onSearch(input.current!.value.trim());
+      }}
+    >
+      <Icon name="search" />
+      {/* A browser sends "search" when its own cross empties the field. */}
+      <input ref={input} type="search" aria-label={t.search} placeholder={t.search} onSearch={(event: Event) => !(event.currentTarget as HTMLInputElement).value && onSearch("")} />
+    </form>
+  );
+}
+
+function List({ filter }: { filter: JobFilter }) {
+  const list = jobList(filter);
   const { jobs, next, isReady, error } = useStore(list);
   const isNarrow = useNarrow();
   const t = text();
@@ -166,7 +203,7 @@ function List({ state, runtime }: { state: string; runtime: string }) {
   }, [list]);
   if (!isReady) return error ? <ErrorNote error={error} onRetry={() => void list.more()} /> : <Skeleton lines={8} />;
   if (!jobs.length && next === null) {
-    return state || runtime ? (
+    return filter.state || filter.runtime || filter.task_id ? (
       <Empty icon="search" title={t.noMatch}>
         <p>{t.noMatchHint}</p>
         <a href={href(["jobs"])}>{t.clear}</a>
