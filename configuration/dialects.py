@@ -27,7 +27,7 @@ def _of_a_picture(defaults: dict[str, Any]) -> dict[str, Any]:
 
 
 class NamedModel(Section):
-    """What a model of that name is."""
+    """A model by the name that clients send, such as gpt-image-1."""
 
     runtime: str
     """The runtime that draws its pictures."""
@@ -36,7 +36,9 @@ class NamedModel(Section):
 
 
 class DialectModels(Section):
-    """The models of a dialect."""
+    """What clients of another API call the runtimes; NAME is openai, replicate, fal, runpod, sdwebui, comfy or comfyui.
+    Without it they use the names of the runtimes, which always work.
+    """
 
     models: dict[_Name, NamedModel] = {}
     """By the names that clients send, such as gpt-image-1."""

@@ -14,7 +14,7 @@ class Key:
     """A key of a model or of a section within it."""
 
     path: str
-    """From the root, with dots; ``[]`` stands for the items of a list."""
+    """From the root, with dots; ``[]`` stands for the items of a list, ``NAME`` for the keys of a mapping."""
     name: str
     meaning: str
     """Its docstring, on one line."""
@@ -59,11 +59,14 @@ def _keys(section: Schema, sections: Mapping[str, Schema], at: str, default: Any
 
 
 def _section_in(schema: Schema, sections: Mapping[str, Schema]) -> tuple[Schema | None, str]:
-    """The section that a key holds, may hold, or holds a list of; None for a plain value and for a choice of forms."""
+    """The section that a key holds, may hold, or holds several of; None for a plain value and for a choice of forms."""
     forms = [form for form in schema.get("anyOf", [schema]) if form.get("type") != "null"]
     if len(forms) != 1:
         return None, ""
     (form,) = forms
-    suffix = "[]" if form.get("type") == "array" else ""
-    found = sections.get((form.get("items", {}) if suffix else form).get("$ref", "").rpartition("/")[2])
-    return (found, suffix) if found and "properties" in found else (None, "")
+    by_name = form.get("additionalProperties") or next(iter(form.get("patternProperties", {}).values()), None)
+    for suffix, held in (("[]", form.get("items")), (".NAME", by_name), ("", form)):
+        reference = held.get("$ref", "") if isinstance(held, Mapping) else ""
+        if "properties" in (found := sections.get(reference.rpartition("/")[2], {})):
+            return found, suffix
+    return None, ""
