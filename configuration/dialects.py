@@ -36,9 +36,7 @@ class NamedModel(Section):
 
 
 class DialectModels(Section):
-    """What clients of another API call the runtimes; NAME is openai, replicate, fal, runpod, sdwebui, comfy or comfyui.
-    Without it they use the names of the runtimes, which always work.
-    """
+    """Names that clients of openai, replicate, fal, runpod, sdwebui, comfy or comfyui (NAME) have for the runtimes."""
 
     models: dict[_Name, NamedModel] = {}
     """By the names that clients send, such as gpt-image-1."""

@@ -21,6 +21,8 @@ STREAMED_PATHS = (
     "/v1/jobs/{job}/outputs/{proxy+}",
     "/v1/jobs/{job}/preview",
     PREDICTION_STREAM_PATH,
+    # API Gateway does not go back from a part that it knows to the {proxy+} above it.
+    *("/replicate/v1", "/replicate/v1/{proxy+}", "/replicate/v1/stream"),
     *(path for name in DIALECTS for path in (f"/{name}", f"/{name}/{{proxy+}}")),
 )
 """Paths whose answers may last longer than INTEGRATION_TIMEOUT_S, or are the bytes of files of any size."""

@@ -91,7 +91,7 @@ def test_every_path_on_the_way_to_another_answers(stack):
     assert {f"${{{name}}}" for name in resources} <= with_methods
     parents = {one["ParentId"] for name, one in resources.items()}
     greedy = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{proxy+}"}
-    variable = {one["ParentId"] for one in resources.values() if one["PathPart"] == "{job}"}
+    variable = {one["ParentId"] for one in resources.values() if one["PathPart"] in {"{job}", "{token}"}}
     assert parents == greedy | variable
 
 
@@ -107,7 +107,7 @@ def test_what_lasts_or_is_large_goes_to_the_function_that_streams_and_all_dialec
         for one in stack.properties("AWS::ApiGateway::Method").values()
         if one["Integration"].get("ResponseTransferMode") == "STREAM"
     }
-    assert streamed == {path: path != gateway.OUTPUTS_PATH for path in gateway.STREAMED_PATHS}
+    assert streamed == {path: path not in gateway.PUBLIC_PATHS for path in gateway.STREAMED_PATHS}
     dialects = {name for name, (module, _) in FACES.items() if module.startswith("api.faces.dialects.")}
     assert {f"/{name}/{{proxy+}}" for name in dialects - {"comfyui"}} <= {*streamed}
 
