@@ -51,6 +51,11 @@ test("what has no effect is said before the request is submitted", async ({ sign
   await open(page, "new?runtime=draw");
   await page.getByRole("radio", { name: "JSON" }).first().check();
   const json = page.getByLabel("Request as JSON");
+  await choose(page, "content.json", { prompt: "from a file" });
+  await expect(json).toHaveValue(/"runtime": "draw",[^]*"content": {\s*"prompt": "from a file"\s*}/);
+  await page.getByRole("radio", { name: "Form" }).check();
+  await expect(page.getByLabel("Prompt", { exact: true })).toHaveValue("from a file");
+  await page.getByRole("radio", { name: "JSON" }).first().check();
   await json.fill("{");
   await page.getByRole("button", { name: "Submit" }).click();
   await expect(page.getByText("This is not JSON.")).toBeVisible();
@@ -99,6 +104,11 @@ test("a workflow.json is a form; what the servers lack is named with the nearest
   const nodes = request.content as typeof WORKFLOW;
   expect([nodes["1"], nodes["2"].inputs]).toEqual([WORKFLOW["1"], { text: "a red fox", clip: ["1", 1] }]);
   await expect(page.locator("pre")).toContainText("18446744073709551615");
+  await open(page, "new?runtime=flow");
+  await page.getByRole("button", { name: "Another workflow" }).click();
+  const picture = Buffer.from(await (await fetch(job.images[0]!.url)).arrayBuffer());
+  await page.locator("input[type=file]").setInputFiles({ name: "drawn.png", mimeType: "image/png", buffer: picture });
+  await expect(page.getByLabel("Prompt", { exact: true })).toHaveValue("a red fox"); // ComfyUI's pictures contain their workflow
 });
 
 test("a workflow is saved under a name, and run by it with what has changed alone", async ({ signedIn: page }) => {

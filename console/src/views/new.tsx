@@ -122,7 +122,8 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   const fields: FieldSpec[] = draft.workflow ? draft.workflow.fields : schema ? fieldsOf(schema) : [];
   const hasForm = isFlow || !schema || fields.length > 0;
   const mode = json === undefined && hasForm ? "form" : "json";
-  const written = json ?? write(requestOf(runtime, schema && !hasForm && !Object.keys(draft.values).length ? { ...draft, values: schema.examples?.[0] ?? {} } : draft), 2);
+  const isBlank = !draft.workflow && !Object.keys(draft.values).length;
+  const written = () => json ?? write(requestOf(runtime, !hasForm && isBlank ? { ...draft, values: schema?.examples?.[0] ?? {} } : draft), 2);
 
   const forget = () => (setProblems([]), setError(undefined), setWarnings([]), setValid(false));
   const change = (next: Draft) => (setDraft(next), keep(runtime.name, next));
@@ -140,6 +141,14 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   useEffect(() => {
     if (draft.workflow) void check();
   }, [draft.workflow?.graph]);
+
+  // What another type does not take would stand in the request unseen.
+  const seenType = useRef(draft.type);
+  useEffect(() => {
+    if (!schema?.properties || seenType.current === draft.type) return;
+    seenType.current = draft.type;
+    change({ ...draft, values: Object.fromEntries(Object.entries(draft.values).filter(([name]) => name in schema.properties!)) });
+  }, [schema]);
 
   const fieldAt = (parts: string[]) => {
     if (parts[0] !== "content") return undefined;
@@ -159,7 +168,7 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   // Of a workflow all is said above the form, which may be long; else only what stands at no field.
   const elsewhere = (draft.workflow ? problems : others).filter((one) => !["id", "priority", "webhook"].includes(partsOf(one.pointer)[0] ?? "") || mode === "json");
 
-  const current = (): JobRequest => (mode === "json" ? (parse(written) as JobRequest) : requestOf(runtime, draft));
+  const current = (): JobRequest => (mode === "json" ? (parse(written()) as JobRequest) : requestOf(runtime, draft));
   const check = async (): Promise<Warning[] | undefined> => {
     forget();
     let request: JobRequest;
@@ -216,14 +225,12 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
     change({ ...draft, values: changed(draft.values, name, value) });
   };
   const setMode = (next: "form" | "json") => {
-    if (next === "json") return setJson(written);
-    try {
-      void adopt(parse(written) as JobRequest, t.ofJson);
-      setJson(undefined);
-      forget();
-    } catch {
-      setError(new ApiError(400, "invalid_json", t.noJson));
-    }
+    forget();
+    if (next === "json") return setJson(written());
+    const request = requestIn(written());
+    if (!request) return setError(new ApiError(400, "invalid_json", t.noJson));
+    setJson(undefined);
+    if (!isFlow || Object.keys(request.content).length) void adopt(request, t.ofJson);
   };
   const take = (workflow: Workflow | undefined) => {
     forget();
@@ -252,7 +259,7 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
         </div>
         <Outcome runtime={runtime.name} workflow={draft.workflow} problems={elsewhere} error={error} warnings={warnings} isValid={isValid} repairOf={repairOf} />
         {mode === "json" ? (
-          <JsonEntry value={written} onChange={(text) => (setJson(text), forget())} />
+          <JsonEntry value={written()} onChange={(text) => (setJson(text), forget())} />
         ) : isFlow && !draft.workflow ? (
           <WorkflowSource runtime={runtime.name} onTake={take} />
         ) : !schema ? (
@@ -281,3 +288,12 @@ function Composer({ runtime, earlier, title }: { runtime: Runtime; earlier: JobR
   );
 }
 
+/** The request in a text; undefined if there is none. */
+function requestIn(text: string): JobRequest | undefined {
+  try {
+    const request = parse(text) as Partial<JobRequest> | null;
+    return typeof request?.content === "object" && request.content !== null && !Array.isArray(request.content) ? (request as JobRequest) : undefined;
+  } catch {
+    return undefined;
+  }
+}
