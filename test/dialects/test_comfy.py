@@ -79,3 +79,20 @@ def test_an_idempotency_key_stands_for_one_job(gateway):
     first, again, other = (HTTP.post(url, json=body, headers=key) for body in bodies)
     assert (first.status_code, again.json()["id"]) == (201, first.json()["id"])
     assert (other.status_code, other.json()["error"]["code"]) == (422, "idempotency_key_reuse")
+
+
+def test_another_key_sees_neither_a_job_nor_its_results(gateway, spent_key):
+    own, other = ({"Authorization": f"Bearer {key}"} for key in (gateway.key, spent_key))
+    url, body = f"{gateway.url}/comfy/api/v2", {"workflow": {"1": {"class_type": "EmptyImage", "inputs": {}}}}
+    job = HTTP.post(f"{url}/jobs", json=body, headers=own).json()["id"]
+    paths = [f"jobs/{job}", f"jobs/{job}/workflow", f"jobs/{job}/events", f"assets/{job}.1", f"assets/{job}.1/content"]
+    paths = [f"comfy/api/v2/{path}" for path in paths] + [
+        f"runpod/v2/comfy/{what}/{job}" for what in ("status", "stream")
+    ]
+    for path in (*paths, f"comfyui-api/jobs/{job}"):
+        assert HTTP.get(f"{gateway.url}/{path}", headers=other).status_code == 404, path
+    asset = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": {"__type": "core/ASSET", "info": {"id": f"{job}.1"}}}}
+    }
+    assert HTTP.post(f"{url}/jobs", json={"workflow": asset}, headers=other).json()["error"]["code"] == "missing_asset"
+    assert HTTP.post(f"{url}/jobs/{job}/cancel", headers=other).status_code == 404

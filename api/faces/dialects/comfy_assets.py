@@ -15,10 +15,12 @@ from api.operations.files import KeptFile
 from api.operations.outputs import StoredFile
 from api.request import read_file
 from contract.field_errors import FieldError
-from contract.objects import FILE_DAYS, split_s3_url
+from contract.objects import FILE_DAYS, s3_url, split_s3_url
 
 _OUTPUT = re.compile(r"(?P<job>[0-9a-f-]{36})\.(?P<number>[1-9][0-9]{0,5})")
 REFERENCE = "core/ASSET"
+_MAX_REFERENCES = 100
+"""Assets in a workflow: each is looked up."""
 
 
 def upload(call: DialectCall) -> Answer:
@@ -64,23 +66,36 @@ def delete(call: DialectCall) -> Answer:
     return Response(status=204)
 
 
-def with_links(call: DialectCall, value: Any) -> Any:
-    """A workflow, or a part of it, with links in place of references to assets.
+def with_links(call: DialectCall, workflow: Any) -> Any:
+    """A workflow with links in place of references to assets.
 
     Raises:
-        InvalidRequestError: The caller has no such asset.
+        InvalidRequestError: The caller has no such asset, or there are more than _MAX_REFERENCES.
     """
-    if isinstance(value, list):
-        return [with_links(call, one) for one in value]
-    if not isinstance(value, dict):
-        return value
-    if value.get("__type") != REFERENCE:
-        return {name: with_links(call, one) for name, one in value.items()}
-    info = value.get("info")
-    asset_id = str(info.get("id")) if isinstance(info, Mapping) else ""
+    links: dict[str, str] = {}
+
+    def linked(value: Any) -> Any:
+        if isinstance(value, list):
+            return [linked(one) for one in value]
+        if not isinstance(value, dict):
+            return value
+        if value.get("__type") != REFERENCE:
+            return {name: linked(one) for name, one in value.items()}
+        info = value.get("info")
+        asset_id = str(info.get("id")) if isinstance(info, Mapping) else ""
+        if asset_id not in links:
+            if len(links) == _MAX_REFERENCES:
+                raise InvalidRequestError([FieldError(REFERENCE, f"stands for more than {_MAX_REFERENCES} assets")])
+            links[asset_id] = _link(call, asset_id)
+        return links[asset_id]
+
+    return linked(workflow)
+
+
+def _link(call: DialectCall, asset_id: str) -> str:
     try:
         if (match := _OUTPUT.fullmatch(asset_id)) is not None:
-            return f"s3://{call.services.bucket}/{_result(call, match).key}"
+            return s3_url(call.services.bucket, _result(call, match).key)
         return call.services.files.get(call.tenant, asset_id).s3
     except RequestError:
         problem = f"is missing: there is no asset {asset_id[:100]}; send it again"

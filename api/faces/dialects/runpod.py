@@ -14,6 +14,7 @@ from api.http import Answer, Download, Response, Wait
 from api.operations.generation import Wanted
 from api.operations.history import JobFilter, JobStateError
 from api.operations.models import Model
+from api.operations.queues import MAX_POSITION
 from contract import strict_json
 from contract.field_errors import FieldError
 from courier.formats.runpod import A1111, COMFYUI, STATUSES, WORKER, endpoint_job, worker_of
@@ -84,7 +85,7 @@ def health(call: DialectCall) -> Answer:
         "completed": ended[JobState.SUCCEEDED],
         "failed": ended[JobState.FAILED],
         "inProgress": load.running,
-        "inQueue": load.queued,
+        "inQueue": MAX_POSITION if load.queued is None else load.queued,
         "retried": 0,
     }
     idle = load.ready_servers - busy
