@@ -19,7 +19,7 @@ from jobs.job import Job, JobState
 from runtimes.comfyui.checks import EXTRA_DATA
 from runtimes.comfyui.graph import TARGETS
 
-_MAX_ENDED, _ENDED = 200, 20
+_MAX_NAMED, _MAX_ENDED, _ENDED = 100, 200, 20
 _HISTORY = prompts.HistoryEntries()
 _NODE = re.compile(r"prompt\.(?P<node>[^.]+)(?:\.inputs)?(?:\.(?P<field>.+))?")
 _PREVIEWS = "preview_method"
@@ -88,7 +88,7 @@ def change_queue(call: DialectCall) -> Answer:
     if body.get("clear"):
         found += prompts.listed(call, prompts.WAITING, prompts.MAX_QUEUED)
     if isinstance(named := body.get("delete"), list):
-        found += [prompts.find(call, str(one)) for one in named[: prompts.MAX_QUEUED]]
+        found += [prompts.find(call, str(one)) for one in named[:_MAX_NAMED]]
     for job in found:
         if job is not None:
             _cancel(call, job)

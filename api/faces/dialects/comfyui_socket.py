@@ -52,7 +52,10 @@ logger = logging.getLogger(__name__)
 async def serve(request: Request, services: Services, watcher: Watcher, send: Send) -> None:
     """Tell a client of its prompts until this is cancelled; ``send`` is ASGI's, of a websocket that is open."""
     call = DialectCall(dialect="comfyui", request=request, services=services, path={})
-    await _ClientSocket(call, watcher, send).run()
+    try:
+        await _ClientSocket(call, watcher, send).run()
+    except* AWS_ERRORS as errors:  # the client opens another
+        logger.warning("a websocket ends: %s", error_name(errors.exceptions[0]))
 
 
 class PromptEvents:
