@@ -101,7 +101,7 @@ lock: $(STAMPS)/dev ## resolve pyproject.toml's groups into requirements/, all i
 	for group in clients clients-older; do $(LOCK) --group $$group -o test/dialects/$$group.txt pyproject.toml || exit 1; done
 
 clean: ## remove all that make has made
-	rm -rf $(VENV) $(FLUX_VENV) $(CLIENTS) .local out node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(FLUX_VENV) $(CLIENTS) .local out node_modules console/node_modules test/console/node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMPS)/venv:
