@@ -42,8 +42,10 @@ class Place:
     authority: Path | None = None
     """What its certificate is from; None without TLS."""
 
-    def run(self, program: str, *arguments: str, older: bool = False, **environment: str) -> list[Any]:
-        """Run a program of ``programs`` with the clients; return what it prints, each line as JSON.
+    def run(
+        self, program: str, *arguments: str, older: bool = False, folder: Path | None = None, **environment: str
+    ) -> list[Any]:
+        """Run a program of ``programs`` with the clients, in a folder; return what it prints, each line as JSON.
 
         It finds the API in SD_URL and SD_KEY. ``older`` gives it the older majors of Python's clients.
         """
@@ -59,9 +61,8 @@ class Place:
             **({name: str(self.authority) for name in _AUTHORITIES} if self.authority else {}),
             **environment,
         }
-        done = subprocess.run(
-            [*command, *arguments], env=environment, capture_output=True, text=True, timeout=4 * PATIENCE_S, check=False
-        )
+        options: Any = {"cwd": folder, "env": environment, "capture_output": True, "text": True}
+        done = subprocess.run([*command, *arguments], timeout=4 * PATIENCE_S, check=False, **options)
         assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
         return [json.loads(line) for line in done.stdout.splitlines()]
 
