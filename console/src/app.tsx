@@ -69,7 +69,7 @@ const VIEWS: Record<string, View> = {
 
 /** The page: the sign-in, or a menu and the view that the address names. */
 export function App() {
-  useStore(preferences);
+  const { language } = useStore(preferences);
   const { key } = useStore(session);
   const here = useStore(route);
   const main = useRef<HTMLElement>(null);
@@ -77,7 +77,11 @@ export function App() {
   const View = VIEWS[here.path.length > 1 ? `${name}/` : name]?.show ?? Missing;
   const isFirst = useRef(true);
   useEffect(() => {
-    document.title = text().console;
+    const t = text();
+    const view = VIEWS[name]?.name;
+    document.title = key && view ? `${t[view]} · ${t.console}` : t.console;
+  }, [key, name, language]);
+  useEffect(() => {
     // A reader who hears the page is brought to the new view; one who has just opened it stays where browsers start.
     if (!isFirst.current) main.current?.focus({ preventScroll: true });
     isFirst.current = false;

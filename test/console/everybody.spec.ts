@@ -110,4 +110,5 @@ test("the keyboard alone leads past the menu to a job", async ({ signedIn: page 
   await page.keyboard.press("Enter");
   await expect(page.getByText("Request", { exact: true })).toBeVisible();
   await expect(page.locator("main")).toBeFocused();
+  await expect(page).toHaveTitle("Jobs · Console");
 });

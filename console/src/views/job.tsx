@@ -134,7 +134,9 @@ function Head({ job, put }: { job: Job; put: (job: Job) => void }) {
       <h1 class="cut" tabIndex={-1} title={job.task_id}>
         {nameOf(job)}
       </h1>
-      <StateBadge job={job} />
+      <span aria-live="polite">
+        <StateBadge job={job} />
+      </span>
       <span class="job-actions">
         {isActive(job) ? (
           <Button kind="danger" icon="stop" busy={isBusy} disabled={job.cancel_requested} onClick={() => void cancel()}>
@@ -173,7 +175,7 @@ function Now({ job }: { job: Job }) {
   const { fraction, step, steps, stage } = job.progress ?? {};
   const isRunning = job.state === "running";
   return (
-    <section class="card now" aria-live="polite">
+    <section class="card now">
       {preview && <img class="now-preview" src={preview} alt={t.preview} />}
       <div class="now-line">
         <b>{isRunning ? (step != null && steps != null ? t.step(step, steps) : stage || t.running) : job.state === "accepted" ? t.accepted : t.waiting}</b>
