@@ -27,6 +27,8 @@ WITH_WEBHOOK = json.dumps({WEBHOOK_ATTRIBUTE: ["true"]})
 """The filter of the courier's subscription."""
 COURIER_QUEUE = "_courier"
 """No runtime has such a name."""
+SHOWN_QUEUE = {"QueueName": "_shown-notices", "Attributes": {"MessageRetentionPeriod": "3600"}}
+"""The queue of the notices that are printed."""
 
 _OPEN_TO_READERS = {
     "Version": "2012-10-17",
@@ -72,6 +74,7 @@ def provision(endpoint: str, catalog: RuntimeCatalog, *, input_buckets: Iterable
         table = pool.submit(dynamodb.create_table, TableName=JOBS_TABLE, **DEFINITION, **STREAM)
         queues = pool.map(partial(_make_runtime_queues, sqs), catalog)
         courier_queue = pool.submit(_make_queues, sqs, (DEAD, COURIER), COURIER_QUEUE)
+        sqs.create_queue(**SHOWN_QUEUE)
         for topic in (TASK_TOPIC_ARN, NOTICE_TOPIC_ARN):
             sns.create_topic(Name=topic.rpartition(":")[2])
         list(buckets)

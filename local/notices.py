@@ -13,10 +13,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from contract.notice import Notice
 from contract.objects import split_s3_url
 from jobs.schema import KEY
-from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN
+from local.aws import JOBS_TABLE, NOTICE_TOPIC_ARN, SHOWN_QUEUE
 
-_QUEUE = "shown-notices"
-_RETENTION_S = 3600
 _WAIT_S = 20
 _PAUSE_S = 1.0
 
@@ -37,7 +35,7 @@ def main() -> None:
 
 
 def _subscribe(sqs: Any, sns: Any) -> str:
-    url = sqs.create_queue(QueueName=_QUEUE, Attributes={"MessageRetentionPeriod": str(_RETENTION_S)})["QueueUrl"]
+    url = sqs.create_queue(**SHOWN_QUEUE)["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     sns.subscribe(TopicArn=NOTICE_TOPIC_ARN, Protocol="sqs", Endpoint=arn)
     return str(url)
