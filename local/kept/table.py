@@ -106,7 +106,7 @@ class KeptRecords:
 
 
 def keep_table(database: Database) -> None:
-    """Let moto's DynamoDB in this process keep its one table in the database; ``mend_writes`` must come after."""
+    """Let moto's DynamoDB in this process keep its one table in the database."""
     for index in DEFINITION["GlobalSecondaryIndexes"]:
         columns = ", ".join(_column(key["AttributeName"]) for key in index["KeySchema"])
         database.write(f"CREATE INDEX IF NOT EXISTS items_{index['IndexName']} ON items ({columns}, pk)")
