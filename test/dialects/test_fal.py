@@ -177,7 +177,14 @@ def test_the_priority_and_the_time_to_start_are_the_tasks(gateway, call):
 
 
 @pytest.mark.parametrize(
-    "target", ["", "https://rest.fal.ai/storage/upload/initiate", "https://fal.run.example/a", "file:///etc", "::["]
+    "target",
+    [
+        "",
+        "https://rest.fal.ai/storage/upload/initiate",
+        "https://fal.run.example/a",
+        "file:///etc",
+        "https://[fal.run/a",
+    ],
 )
 def test_a_proxied_call_for_another_host_is_refused(call, target):
     assert call("POST", "proxy", {}, headers={"x-fal-target-url": target}).status_code == 400

@@ -156,6 +156,7 @@ def test_a_request_that_its_client_sends_again_is_one_prediction(post):
         (f"/models/{FLUX}/predictions", {"input": {"prompt": "a", "output_format": "tiff"}}, "output_format"),
         (f"/models/{FLUX}/predictions", {"input": {"prompt": "a", "aspect_ratio": "999:1"}}, "width"),
         (f"/models/{FLUX}/predictions", {"input": {"prompt": "a"}, "webhook": "ftp://here"}, "webhook.url"),
+        (f"/models/{FLUX}/predictions", {"input": {"prompt": "a"}, "webhook": f"http://h/{'x' * 2048}"}, "webhook.url"),
         (
             f"/models/{FLUX}/predictions",
             {"input": {"prompt": "a"}, "webhook": "http://127.0.0.1:1/", "webhook_events_filter": ["end"]},

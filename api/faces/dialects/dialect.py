@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pydantic import ValidationError
+
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
 from api.http import JSON, Answer, Caller, Download, Request, Response
 from api.operations.generation import Sender, Wanted, digest_of
@@ -22,7 +24,7 @@ from api.paths import path_values
 from api.request import FormPart, idempotency_key, read_form, steady_body, traceparent
 from api.services import Services
 from contract import strict_json
-from contract.field_errors import FieldError
+from contract.field_errors import FieldError, field_errors_of
 from contract.webhooks import JobEvent, Webhook, WebhookForm
 from jobs.job import Job
 from jobs.links import ResultLinks
@@ -101,8 +103,12 @@ class DialectCall:
         """
         if errors := self.services.webhook_errors(url):
             raise InvalidRequestError(errors)
+        try:
+            webhook = Webhook(url=url, events=tuple(events))
+        except ValidationError as exc:
+            raise InvalidRequestError(field_errors_of(exc, Webhook, {"url": url}, ("webhook",))) from None
         form = WebhookForm(dialect=self.dialect, base_url=self.request.base_url)
-        return replace(wanted, webhook=Webhook(url=url, events=tuple(events)), webhook_form=form)
+        return replace(wanted, webhook=webhook, webhook_form=form)
 
     def submit(self, wanted: Wanted, *, digest: str = "", is_repeat: bool = False) -> Job:
         """Submit a task; ``digest`` and ``is_repeat`` are those of ``Sender``."""

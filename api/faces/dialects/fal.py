@@ -84,12 +84,14 @@ def wait(call: DialectCall) -> Answer:
 
 def proxied(call: DialectCall) -> Answer:
     """A call of the JavaScript client with ``proxyUrl``: its target is in a header."""
-    target = urlsplit(call.request.headers.get(_TARGET, ""))
-    path = f"{_HOSTS.get(target.hostname or '', 'no')}/{target.path.strip('/')}"
-    if path.startswith("no/"):
+    try:
+        target = urlsplit(call.request.headers.get(_TARGET, ""))
+        host = _HOSTS[target.hostname or ""]
+    except (ValueError, KeyError):
         message = f"{_TARGET} must be a URL of {' or '.join(_HOSTS)}; send files as data: or https: URLs."
-        raise RequestError(400, "invalid_request", message)
-    request = replace(call.request, path=f"{call.dialect}/{path}", query=dict(parse_qsl(target.query)))
+        raise RequestError(400, "invalid_request", message) from None
+    path = f"{call.dialect}/{host}/{target.path.strip('/')}"
+    request = replace(call.request, path=path, query=dict(parse_qsl(target.query)))
     return FAL.answer(request, call.services)
 
 

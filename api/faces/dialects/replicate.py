@@ -1,7 +1,9 @@
 """Replicate's HTTP API: https://replicate.com/docs/reference/http."""
 
+import math
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -185,13 +187,14 @@ def _answer(
 def _output(call: DialectCall, job: Job) -> list[str]:
     """Links to the results; over plain HTTP the results themselves, since its clients read no other links than https.
 
-    Those that are too large for an answer are links even so.
+    Those that are too large for an answer, or do not exist any more, are links even so.
     """
     links = call.links.of(job)
-    sizes = [link.known.size_bytes if link.known else _MAX_INLINE_BYTES for link in links]
-    if call.base_url.startswith("https:") or sum(sizes) > _MAX_INLINE_BYTES:
-        return [link.url for link in links]
-    return [_data_url(call, StoredFile.of_key(link.key, link.content_type)) for link in links]
+    sizes = [link.known.size_bytes if link.known else math.inf for link in links]
+    if not call.base_url.startswith("https:") and sum(sizes) <= _MAX_INLINE_BYTES:
+        with suppress(RequestError):
+            return [_data_url(call, StoredFile.of_key(link.key, link.content_type)) for link in links]
+    return [link.url for link in links]
 
 
 def _data_url(call: DialectCall, file: StoredFile) -> str:
