@@ -32,7 +32,7 @@ class WebhookForm(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     dialect: str
-    """A key of ``courier.formats.FORMATS``."""
+    """A key of ``courier.formats.table.FORMATS``."""
     base_url: str
     """The URL by which the client reached the API, for the links in the body."""
 

@@ -15,7 +15,7 @@ from contract.signatures import webhook_headers
 from contract.webhooks import JobEvent
 from courier.body import webhook_body
 from courier.delivery import Delivery, read_message
-from courier.formats import FORMATS
+from courier.formats.table import FORMATS
 from courier.log import DeliveryLog, LoggedDelivery, read_log, write_log
 from courier.queue import DeliveryQueue
 from courier.schedule import pause_before, read_retry_after

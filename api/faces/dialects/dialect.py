@@ -96,7 +96,7 @@ class DialectCall:
             raise InvalidRequestError(errors) from None
 
     def with_webhook(self, wanted: Wanted, url: str, events: Sequence[JobEvent] = ("completed",)) -> Wanted:
-        """The task with a webhook whose body is ``courier.formats.FORMATS``'s for this dialect.
+        """The task with a webhook whose body is ``courier.formats.table.FORMATS``'s for this dialect.
 
         Raises:
             InvalidRequestError: Webhooks cannot be sent to this URL.

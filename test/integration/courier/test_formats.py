@@ -5,7 +5,7 @@ import pytest
 from contract.notice import JobError
 from contract.signatures import read_output_token
 from contract.webhooks import Webhook, WebhookForm
-from courier.formats import FORMATS
+from courier.formats.table import FORMATS
 from jobs.job import StoredOutput
 from test.integration.courier.conftest import ROOT_SECRET
 from test.kit.web import is_signed

@@ -204,6 +204,15 @@ def test_a_dialect_imports_operations_and_nothing_of_another_face():
         assert not {one for one in faces if not within(one, "api.faces.dialects.dialect", own)}, path
 
 
+def test_a_package_of_the_api_imports_none_of_its_own_modules():
+    """Threads that import two of them first would wait for each other: one for the package, one for its module."""
+    for path in (one for package in ("api", "courier", "jobs", "contract") for one in in_package(package)):
+        if path.name == "__init__.py":
+            package = ".".join(path.parent.parts)
+            imported = {node.module or "" for node in ast.walk(tree_of(path)) if isinstance(node, ast.ImportFrom)}
+            assert not {one for one in imported if one.startswith(f"{package}.")}, path
+
+
 def test_the_agent_knows_runtime_types_by_the_registry_alone():
     for path in in_package("queue_agent"):
         allowed = (*REGISTRY, "runtimes._http")
