@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from local.access import demanding
 from local.kept.backup import BackupError, write_backup
 from local.kept.database import FORMAT, Database, FormatError, decode, encode
 from local.kept.hold import deleting, holding
@@ -132,6 +133,27 @@ def test_bytes_and_times_come_back_as_they_were(database):
 )
 def test_when_the_disk_fills_nothing_new_begins_and_what_has_begun_ends(method, target, free, is_refused):
     assert would_fill({"REQUEST_METHOD": method, "HTTP_X_AMZ_TARGET": target}, free) == is_refused
+
+
+@pytest.mark.parametrize(
+    ("authorization", "query", "status"),
+    [
+        ("AWS4-HMAC-SHA256 Credential=secret/20260131/us-east-1/s3/aws4_request, Signature=0", "", "200 OK"),
+        ("", "X-Amz-Credential=secret%2F20260131%2Fus-east-1%2Fs3%2Faws4_request", "200 OK"),
+        ("AWS4-HMAC-SHA256 Credential=secre/20260131/us-east-1/s3/aws4_request, Signature=0", "", "403 Forbidden"),
+        ("", "", "403 Forbidden"),
+    ],
+)
+def test_aws_answers_only_those_who_name_its_key(authorization, query, status):
+    heads = []
+
+    def app(environ, start_response):
+        start_response("200 OK", [])
+        return []
+
+    environ = {"HTTP_AUTHORIZATION": authorization, "QUERY_STRING": query}
+    demanding(app, "secret")(environ, lambda head, _: heads.append(head))
+    assert heads == [status]
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The environment and arguments of the local platform's parts."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 
 from configuration.config import parse_config
 from local.layout import Layout
-from local.parts import agent_part
+from local.parts import agent_part, aws_part, door_part, webhook_names
 
 QUEUE = "http://127.0.0.1:2/123456789012/flows"
 
@@ -34,6 +35,31 @@ def test_an_agent_of_a_managed_runtime_calls_the_stand_in_in_place_of_the_servic
     assert environment["AWS_ENDPOINT_URL_BEDROCK_RUNTIME"] == "http://127.0.0.1:1234"
     assert json.loads(environment["MODEL_OPTIONS"]) == {**model, "concurrency": 4}
     assert "API_BASE_URL" not in environment
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_open"),
+    [({}, True), ({"host": "0.0.0.0"}, False), ({"host": "sd.lan"}, False), ({"is_kept": True}, False)],
+)
+def test_where_strangers_may_call_their_links_and_webhooks_do_not_reach_this_machine(
+    tmp_path: Path, changes: dict[str, Any], is_open: bool
+) -> None:
+    layout = layout_of({"name": "flows", "namespace": "a", "type": "comfyui"})
+    layout = replace(layout, state=tmp_path, **changes)
+    agent = agent_part(layout, layout.config.models_runtime[0]).environment
+    found = [agent["ALLOW_LOOPBACK_INPUTS"], webhook_names(layout)["ALLOW_PRIVATE_ADDRESSES"]]
+    assert found == [str(is_open).lower()] * 2
+
+
+def test_a_platform_that_keeps_its_data_knows_how_long_and_opens_nothing_of_its_bucket(tmp_path: Path) -> None:
+    layout = layout_of({"name": "flows", "namespace": "a", "type": "comfyui"})
+    assert not any(word.startswith("--keep") for word in aws_part(layout).command)
+    layout = replace(layout, state=tmp_path, is_kept=True)
+    command = aws_part(layout).command
+    assert f"--keep={tmp_path / 'store'}" in command
+    (lifetimes,) = [json.loads(word.partition("=")[2]) for word in command if word.startswith("--lifetimes=")]
+    assert set(lifetimes) == {"_tasks/", "_previews/", "_files/"}
+    assert door_part(layout).environment["SENDS_FILES"] == "true"
 
 
 def layout_of(runtime: dict[str, Any]) -> Layout:
