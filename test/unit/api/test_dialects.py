@@ -5,11 +5,13 @@ import io
 import json
 import struct
 import zlib
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 from PIL import Image
 
+from api.door import Door
 from api.errors import InvalidRequestError, RequestError
 from api.faces.dialects.dialect import Base64, DialectCall, JsonWithFiles
 from api.faces.dialects.openai_answers import ImageEvents
@@ -152,3 +154,14 @@ def test_a_stream_that_is_cut_says_where_the_picture_will_be():
         "GET https://here/openai/v1/images/jobs/j waits for it."
         in json.loads(text.partition("data: ")[2])["error"]["message"]
     )
+
+
+def test_pages_of_allowed_origins_send_and_read_what_clients_of_other_apis_do():
+    door = Door(SimpleNamespace(settings=SimpleNamespace(cors_origins="https://studio.example")))
+    headers = {"origin": "https://studio.example", "access-control-request-headers": "authorization,x-stainless-os"}
+    asked = Request(method="OPTIONS", path="openai/v1/models", headers=headers)
+    allowed = door.answer(asked).headers
+    assert {*allowed["Access-Control-Allow-Headers"].split(", ")} == {"*", "authorization"}
+    refused = door.answer(replace(asked, method="GET"))
+    assert refused.status == 401
+    assert "x-request-id" in refused.headers["Access-Control-Expose-Headers"]
