@@ -173,7 +173,7 @@ def test_the_priority_and_the_time_to_start_are_the_tasks(gateway, call):
     headers = {"x-fal-queue-priority": "low", "x-fal-request-timeout": "600.0"}
     made = call("POST", f"queue/{FLUX}", {"prompt": "a fox"}, headers=headers).json()
     job = httpx.get(f"{gateway.url}/v1/jobs/{made['request_id']}/request", headers={"x-api-key": gateway.key}).json()
-    assert job["deadlines"]["start_seconds"] == 600
+    assert (job["priority"], job["deadlines"]["start_seconds"]) == ("low", 600)
 
 
 @pytest.mark.parametrize(

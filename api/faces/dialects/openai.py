@@ -9,8 +9,7 @@ from api.faces.dialects.dialect import Dialect, DialectCall, JsonWithFiles
 from api.faces.dialects.openai_answers import ImageEvents, described, error, pictures_of
 from api.faces.dialects.openai_request import ImageRequest
 from api.http import Answer, Download, Response, Stream, Wait
-from api.operations.generation import digest_of
-from api.request import check_size, steady_body
+from api.request import check_size
 from jobs.job import Job
 
 _HELD_S = 240
@@ -74,11 +73,8 @@ def _made(call: DialectCall, asked: ImageRequest, kind: str) -> Answer:
     wanted = call.picture(call.model(name), asked.picture)
     check_size(wanted.content)
     context = {"user": asked.user} if asked.user else None
-    job = call.submit(
-        replace(wanted, keeps_previews=asked.is_stream and asked.partial_images > 0, context=context),
-        digest=digest_of(call.request.path.encode(), steady_body(call.request)),
-        is_repeat=call.request.headers.get("x-stainless-retry-count", "0") != "0",
-    )
+    wanted = replace(wanted, keeps_previews=asked.is_stream and asked.partial_images > 0, context=context)
+    job = call.submit(wanted, **call.repeat())
     if asked.is_stream:
         headers = {"Content-Type": "text/event-stream", "Cache-Control": "no-store", "x-request-id": job.id}
         return Stream(job=job, source=ImageEvents(call, kind, asked.partial_images), headers=headers)
