@@ -91,9 +91,11 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         raise UsageError(f"--runtime-url {unknown[0]}: there is no runtime {unknown[0]}; there are {known}.")
     state = arguments.state.resolve()
     if arguments.command == "up":
-        host, key = arguments.host, stored_key(Path(arguments.key_file or state / "api-key").expanduser())
+        key_file = Path(arguments.key_file or state / "api-key").expanduser()
+        host, key = arguments.host, stored_key(key_file)
         port, aws_port = claim("The API", arguments.port, host), claim("AWS", arguments.aws_port)
     else:
+        key_file = None
         host, key = LOOPBACK, new_key()
         port, aws_port = free_port(), free_port()
     fronts, keyless = _fronts(arguments, config) if arguments.command == "up" else ({}, "")
@@ -111,6 +113,7 @@ def _layout(arguments: argparse.Namespace, config: Config, flux: FluxServer | No
         server_urls=stand_ins | own,
         own_servers=frozenset(own),
         api_key=key,
+        key_file=key_file,
         environment=environment,
         flux=flux,
         is_asgi=arguments.command == "up" and arguments.shell == "asgi",
@@ -126,7 +129,9 @@ def _fronts(arguments: argparse.Namespace, config: Config) -> tuple[dict[str, in
     fronts = {
         dialect: claim(FRONTS[dialect], port, arguments.host) for dialect, port in ports.items() if port is not None
     }
-    keyless = arguments.keyless or (API_KEY_ID if is_loopback(arguments.host) else "")
+    keyless = arguments.keyless
+    if keyless is None:
+        keyless = API_KEY_ID if is_loopback(arguments.host) else ""
     if keyless not in (known := ["", API_KEY_ID, *(one.name for one in config.apigw.keys[1:])]):
         raise UsageError(f"--keyless {keyless}: there is no such key; there are {', '.join(known[1:])}.")
     return fronts, keyless

@@ -34,7 +34,7 @@ def read_arguments() -> argparse.Namespace:
         "--keyless",
         metavar="ID",
         help="id of the API key for which requests without one stand at those ports; default: the first key where "
-        "--host is loopback, else none",
+        "--host is loopback, else none; with --data none, since a proxy may let others in",
     )
     up.add_argument("--key-file", help="file of the API key, made when it is not there; default: api-key in --state")
     up.add_argument(
@@ -78,6 +78,7 @@ def read_arguments() -> argparse.Namespace:
         arguments.shell = arguments.shell or ("asgi" if arguments.data else "lambda")
         if arguments.data is not None:
             arguments.state = arguments.data
+            arguments.keyless = arguments.keyless or ""
             arguments.beside = "make up DATA=ANOTHER-FOLDER PORT=0 ARGS=--aws-port=0"
     if arguments.command == "demo":
         own = "" if arguments.config.resolve() == CONFIG else f" CONFIG={shlex.quote(str(arguments.config))}"

@@ -38,6 +38,7 @@ class Layout:
         host: Address that the API listens on.
         server_urls: Base URL of each runtime's model server.
         own_servers: Runtimes with a model server of the user's, which is not started here.
+        key_file: Where the API's first key is kept; None if it is not.
         environment: The environment of every part.
         flux: How to run the flux server itself; None for its stand-in.
         is_asgi: Whether the API runs as an ASGI application, not as Lambda's handlers behind an API Gateway.
@@ -54,6 +55,7 @@ class Layout:
     server_urls: Mapping[str, str]
     own_servers: frozenset[str] = frozenset()
     api_key: str = field(repr=False)
+    key_file: Path | None = None
     environment: Mapping[str, str] = field(repr=False)
     flux: FluxServer | None = None
     is_asgi: bool = False

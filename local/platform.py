@@ -18,6 +18,8 @@ from local.processes import LineSink, Part, PartFailedError, SupervisedProcess
 _REPEAT_EVERY_S = 10.0
 _AGENT_GRACE_S = parts.AGENT_DRAIN_S + 5.0
 _GRACE_S = 3.0
+STOP_S = _AGENT_GRACE_S + _GRACE_S
+"""How long all parts may take to end."""
 
 
 @asynccontextmanager

@@ -44,17 +44,24 @@ def banner(layout: Layout) -> str:
 The platform runs. {_what_stays(layout)}
 
   Endpoint  {layout.endpoint}{elsewhere if layout.host != layout.reachable_host else ""}
-  API key   {layout.api_key}
+  API key   {f"in {layout.key_file}" if layout.is_kept else layout.api_key}
   Console   {layout.endpoint}console
 {_fronts(layout)}  Runtimes  {runtimes}
   Logs      {layout.logs}
 
 For the examples of the documentation, in another terminal:
 
-  export SD_URL={layout.endpoint.rstrip("/")} SD_API_KEY={shlex.quote(layout.api_key)}
+  export SD_URL={layout.endpoint.rstrip("/")} SD_API_KEY={_pasted(layout)}
 {first_request(layout)}
 All samples at once, from another terminal: LOCAL=1 {named}test/run.sh
 """
+
+
+def _pasted(layout: Layout) -> str:
+    """The API key in a command; what a service prints goes into logs, so that its key is read from its file."""
+    if layout.is_kept:
+        return f'"$(cat {shlex.quote(str(layout.key_file))})"'
+    return shlex.quote(layout.api_key)
 
 
 def _fronts(layout: Layout) -> str:
@@ -84,7 +91,7 @@ def first_request(layout: Layout) -> str:
     if not possible:
         return ""
     body = min(possible, key=lambda one: one["type"] != _PREFERRED)
-    headers = f"-H 'x-api-key: {layout.api_key}' -H 'Content-Type: application/json'"
+    headers = f"-H x-api-key:{_pasted(layout)} -H 'Content-Type: application/json'"
     return f"""
 Ask for a picture, and wait for it; "images" in the answer has its link:
 

@@ -9,7 +9,7 @@ import pytest
 from deploy import restart
 
 ROOT = Path(__file__).resolve().parents[2]
-SCRIPTS = [*(ROOT / "deploy").glob("*.sh"), *(ROOT / "utils").rglob("*.sh")]
+SCRIPTS = [*(ROOT / "deploy").rglob("*.sh"), *(ROOT / "utils").rglob("*.sh")]
 LOCK_FILES = ("package.json", "package-lock.json")
 OUTPUTS = {
     "FrontApiEndpoint": "https://api.example/dev",

@@ -11,7 +11,8 @@ from configuration.images import IMAGES, context_files
 
 ROOT = Path(__file__).parents[2]
 BIN = ROOT / ".venv" / "bin"
-DOCKERFILES = {name: source.dockerfile for name, source in IMAGES.items()}
+DOCKERFILES = {name: source.dockerfile for name, source in IMAGES.items()} | {"box": Path("deploy/box/Dockerfile")}
+"""By name; the last one's image is for one machine, and for no cluster."""
 WITHOUT_PYTHON = {"/opt/huggingface", "/weights"}
 """What images get from other stages that is no Python."""
 
@@ -31,7 +32,7 @@ def copied_paths(dockerfile):
 
 
 def test_every_dockerfile_is_in_the_catalog():
-    folders = (ROOT / "queue_agent", ROOT / "runtimes")
+    folders = (ROOT / "queue_agent", ROOT / "runtimes", ROOT / "deploy")
     found = {path.relative_to(ROOT) for folder in folders for path in folder.rglob("Dockerfile")}
     assert found == set(DOCKERFILES.values())
 

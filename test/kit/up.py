@@ -28,9 +28,9 @@ _LAST_WORDS = "All samples at once"
 
 
 class LocalUp:
-    """A `python -m local up` that does not disturb others on this machine."""
+    """A `python -m local up` that does not disturb others on this machine; ``root`` has its code."""
 
-    def __init__(self, state: Path, *arguments: str, keeps: bool = False) -> None:
+    def __init__(self, state: Path, *arguments: str, keeps: bool = False, root: Path = ROOT) -> None:
         state.mkdir(parents=True, exist_ok=True)
         self.state = state
         self.stack: dict[str, Any] = {}
@@ -38,7 +38,7 @@ class LocalUp:
         command = [sys.executable, "-m", "local", "up", "--port=0", "--aws-port=0", place, *arguments]
         # The profile does not exist: a part that reads the caller's AWS settings fails.
         options: Any = {"env": os.environ | {"AWS_PROFILE": "nobody", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}}
-        options |= {"cwd": ROOT, "stderr": subprocess.STDOUT, "start_new_session": True}
+        options |= {"cwd": root, "stderr": subprocess.STDOUT, "start_new_session": True}
         with (state / "printed").open("w") as printed:
             self.process = subprocess.Popen(command, stdout=printed, **options)
 

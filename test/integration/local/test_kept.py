@@ -1,10 +1,16 @@
 """AWS with a folder: what it answers stays the same over restarts, and what has expired goes."""
 
+import itertools
 import json
 import os
 import random
 import re
 import sqlite3
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from hashlib import md5
 
 import pytest
 from botocore.exceptions import ClientError
@@ -12,7 +18,7 @@ from botocore.exceptions import ClientError
 from local.aws import JOBS_TABLE, OUTPUT_BUCKET
 from runtimes.catalog import DeployedRuntime
 from test.kit.aws import FakeAws
-from test.kit.processes import wait_for
+from test.kit.processes import ROOT, wait_for
 
 CALLS = 250
 TABLE = {"TableName": JOBS_TABLE}
@@ -26,7 +32,7 @@ def start(tmp_path):
     def started(*runtimes, **options):
         for aws in running:
             aws.process.kill()
-        running.append(FakeAws(tmp_path, *runtimes, keep=tmp_path / "store", **options))
+        running.append(FakeAws(tmp_path, *runtimes, **{"keep": tmp_path / "store"} | options))
         return running[-1]
 
     yield started
@@ -227,6 +233,42 @@ def test_what_has_expired_goes_and_so_do_files_without_an_object(start, tmp_path
     assert "output/a" in keys
     assert "_files/a" not in keys
     assert aws.take(aws.make_queue("tasks")) == []
+
+
+def test_a_backup_under_load_has_each_job_that_was_answered_and_each_picture_of_a_job(start, tmp_path):
+    aws, over, answered = start(), threading.Event(), []
+
+    def write(number):
+        for job in (f"{number}-{count}" for count in itertools.count()):
+            picture = f"picture of {job} ".encode() * 5000
+            aws.s3.put_object(Bucket=OUTPUT_BUCKET, Key=f"output/{job}", Body=picture)
+            aws.dynamodb.put_item(**TABLE, Item={"pk": {"S": job}, "md5": {"S": md5(picture).hexdigest()}})
+            answered.append(job)
+            if over.is_set():
+                return
+
+    with ThreadPoolExecutor(2) as pool:
+        writers = [pool.submit(write, number) for number in range(2)]
+        try:
+            wait_for(lambda: len(answered) >= 10, "jobs")
+            before = set(answered)
+            run_script("backup.sh", tmp_path, tmp_path / "backups")
+        finally:
+            over.set()
+        for writer in writers:
+            writer.result()
+    run_script("restore.sh", tmp_path / "backups", tmp_path / "restored")
+    aws = start(keep=tmp_path / "restored" / "store")
+    jobs = {one["pk"]["S"]: one["md5"]["S"] for one in aws.dynamodb.scan(**TABLE)["Items"]}
+    assert before <= set(jobs) < set(answered)
+    for job, digest in jobs.items():
+        found = aws.s3.get_object(Bucket=OUTPUT_BUCKET, Key=f"output/{job}")["Body"].read()
+        assert md5(found).hexdigest() == digest
+
+
+def run_script(name, *places):
+    command = [ROOT / "deploy" / "box" / name, *places]
+    subprocess.run(command, env=os.environ | {"PYTHON": sys.executable}, check=True)
 
 
 def test_messages_of_a_runtime_that_is_gone_wait_until_it_is_back(start):

@@ -1,6 +1,7 @@
 """How runtimes of type flux get their model servers on the local platform."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -94,3 +95,11 @@ def test_the_variables_of_the_examples_are_printed_to_be_pasted() -> None:
     layout = layout_of(config_of(profile="flux-schnell"))
     line = f"  export SD_URL={layout.endpoint.removesuffix('/')} SD_API_KEY={layout.api_key}\n"
     assert line in banner(layout)
+
+
+def test_a_service_prints_where_its_key_is_and_not_the_key() -> None:
+    layout = layout_of(config_of(profile="flux-schnell"))
+    layout = replace(layout, is_kept=True, api_key="its secret", key_file=Path("/srv/my sd/api-key"))
+    words = banner(layout)
+    assert layout.api_key not in words
+    assert "SD_API_KEY=\"$(cat '/srv/my sd/api-key')\"\n" in words

@@ -3,8 +3,11 @@
 import io
 import os
 import sqlite3
+import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +20,7 @@ from local.kept.restore import RestoreError, read_backup
 from local.kept.store import would_fill
 
 GIB = 1024**3
+SCRIPTS = Path(__file__).resolve().parents[3] / "deploy" / "box"
 
 
 class FatalError(Exception):
@@ -224,6 +228,47 @@ def test_nothing_is_restored_over_a_platform_and_no_other_folder_is_copied(data,
         read_backup(data, archive_of(data))
     with pytest.raises(BackupError, match=r"is no folder of make up DATA"):
         write_backup(tmp_path, io.BytesIO())
+
+
+def script(name, *arguments):
+    environment = os.environ | {"PYTHON": sys.executable}
+    command = [SCRIPTS / name, *map(str, arguments)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_the_oldest_backups_make_room_for_a_new_one_and_other_files_stay(data, tmp_path):
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    for name in ("sd-on-eks-20250101T000000Z.tar", "sd-on-eks-20250102T000000Z.tar", "sd-on-eks-20250103.tar.part"):
+        (backups / name).touch()
+    (backups / "sd-on-eks-mine.tar").touch()
+    done = script("backup.sh", data, backups, 2)
+    assert done.returncode == 0, done.stderr
+    *others, new = sorted(backups.glob("*.tar*"))[:-1]
+    assert [one.name for one in others] == ["sd-on-eks-20250102T000000Z.tar"]
+    assert new.stat().st_mode & 0o777 == 0o600
+    assert (backups / "sd-on-eks-mine.tar").exists()
+
+    done = script("restore.sh", backups, tmp_path / "restored")
+    assert done.returncode == 0, done.stderr
+    assert new.name in done.stderr
+    assert kept(tmp_path / "restored" / "store" / "store.db") == ["job"]
+    again = script("restore.sh", backups, tmp_path / "restored")
+    assert (again.returncode, "is not empty" in again.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [((), 2, "backup.sh DATA FOLDER"), (("data", "new", "0"), 2, "COUNT"), (("elsewhere", "new"), 1, "is no folder")],
+)
+def test_a_backup_that_cannot_be_leaves_the_older_ones(tmp_path, arguments, code, words):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "new").mkdir()
+    old = tmp_path / "new" / "sd-on-eks-20250101T000000Z.tar"
+    old.touch()
+    done = script("backup.sh", *(tmp_path / one if one.isalpha() else one for one in arguments))
+    assert (done.returncode, words in done.stderr) == (code, True), done.stderr
+    assert list(old.parent.glob("*.tar*")) == [old]
 
 
 def test_no_file_is_deleted_while_a_backup_reads_them(tmp_path):

@@ -1,11 +1,13 @@
 """What a platform starts with: a key, ports, and an environment that leads to no other AWS."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from local.api_key import KeyFileError, stored_key
+from local.command_line import read_arguments
 from local.ports import claim, free_port, is_loopback
 from local.sandbox import sandboxed
 
@@ -42,6 +44,17 @@ def test_no_port_is_given_twice_though_nobody_listens_on_it_yet() -> None:
 )
 def test_no_key_is_needed_only_where_this_machine_alone_reaches_the_port(host: str, is_private: bool) -> None:
     assert is_loopback(host) == is_private
+
+
+@pytest.mark.parametrize(
+    ("options", "keyless"),
+    [([], None), (["--data=/srv/sd"], ""), (["--data=/srv/sd", "--keyless=mine"], "mine"), (["--keyless="], "")],
+)
+def test_where_a_proxy_may_let_others_in_requests_without_a_key_stand_for_nobody_unless_one_is_named(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], keyless: str | None
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["local", "up", *options])
+    assert read_arguments().keyless == keyless
 
 
 def test_no_aws_setting_of_the_caller_survives_and_nothing_leads_out() -> None:

@@ -25,7 +25,7 @@ def seconds(duration):
 def test_every_variable_that_the_server_reads_is_on_the_page_and_it_is_given_no_other():
     assert {"MODEL_OPTIONS", "PORT"} <= READ.keys()
     assert SERVER["environment"].keys() - LIBRARIES <= READ.keys()
-    page = (ROOT / "docs/gpu-server.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/flux-server.md").read_text(encoding="utf-8")
     (shown,) = re.findall(r'^(\{"profile".*\})$', page, re.MULTILINE)
     assert ModelOptions.model_validate_json(shown).known
     table = page.partition("## Settings")[2].partition("\n## ")[0]
