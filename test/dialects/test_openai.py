@@ -76,6 +76,8 @@ def test_errors_say_what_is_wrong_and_are_not_repeated(said):
     expected = {
         "unknown": (404, "model_not_found", None),
         "size": (400, "invalid_request", "size"),
+        "large": (400, "invalid_request", "size"),
+        "masked": (400, "invalid_request", "image"),
         "n": (400, "invalid_request", "n"),
         "several": (400, "invalid_request", "prompt"),
         "mask": (400, "invalid_request", "mask"),
@@ -87,6 +89,7 @@ def test_errors_say_what_is_wrong_and_are_not_repeated(said):
     found = {name: lines[name][name] for name in expected}
     assert {name: (one["status"], one["code"], one["param"]) for name, one in found.items()} == expected
     assert {one["retries"] for one in found.values()} == {"0"}
+    assert found["large"]["message"].count("must be at most 8192, not 9999") == 1
     assert "works from one picture, not several" in found["several"]["message"]
     assert "nobody" in found["failed"]["message"]
 

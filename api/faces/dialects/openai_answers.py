@@ -19,7 +19,14 @@ _USAGE = {
 """Runtimes count pictures, not tokens; some programs add these up."""
 _MAX_WAIT_S = 60
 """Its clients wait so long before they try again, older ones no longer."""
-_PARAMETERS = {"width": "size", "height": "size", "format": "output_format"}
+_PARAMETERS = {
+    "width": "size",
+    "height": "size",
+    "format": "output_format",
+    "context": "user",
+    "init_images": "image",
+    "images": "image",
+}
 """What the names of errors are in requests."""
 
 _UNREADABLE = RequestError(503, "unavailable", "The pictures cannot be read now.")
@@ -71,9 +78,10 @@ def _written(rejection: RequestError) -> dict[str, Any]:
     kind = "invalid_request_error" if rejection.status < 500 else "server_error"  # noqa: PLR2004
     shown = {"message": rejection.message, "type": kind, "param": None, "code": rejection.code}
     if rejection.errors:
-        named = [(_PARAMETERS.get(one.pointer, one.pointer), one.detail) for one in rejection.errors]
-        shown["message"] = "; ".join(" ".join(filter(None, one)) for one in named)
-        shown["param"] = named[0][0] or None
+        names = [_PARAMETERS.get(one.pointer.partition("[")[0], one.pointer) for one in rejection.errors]
+        texts = [f"{name} {one.detail}".strip() for name, one in zip(names, rejection.errors, strict=True)]
+        shown["message"] = "; ".join(dict.fromkeys(texts))
+        shown["param"] = names[0] or None
     return shown
 
 

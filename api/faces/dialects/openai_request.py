@@ -77,8 +77,8 @@ class ImageRequest:
             given: list[Any] = [asked[name] for name in ("image", "images") if asked.get(name)]
             images = [_of_json(one) for some in given for one in (some if isinstance(some, list) else [some])]
             masks = [_of_json(asked["mask"])] if asked.get("mask") else []
-        if edits and not images:
-            raise InvalidRequestError([FieldError("image", "is required")])
+        if not images and (edits or masks):
+            raise InvalidRequestError([FieldError("image", "is required" + (" with a mask" if masks else ""))])
         return cls(asked, images, next(iter(masks), None))
 
 

@@ -64,6 +64,8 @@ say(bytes=magic(client.images.edit(**fox, image=picture, response_format="b64_js
 
 say(unknown=failure(lambda: client.images.generate(**{**fox, "model": "gpt-image-2"})))
 say(size=failure(lambda: client.images.generate(**{**fox, "size": "big"})))
+say(large=failure(lambda: client.images.generate(**{**fox, "size": "9999x9999"})))
+say(masked=failure(lambda: client.images.generate(**fox, extra_body={"mask": "aGk="})))
 say(n=failure(lambda: client.images.generate(**{**fox, "n": 0})))
 say(several=failure(lambda: client.images.edit(**fox, image=[picture, picture])))
 say(mask=failure(lambda: client.images.edit(**fox, image=picture, mask=picture[:25] + b"\6\0\0\0" + picture[29:60])))
