@@ -67,7 +67,8 @@ class Agents(ManagedRuntime):
     def __init__(self, rig, shell, **environment):
         hosting = RUNTIME_TYPES[rig.type].hosting
         super().__init__(rig, MODELS[rig.type], hosting.endpoint_variable.removeprefix("AWS_ENDPOINT_URL_"))
-        source = json.dumps({"urls": [rig.queue], "lease_s": SHORT_VISIBILITY_S})
+        # What Lambda has taken when it is killed is hidden for as long as the function may run.
+        source = json.dumps({"urls": [rig.queue], "timeout_s": 60, "lease_s": SHORT_VISIBILITY_S})
         self._children = [
             rig.add_child(SHELLS[shell], **self._environment, **environment, EVENT_SOURCE=source)
             for number in range(AGENTS)
