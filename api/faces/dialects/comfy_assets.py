@@ -52,9 +52,10 @@ def asset(call: DialectCall) -> Answer:
 
 def content(call: DialectCall) -> Answer:
     """GET /assets/{id}/content: leads to a link that needs no key; to S3 where only a part is wanted."""
-    found = _output(call)
+    found, outputs = _output(call), call.services.outputs
     file = _stored(_file(call)) if found is None else found[1]
-    location = call.services.outputs.presigned(file) if "range" in call.request.headers else call.url_of(file)
+    from_s3 = "range" in call.request.headers and not outputs.sends_files
+    location = outputs.presigned(file) if from_s3 else call.url_of(file)
     return Response(status=302, headers={"Location": location, "Cache-Control": "no-store"})
 
 

@@ -13,11 +13,12 @@ from PIL import Image
 
 from api.door import Door
 from api.errors import InvalidRequestError, RequestError
+from api.faces.dialects import comfy_assets
 from api.faces.dialects.dialect import Base64, DialectCall, JsonWithFiles
 from api.faces.dialects.openai_answers import ImageEvents
 from api.http import Request
 from api.operations.masks import white_where_transparent
-from api.operations.outputs import OpenFile
+from api.operations.outputs import OpenFile, Outputs, StoredFile
 from api.request import FormPart, idempotency_key, read_form
 from contract.notice import JobError
 from jobs.job import Job, JobState
@@ -165,3 +166,16 @@ def test_pages_of_allowed_origins_send_and_read_what_clients_of_other_apis_do():
     refused = door.answer(replace(asked, method="GET"))
     assert refused.status == 401
     assert "x-request-id" in refused.headers["Access-Control-Expose-Headers"]
+
+
+def test_where_callers_do_not_reach_s3_no_part_of_an_asset_leads_there_with_its_access_key(monkeypatch):
+    monkeypatch.setattr(comfy_assets, "_output", lambda _: ({}, StoredFile.of_key("output/1.png")))
+    outputs = Outputs(
+        make_s3=lambda: pytest.fail("S3 is asked"),
+        bucket="bucket",
+        root=lambda: "a root secret that is long enough",
+        sends_files=True,
+    )
+    request = Request(method="GET", path="", headers={"range": "bytes=0-1"}, base_url="https://here/dev")
+    call = DialectCall(dialect="comfy", request=request, services=SimpleNamespace(outputs=outputs), path={})
+    assert comfy_assets.content(call).headers["Location"].startswith("https://here/dev/v1/outputs/")
