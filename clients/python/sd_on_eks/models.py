@@ -388,9 +388,11 @@ class WebhookDelivery(AnswerModel):
 
 
 class DeliveryList(AnswerModel):
-    """The webhooks of a job."""
+    """Webhooks of a job, or of several."""
 
     deliveries: list[WebhookDelivery]
+    next: str | None = None
+    """`cursor` of the next page; None on the last one."""
 
 
 class StateChange(AnswerModel):

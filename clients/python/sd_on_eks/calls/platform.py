@@ -151,10 +151,20 @@ def rotate_webhook_secret() -> Flow[WebhookSecret]:
     return read(WebhookSecret, response)
 
 
-def deliveries(job: str | Job) -> Flow[list[WebhookDelivery]]:
-    """List a job's webhooks and whether they arrived: the latest for each event type, kept for seven days."""
-    response = yield Send("GET", "/webhooks/deliveries", params={"job": job_id(job)})
-    return read(DeliveryList, response).deliveries
+def deliveries(job: str | Job | None = None) -> Flow[list[WebhookDelivery]]:
+    """List the webhooks of a job, or of all your jobs, and whether they arrived.
+
+    Of each job there is the latest for each event type. They are kept for seven days.
+    """
+    params: dict[str, Any] = {"job": None if job is None else job_id(job)}
+    found: list[WebhookDelivery] = []
+    while True:
+        response = yield Send("GET", "/webhooks/deliveries", params=params)
+        page = read(DeliveryList, response)
+        found += page.deliveries
+        if page.next is None:
+            return found
+        params["cursor"] = page.next
 
 
 def replay(delivery: str | WebhookDelivery) -> Flow[None]:
