@@ -18,6 +18,8 @@ from runtimes.live import LiveCatalog
 
 _OF_INPUTS = " [input]"
 """How ComfyUI's page ends the name of an uploaded file."""
+_MAX_NAMES = 100
+"""Names of files in a workflow: each is looked up."""
 
 
 def view(call: DialectCall) -> Answer:
@@ -61,19 +63,32 @@ def upload(call: DialectCall) -> Answer:
 
 
 def with_links(call: DialectCall, graph: Any, live: LiveCatalog | None) -> Any:
-    """A workflow with links in place of the names of uploaded files; other names are left to the server."""
+    """A workflow with links in place of the names of uploaded files; other names are left to the server.
+
+    Raises:
+        InvalidRequestError: It names more than _MAX_NAMES files.
+    """
     if not isinstance(graph, dict):
         return graph
-    changed = dict(graph)
+    changed, links = dict(graph), dict[str, str | None]()
     for node_id, node in graph.items():
         if not is_node(node) or not isinstance(node.get("inputs"), dict):
             continue
         for name, value in _files_in(node, live):
-            with suppress(RequestError):
-                link = call.services.files.named(call.tenant, value.removesuffix(_OF_INPUTS)).s3
+            if value not in links:
+                if len(links) == _MAX_NAMES:
+                    raise InvalidRequestError([FieldError("prompt", f"names more than {_MAX_NAMES} files")])
+                links[value] = _link(call, value)
+            if (link := links[value]) is not None:
                 inputs = changed[node_id]["inputs"]
                 changed[node_id] = {**node, "inputs": {**inputs, name: link}}
     return changed
+
+
+def _link(call: DialectCall, name: str) -> str | None:
+    with suppress(RequestError):
+        return call.services.files.named(call.tenant, name.removesuffix(_OF_INPUTS)).s3
+    return None
 
 
 def _files_in(node: Mapping[str, Any], live: LiveCatalog | None) -> Iterator[tuple[str, str]]:

@@ -37,13 +37,18 @@ def delete_file(call: DialectCall) -> Answer:
 
 def sent_files(call: DialectCall, inputs: dict[str, Any]) -> dict[str, Any]:
     """Inputs with files of the caller's, given by their URL, as links that jobs read."""
+    links: dict[str, str] = {}  # each file is looked up once, however often it is named
     own = re.compile(rf"{re.escape(call.base_url)}/(?:v1/)?files/([^/?#]+)")
 
     def link(value: Any) -> Any:
         if isinstance(value, list):
             return [link(one) for one in value]
         found = own.fullmatch(value) if isinstance(value, str) else None
-        return call.services.files.get(call.tenant, found[1]).s3 if found else value
+        if found is None:
+            return value
+        if value not in links:
+            links[value] = call.services.files.get(call.tenant, found[1]).s3
+        return links[value]
 
     return {name: link(value) for name, value in inputs.items()}
 

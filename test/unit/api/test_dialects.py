@@ -13,7 +13,7 @@ from PIL import Image
 
 from api.door import Door
 from api.errors import InvalidRequestError, RequestError
-from api.faces.dialects import comfy_assets
+from api.faces.dialects import comfy_assets, comfyui_files, replicate_files
 from api.faces.dialects.dialect import Base64, DialectCall, JsonWithFiles
 from api.faces.dialects.openai_answers import ImageEvents
 from api.http import Request
@@ -179,3 +179,39 @@ def test_where_callers_do_not_reach_s3_no_part_of_an_asset_leads_there_with_its_
     request = Request(method="GET", path="", headers={"range": "bytes=0-1"}, base_url="https://here/dev")
     call = DialectCall(dialect="comfy", request=request, services=SimpleNamespace(outputs=outputs), path={})
     assert comfy_assets.content(call).headers["Location"].startswith("https://here/dev/v1/outputs/")
+
+
+class CountedFiles:
+    """Every file that is asked for exists."""
+
+    def __init__(self):
+        self.asked = []
+
+    def named(self, tenant, name):
+        self.asked.append(name)
+        return SimpleNamespace(s3=f"s3://bucket/{name}")
+
+    get = named
+
+
+def call_with(files):
+    request = Request(method="POST", path="", base_url="https://here")
+    return DialectCall(dialect="replicate", request=request, services=SimpleNamespace(files=files), path={})
+
+
+def test_a_file_that_one_request_names_often_is_looked_up_once():
+    files = CountedFiles()
+    sent = replicate_files.sent_files(call_with(files), {"image": ["https://here/replicate/v1/files/a"] * 9})
+    assert (sent, files.asked) == ({"image": ["s3://bucket/a"] * 9}, ["a"])
+    graph = {str(one): {"class_type": "LoadImage", "inputs": {"image": "a.png"}} for one in range(9)}
+    linked = comfyui_files.with_links(call_with(files), graph, None)
+    assert {node["inputs"]["image"] for node in linked.values()} == {"s3://bucket/a.png"}
+    assert files.asked == ["a", "a.png"]
+
+
+def test_a_workflow_cannot_have_thousands_of_files_looked_up():
+    files = CountedFiles()
+    graph = {str(one): {"class_type": "LoadImage", "inputs": {"image": f"{one}.png"}} for one in range(101)}
+    with pytest.raises(InvalidRequestError, match="prompt names more than 100 files"):
+        comfyui_files.with_links(call_with(files), graph, None)
+    assert len(files.asked) == 100
