@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from local.kept.database import sync_folder
-from local.kept.store import DATABASE, OBJECTS
+from local.kept.store import DATABASE, OBJECTS, UNFINISHED
 from local.layout import STORE
 
 _DRAFT = f"{DATABASE}.part"
@@ -31,6 +31,9 @@ def read_backup(data: Path, source: BinaryIO) -> int:
     store = data / STORE
     for folder in (data, store, store / OBJECTS):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    (store / UNFINISHED).touch(mode=0o600)
+    for folder in (store, data):  # before anything that a platform would start with
+        sync_folder(folder)
     draft = store / _DRAFT  # which the platform does not know, until all objects are there
     names = {f"{STORE}/{DATABASE}": draft}
     try:
@@ -45,6 +48,8 @@ def read_backup(data: Path, source: BinaryIO) -> int:
     for folder in sorted((store / OBJECTS).glob("*")):
         sync_folder(folder)
     draft.rename(store / DATABASE)
+    sync_folder(store)
+    (store / UNFINISHED).unlink()
     sync_folder(store)
     sync_folder(data)
     return count

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from local.kept.database import Database, encode
+from local.kept.database import Database, FormatError, encode
 from local.kept.objects import ObjectFiles, keep_objects
 from local.kept.queues import keep_queues
 from local.kept.sweep import Sweeper
@@ -16,6 +16,8 @@ from local.kept.table import keep_table
 
 DATABASE = "store.db"
 OBJECTS = "objects"
+UNFINISHED = "unfinished"
+"""There from the first to the last step of a restoration."""
 _LOCK = "lock"
 _RESERVE_BYTES = 256 * 1024**2
 """Of free space that is left to what must go on: agents that finish their jobs, and what says that they have."""
@@ -36,12 +38,15 @@ class KeptAws:
     """A folder that keeps what moto's services in this process hold. Open it after the mends, before any resource.
 
     Raises:
-        local.kept.database.FormatError: The folder comes from a newer release, or is damaged.
+        local.kept.database.FormatError: The folder comes from a newer release, is damaged, or was not restored to the
+            end.
     """
 
     def __init__(self, folder: Path, lifetimes: Mapping[str, int]) -> None:
         self._folder = folder
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if (folder / UNFINISHED).exists():
+            raise FormatError(f"{folder.parent} is only half restored; empty it, and restore again.")
         self._lock = (folder / _LOCK).open("a")
         fcntl.flock(self._lock, fcntl.LOCK_EX)  # a process before this one may be about to end
         self._database = Database(folder / DATABASE, fail=_end)

@@ -17,7 +17,7 @@ from local.kept.database import FORMAT, Database, FormatError, decode, encode
 from local.kept.hold import deleting, holding
 from local.kept.objects import ObjectFiles
 from local.kept.restore import RestoreError, read_backup
-from local.kept.store import would_fill
+from local.kept.store import KeptAws, would_fill
 
 GIB = 1024**3
 SCRIPTS = Path(__file__).resolve().parents[3] / "deploy" / "box"
@@ -219,6 +219,8 @@ def test_a_backup_that_ends_too_early_or_leads_elsewhere_makes_no_platform(data,
         with pytest.raises(RestoreError):
             read_backup(folder, spoil(archive))
         assert not (folder / "store" / "store.db").exists()
+        with pytest.raises(FormatError, match="only half restored"):
+            KeptAws(folder / "store", {})
         archive.seek(0)
     assert not (tmp_path / "outside").exists()
 
