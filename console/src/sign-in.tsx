@@ -13,7 +13,7 @@ const text = table(
     key: "API key",
     hint: (
       <>
-        <code>make up</code> prints it; on AWS, <code>deploy/print-key.sh</code> does.
+        <code>make up</code> prints it, or the name of its file. On AWS, <code>deploy/print-key.sh</code> prints it.
       </>
     ),
     kept: "The key stays in this tab until you close it or sign out.",
@@ -28,7 +28,7 @@ const text = table(
     key: "API 密钥",
     hint: (
       <>
-        由 <code>make up</code> 显示；在 AWS 上由 <code>deploy/print-key.sh</code> 显示。
+        由 <code>make up</code> 显示，或显示密钥所在的文件；在 AWS 上由 <code>deploy/print-key.sh</code> 显示。
       </>
     ),
     kept: "密钥只保存在此标签页中，关闭或退出后即清除。",

@@ -33,7 +33,7 @@ const text = table(
     noneHint: "Choose a longer period, or make the first request.",
     request: "New request",
     utc: "Days are in UTC; a job counts on the day it was submitted.",
-    share: (percent: string) => `${percent} % failed`,
+    share: (percent: string) => `${percent} % of jobs`,
   },
   {
     title: "用量",
@@ -57,7 +57,7 @@ const text = table(
     noneHint: "请选择更长的时段，或提交第一个请求。",
     request: "新请求",
     utc: "日期为 UTC；任务计入提交当天。",
-    share: (percent: string) => `${percent}% 失败`,
+    share: (percent: string) => `占任务的 ${percent}%`,
   },
 );
 
