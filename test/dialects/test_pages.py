@@ -1,6 +1,7 @@
 """The programs of the pages about other APIs' clients run as they are printed."""
 
 import re
+import shutil
 from urllib.parse import urlsplit
 
 import pytest
@@ -24,7 +25,9 @@ def test_a_program_runs_as_printed(gateway, tls, tmp_path, language, code):
     program.write_text(code, encoding="utf-8")
     host = urlsplit(tls.url)._replace(scheme="").geturl().removeprefix("//")
     hosts = {"FAL_RUN_HOST": f"{host}/fal/run", "FAL_QUEUE_RUN_HOST": f"{host}/fal/queue", "FAL_KEY": place.key}
+    shutil.copy(ROOT / "examples" / "workflow.json", tmp_path)
+    hosts |= {"COMFY_BASE_URL": f"{place.url}/comfy", "COMFY_API_KEY": place.key}
     place.run(str(program), older="import replicate" in code, folder=tmp_path, SD_API_KEY=place.key, **hosts)
-    made = [path.read_bytes() for path in tmp_path.iterdir() if path != program]
+    made = [path.read_bytes() for path in tmp_path.glob("*.png")]
     assert made
     assert all(one.startswith(b"\x89PNG") for one in made)
