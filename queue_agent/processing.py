@@ -195,6 +195,8 @@ class Processor:
                 # The holder may have vanished, or could not release its lease; then nobody has the job.
                 logger.info("the job's lease has not ended", extra={"left_s": round(left_s)})
                 jitter_s = random.uniform(0, _JITTER_S)  # noqa: S311 (no secret)
+                # No lease lasts longer than a message stays hidden: more is a clock that is behind.
+                left_s = min(left_s, self.queue.visibility_s)
                 await self.queue.release(job.message, int(left_s + jitter_s) + 1)
                 return None
             case AlreadyFinished(job=ended):

@@ -44,6 +44,8 @@ def walk(platform):
     ask("GET", "/outputs/{token}/{name}", expect=(303,), token=token, name=name)
     for path in ("", "/{name}", "/{name}/schema"):
         ask("GET", f"/runtimes{path}", name=platform.name)
+    draft = {"workflow": WORKFLOW}
+    ask("POST", "/runtimes/{name}/workflow-inputs", draft, expect=(404,), name=platform.name)
     for query in ({}, {"by": "day"}):
         ask("GET", "/usage", query=query)
     file = ask("POST", "/files", {"name": "a.png", "size": 3}, expect=(201,))["file"]
@@ -55,7 +57,8 @@ def walk(platform):
     ask("DELETE", "/workflows/{name}", expect=(204,), name="sketch")
     ask("GET", "/webhooks/secret")
     ask("POST", "/webhooks/secret/rotate", {})
-    (row, *_) = ask("GET", "/webhooks/deliveries", query={"job": job})["deliveries"]
+    for query in ({}, {"job": job}):
+        (row, *_) = ask("GET", "/webhooks/deliveries", query=query)["deliveries"]
     ask("POST", "/webhooks/deliveries/{delivery}/replay", {}, delivery=row["id"])
     use_pictures_and_icons(ask)
     for path in ("/openapi.json", "/docs"):

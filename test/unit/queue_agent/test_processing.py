@@ -283,6 +283,13 @@ async def test_a_job_that_another_agent_has_is_left_alone_until_its_lease_has_en
     assert (agent.server.runs, agent.notices) == ([], [])
 
 
+async def test_an_agent_whose_clock_is_hours_behind_hides_a_leased_job_no_longer_than_a_lease_lasts(message):
+    agent = Agent(jobs=FakeTable(answer=ClaimDenied(7200)))
+    await agent.process(message)
+    ((_, delay_s),) = agent.queue.log
+    assert agent.queue.visibility_s < delay_s < agent.queue.visibility_s + 10
+
+
 @pytest.mark.parametrize("notified", [True, False])
 @pytest.mark.parametrize(
     ("code", "ending"),
