@@ -31,6 +31,8 @@ from local.proxy_event import LambdaContext, MalformedAnswerError, make_event, r
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """API Gateway rejects a larger request."""
 _CONCURRENCY = 32
+_HELD = 256
+"""Streamed requests at work at once: clients of other APIs hold each for as long as their picture takes."""
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class Gateway:
         self._timeout_s = timeout_s
         self._buckets = {key: TokenBucket(rate=rate_limit, burst=burst_limit) for key in keys}
         self._threads = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="handler")
-        self._streams = ThreadPoolExecutor(_CONCURRENCY, thread_name_prefix="stream")
+        self._streams = ThreadPoolExecutor(_HELD, thread_name_prefix="stream")
 
     def application(self) -> web.Application:
         """The server, for every path."""

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.stream_handler import StreamedAnswer
 from local.api_key import API_KEY_ID
-from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, TokenBucket
+from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, Streamer, TokenBucket
 
 KEY = "a-key-that-nobody-may-see"
 ANSWER = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}", "isBase64Encoded": False}
@@ -42,16 +42,18 @@ class Door:
 async def start() -> AsyncIterator[StartGateway]:
     async with AsyncExitStack() as running:
 
-        async def start_gateway(handler: Handler, **changes: Any) -> Client:
+        async def start_gateway(
+            handler: Handler,
+            streamer: Streamer = lambda _: StreamedAnswer(200, {}, [b"piece"]),
+            **changes: Any,
+        ) -> Client:
             settings: dict[str, Any] = {
                 "stage": "dev",
                 "keys": {KEY: API_KEY_ID},
                 "rate_limit": 1000,
                 "burst_limit": 1000,
             } | changes
-            server = TestServer(
-                Gateway(handler, lambda _: StreamedAnswer(200, {}, [b"piece"]), **settings).application()
-            )
+            server = TestServer(Gateway(handler, streamer, **settings).application())
             await server.start_server(access_log=None)
             return await running.enter_async_context(TestClient(server))
 
@@ -216,6 +218,25 @@ async def test_a_handler_that_takes_too_long_is_504_and_others_are_still_served(
     release.set()
     assert quick_answer.status == 200
     assert await refusal(slow_answer) == (504, "timeout")
+
+
+async def test_ninety_callers_who_wait_for_pictures_do_not_keep_others_from_an_answer(start: StartGateway) -> None:
+    ended = threading.Event()
+
+    def streamer(event: Any) -> StreamedAnswer:
+        if event["httpMethod"] == "POST":
+            ended.wait()
+        return StreamedAnswer(200, {}, [b"piece"])
+
+    client = await start(Door(), streamer)
+    waiting = [asyncio.create_task(posted(client, "/dev/openai/v1/images/generations")) for _ in range(90)]
+    try:
+        await asyncio.sleep(0)
+        answer = await asyncio.wait_for(client.get("/dev/openai/v1/models", headers={"x-api-key": KEY}), 60)
+        assert answer.status == 200
+    finally:
+        ended.set()
+        await asyncio.gather(*waiting)
 
 
 @pytest.mark.parametrize(
