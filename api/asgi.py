@@ -86,7 +86,7 @@ class Application:
             return
         began_s = time.monotonic()
         request = self._head(scope)
-        answer = await self._uploaded(request, receive)
+        answer = self._root(scope) or await self._uploaded(request, receive)
         # Nobody without a key makes the process hold a body; what else needs no key has none.
         body = b"" if answer or request.caller.tenant is None else await _body(receive)
         if body is None:
@@ -167,6 +167,11 @@ class Application:
             caller=self._keys.caller(headers),
             base_url=f"{protocol}://{host}{self._prefix}",
         )
+
+    def _root(self, scope: Scope) -> Response | None:
+        """Leads from the root, where no face is, to the console."""
+        is_root = scope["path"] == "/" and self._prefix and scope["method"] in {"GET", "HEAD"}
+        return Response(status=302, headers={"Location": f"{self._prefix}/console"}) if is_root else None
 
     def _is_proxy(self, scope: Scope) -> bool:
         """Whether a request comes through a proxy that says truly by which name and protocol its caller came."""

@@ -53,7 +53,9 @@ class UnauthorizedError(RequestError):
     """The request has no key that is known."""
 
     def __init__(self) -> None:
-        super().__init__(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
+        super().__init__(
+            401, "unauthorized", "The API key is missing or not known; send it as x-api-key or in Authorization."
+        )
 
 
 class IdempotencyConflictError(RequestError):

@@ -56,7 +56,9 @@ class GatewayError:
         return {"error": {"code": self.code, "message": self.message, "details": []}}
 
 
-UNAUTHORIZED = GatewayError(401, "unauthorized", "The x-api-key header is missing, or is not a known key.")
+UNAUTHORIZED = GatewayError(
+    401, "unauthorized", "The API key is missing or not known; send it as x-api-key or in Authorization."
+)
 THROTTLED = GatewayError(429, "throttled", "Too many requests with this key; slow down.", retry_after_s=1)
 QUOTA_EXCEEDED = GatewayError(429, "throttled", "This key has used up its quota.")
 TOO_LARGE = GatewayError(413, "too_large", f"The request is larger than {MAX_PAYLOAD_BYTES // 1024**2} MB.")

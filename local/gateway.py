@@ -74,8 +74,12 @@ class Gateway:
         """The server, for every path."""
         logging.getLogger("aiohttp.server").addFilter(_without_its_bytes)
         app = web.Application(client_max_size=MAX_REQUEST_BYTES)
+        app.router.add_get("/", self._root)  # which people type, and API Gateway does not answer
         app.router.add_route("*", "/{path:(?s:.*)}", self._serve)
         return app
+
+    async def _root(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(status=HTTPStatus.FOUND, headers={"Location": f"/{self._stage}/console"})
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         started = time.monotonic()

@@ -14,6 +14,7 @@ from local.command_line import FRONTS
 from local.console import plain
 from local.layout import Layout
 from local.platform import running
+from local.ports import is_loopback
 from local.processes import LineSink
 
 _DAY_S = 24 * 3600
@@ -65,7 +66,9 @@ def _pasted(layout: Layout) -> str:
 
 
 def _fronts(layout: Layout) -> str:
-    key = "needs no key" if layout.keyless else "takes the API key as a bearer token or as the password"
+    key = "takes the API key as a bearer token or as the password"
+    if layout.keyless:
+        key = "needs no key" + ("" if is_loopback(layout.host) else ": ANYBODY who reaches this machine can draw")
     return "".join(f"  {FRONTS[one]:<8}  {layout.front_url(one)}, for its clients; {key}\n" for one in layout.fronts)
 
 

@@ -18,7 +18,9 @@ from jobs.links import content_type_of, links_end_s, output_path
 
 PRESIGNED_S = 15 * 60
 _PIECE_BYTES = 256 * 1024
-_SHOWN = re.compile(r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?")
+_SHOWN = re.compile(
+    r"(?:image/(?!svg)[\w.+-]+|(?:audio|video)/[\w.+-]+|application/json|text/plain)(?:;.*)?", re.IGNORECASE
+)
 """Types that a browser may show inline: none of them runs scripts."""
 
 

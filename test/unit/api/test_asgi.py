@@ -17,11 +17,11 @@ from api.watching import Watcher
 class Caller:
     """A caller over ASGI of a door that records its requests."""
 
-    def __init__(self, keys, files=None):
+    def __init__(self, keys, files=None, prefix=""):
         self.requests, self.sent, self.reads = [], [], 0
         self.answer = Response(status=200)
         door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
-        self._application = Application(door, SimpleNamespace(jobs=None, files=files), keys)
+        self._application = Application(door, SimpleNamespace(jobs=None, files=files), keys, prefix=prefix)
 
     async def call(self, *messages, key="key", peer="127.0.0.1", method="POST", path="/v1/jobs", **headers):
         """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
@@ -85,6 +85,12 @@ async def test_a_body_is_read_to_its_end(caller):
 @pytest.mark.parametrize(("path", "status"), [("/console", 200), ("/console/console.js", 200), ("/v1alpha2", 401)])
 async def test_the_console_needs_no_key(caller, path, status):
     assert await caller.call(key=None, path=path) == status
+
+
+async def test_the_root_leads_to_the_console_where_the_api_is_elsewhere(keys):
+    caller = Caller(keys, prefix="/dev")
+    assert await caller.call(method="GET", path="/", key=None) == 302
+    assert dict(caller.sent[0]["headers"])[b"location"] == b"/dev/console"
 
 
 @pytest.mark.parametrize("key", [None, "wrong"])

@@ -333,3 +333,9 @@ async def test_neither_key_nor_body_nor_query_is_logged(start: StartGateway, cap
     assert "POST /dev/v1alpha2 502" in caplog.text
     for secret in (KEY, "hidden", "a prompt", "wrong-key"):
         assert secret not in caplog.text
+
+
+async def test_the_root_leads_to_the_console(start: StartGateway) -> None:
+    client = await start(Door())
+    response = await client.get("/", allow_redirects=False)
+    assert (response.status, response.headers["Location"]) == (302, "/dev/console")
