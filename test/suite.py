@@ -121,7 +121,7 @@ GROUPS = [
         budget_s=80,
         is_batch=False,
     ),
-    Group(name="console", command=tool("python", "-m", "test.console"), budget_s=120, is_batch=False),
+    Group(name="console", command=tool("python", "-m", "test.console"), budget_s=120),
     Group(name="e2e", command=pytest("test/e2e", "--ignore=test/e2e/test_demo_flux.py"), budget_s=100, is_batch=False),
 ]
 

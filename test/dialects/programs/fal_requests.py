@@ -86,8 +86,8 @@ def errors():
 
 
 def held():
-    """The model server holds each job at its second step."""
-    steps = {"prompt": "slow", **SMALL, "num_inference_steps": 4}
+    """The model server takes a minute for each job."""
+    steps = {"prompt": "slow", **SMALL, "num_inference_steps": 60}
     say(timeout=failure(lambda: fal_client.subscribe(COMFY, arguments=steps, client_timeout=2)))
     handle = fal_client.submit(COMFY, arguments=steps)
     for event in handle.iter_events(with_logs=True):
