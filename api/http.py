@@ -111,7 +111,7 @@ class EventSource(Protocol):
         """Whether something besides the job itself may have changed, such as its place in the queue."""
 
     def cut(self, job: Job) -> str:
-        """What the caller is told where the shell ends the stream before the job has ended."""
+        """The last event of a stream that the shell ends before the job has ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

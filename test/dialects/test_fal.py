@@ -126,7 +126,6 @@ def test_nodes_errors_say_what_is_wrong(node, programs):
 
 @pytest.mark.slow  # the job after a cancelled one sometimes makes no progress here until its server counts as hung
 def test_a_client_that_waits_no_longer_cancels_and_ends(tls, gateway, set_faults):
-    # Not held at a step: its progress may be told before the agent listens again after a cancelled job.
     set_faults("comfy", job_s=60)
     timeout, running, cancelled = run_python(tls, "held")
     assert timeout["timeout"]["type"] == "FalClientTimeoutError"

@@ -1,6 +1,7 @@
 """Assets of Comfy API v2: files that callers send, and the results of jobs.
 
-Files are not looked up by their hash, since nobody here computes BLAKE3: a client that asks is told to send the file.
+Files are not looked up by their hash, since nobody here computes BLAKE3: a client that asks gets 404
+and sends the file.
 """
 
 import re

@@ -38,7 +38,7 @@ _STATS = {
     },
     "devices": [],
 }
-"""ComfyUI's version is the one whose API this is. Of the servers' own nothing is told."""
+"""ComfyUI's version is the one whose API this is. The model servers' own versions are not shown."""
 
 
 def submit(call: DialectCall) -> Answer:

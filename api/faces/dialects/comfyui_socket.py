@@ -30,13 +30,13 @@ from runtimes.comfyui.graph import is_node, node_names
 _LOOK_EVERY_S = 0.5
 _UNENDED_S = 24 * 3600
 _BEFORE_S = 10.0
-"""Prompts that a client posted just before it opened its websocket are told, even if they have ended."""
+"""A new websocket also gets the events of prompts posted shortly before, even of those that have ended."""
 _INDEX_LAG_S = 0.25
 """Within which the index of a tenant's jobs nearly always has one that was just accepted."""
 _SPEAK_EVERY_S = 5.0
 """While a prompt has not ended: clients take a websocket that is silent for 10 s for broken."""
 _AFTER_ANSWER_S = 0.1
-"""Some clients miss what is told before the answer to their POST."""
+"""Some clients miss events that come before the answer to their POST."""
 _FAILED_PAUSE_S = 2.0
 _MAX_FOLLOWED = 32
 """Prompts of a client that are watched at once; the others wait in the queue behind them."""

@@ -33,7 +33,7 @@ _CANCELLED = HTTPStatus.GONE
 _FAILED = HTTPStatus.BAD_REQUEST
 """Of results: its clients ask again after 408, 409, 429 and most of 5xx."""
 _RETRIED_S = 51
-"""How long its Python client tries again after 429, however long it is told to wait."""
+"""How long its Python client goes on trying after a 429; it does not read Retry-After."""
 
 
 def submit(call: DialectCall) -> Answer:
