@@ -9,7 +9,7 @@ import pytest
 
 PACKAGES = (
     *("contract", "egress", "jobs", "icons", "configuration", "runtimes", "api", "courier", "keeper", "queue_agent"),
-    *("cdk", "deploy", "local", "console", "docs", "bench", "examples", "sd_on_eks"),
+    *("scaler", "planning", "cdk", "deploy", "local", "console", "docs", "bench", "examples", "sd_on_eks"),
 )
 MODULES = sorted(path for package in PACKAGES for path in Path(package).rglob("*.py"))
 TYPES = ("sdwebui", "comfyui", "flux", "invokeai", "bedrock", "sagemaker")
@@ -34,6 +34,8 @@ _OPEN = (
 )
 COURIER_OPENS = tuple(f"courier.{name}" for name in _OPEN)
 """What the API sees of the courier, without its HTTP client."""
+SCALER_OPENS = ("scaler.policy", "scaler.demand")
+"""What decides the number of pods, without I/O: simulations decide by the same code."""
 FLUX_REQUESTS = tuple(f"runtimes.flux.{name}" for name in ("checks", "families", "options", "schema"))
 """Endpoints of SageMaker may serve the project's flux image."""
 LAMBDAS = ("api", "courier", "keeper")
@@ -47,6 +49,8 @@ ALLOWED = {
     "api": ("contract", "jobs", "icons", "runtimes", "api", *COURIER_OPENS),
     "courier": ("contract", "egress", "jobs", "courier"),
     "keeper": ("contract", "jobs", "keeper"),
+    "scaler": ("contract", "jobs", "scaler"),
+    "planning": ("contract", "configuration", "runtimes", "planning", *SCALER_OPENS),
     "sd_on_eks": ("sd_on_eks",),
     "queue_agent": ("contract", "egress", "jobs", "runtimes", "queue_agent"),
     # The handlers' names, which Lambda is given.
@@ -60,7 +64,7 @@ ALLOWED = {
         ),
     ),
     # A program that deploy starts in an environment with CDK.
-    "deploy": ("contract", "jobs", "configuration", "runtimes", "deploy", "cdk.versions", "sd_on_eks"),
+    "deploy": ("contract", "jobs", "configuration", "runtimes", "planning", "deploy", "cdk.versions", "sd_on_eks"),
     "runtimes/flux/server": ("contract", "runtimes.flux", "runtimes.options"),
     **{
         f"runtimes/{name}/driver": ("contract", "jobs", f"runtimes.{name}", *REGISTRY, *COMMON, *DRIVER_SEES)
@@ -72,7 +76,7 @@ ALLOWED = {
 """What the modules of a folder may import of ours. The other packages may import all; nothing imports ``test``."""
 INSIDE = (*(f"runtimes.{name}.{folder}" for name in TYPES for folder in TYPE_FOLDERS), "runtimes.standin")
 FORBIDDEN = {
-    **dict.fromkeys(("api", "configuration", "cdk", "deploy"), INSIDE),
+    **dict.fromkeys(("api", "configuration", "planning", "cdk", "deploy"), INSIDE),
     "runtimes/flux/server": ("runtimes.flux.driver", "runtimes.flux.standin"),
 }
 """What they must not import although it is part of that: outside, only what describes a runtime type is open."""
@@ -84,6 +88,7 @@ LIBRARIES = {
     "configuration": {"pydantic", "yaml", "pathspec"},
     "courier": {"pydantic", "botocore", "httpcore"},
     "keeper": {"pydantic", "botocore"},
+    "planning": {"pydantic"},
     "sd_on_eks": {"httpx", "pydantic", "rich", "typing_extensions"},
 }
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")
@@ -91,6 +96,7 @@ CLIENT_LIBRARIES = {
     "queue_agent/aws": {"aiobotocore", "botocore", "aiohttp"},  # aiohttp is what aiobotocore speaks through
     "queue_agent/inputs": {"httpx"},
     "queue_agent/telemetry": {"opentelemetry", "prometheus_client"},
+    "scaler": {"aiobotocore", "botocore", "aiohttp"},
     **{f"runtimes/{name}/driver": {"aiohttp", "websockets", "tenacity"} for name in POD_TYPES},
     "runtimes/bedrock/driver": {"botocore"},  # for its errors; runtimes._managed makes the calls
     "runtimes/sagemaker/driver": {"botocore"},  # likewise
