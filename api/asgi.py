@@ -10,7 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -25,6 +25,7 @@ from api.errors import RequestError, UnauthorizedError
 from api.faces import ROOTS, SOCKETS
 from api.http import Answer, Download, Request, Response, Stream, Wait
 from api.key_ring import KeyRing
+from api.limits import Limiter
 from api.operations.files import UPLOAD_S, UPLOADS_PATH
 from api.request import MAX_BODY_BYTES
 from api.services import Services
@@ -40,10 +41,10 @@ _OWN_MACHINE = frozenset({"127.0.0.1", "::1"})
 _BODY_S = 60.0
 """Within which a body must arrive: each that does not is up to 10 MiB of memory."""
 _DUE_EVERY_S = 1.0
+_RATE, _BURST = 10_000.0, 5_000
+"""API Gateway's own for an account ("Amazon API Gateway quotas")."""
 _KEYLESS = {"v1", "console", "replicate"}
 """The faces with calls that need no key; they reject the others themselves."""
-
-_TOO_SLOW = RequestError(408, "too_slow", f"The body did not arrive within {_BODY_S:g} seconds.")
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class Application:
     ``prefix`` comes before the API's paths, such as ``/dev``; other paths are not found. ``face`` is the one that has
     all these paths to itself, since its clients cannot be given a path; "" for all faces, each below its own.
     ``proxies`` are the addresses whose X-Forwarded-Proto and X-Forwarded-Host are believed; ``*`` is every one.
+    ``limiter`` says what each key may take.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Application:
         door: Door,
         services: Services,
         keys: KeyRing,
+        limiter: Limiter,
         *,
         prefix: str = "",
         face: str = "",
@@ -69,6 +72,7 @@ class Application:
         self._door = door
         self._services = services
         self._keys = keys
+        self._limiter = limiter
         self._prefix = prefix
         self._face = face
         self._proxies = proxies
@@ -86,39 +90,44 @@ class Application:
             return
         began_s = time.monotonic()
         request = self._head(scope)
-        answer = self._root(scope) or await self._uploaded(request, receive)
-        # Nobody without a key makes the process hold a body; what else needs no key has none.
-        body = b"" if answer or request.caller.tenant is None else await _body(receive)
-        if body is None:
-            answer = self._door.refused(request, _TOO_SLOW)
-        elif answer is None:
-            request = replace(request, body=body)
-            answer = await asyncio.to_thread(self._answer, request)
-        if isinstance(answer, Wait):
-            latest = await self._waited(answer, receive)
-            answer = await asyncio.to_thread(self._door.rendered, request, answer, latest)
         status, sent = 200, b""
-        match answer:
-            case Response():
-                status, sent = answer.status, answer.body
-                await _send(send, answer)
-            case Stream():
-                await self._stream(answer, receive, send)
-            case Download():
-                await self._send_file(answer, request, send)
+        with ExitStack() as taken:
+            answer = self._root(scope) or await self._answered(request, receive, taken)
+            match answer:
+                case Response():
+                    status, sent = answer.status, answer.body
+                    await _send(send, answer)
+                case Stream():
+                    await self._stream(answer, receive, send)
+                case Download():
+                    await self._send_file(answer, request, send)
         log_request(request.method, scope["path"], status, time.monotonic() - began_s, sent)
 
-    async def _uploaded(self, request: Request, receive: Receive) -> Answer | None:
-        """The answer to an upload that the API has prepared; None to any other request."""
-        if request.method != "PUT" or not request.path.startswith(UPLOADS_PATH):
-            return None
-        files = self._services.files
+    async def _answered(self, request: Request, receive: Receive, taken: ExitStack) -> Response | Stream | Download:
+        """The answer to a request once there is one; ``taken`` ends what it takes of the limits of its key."""
+        tenant = request.caller.tenant
         try:
-            link = files.announced(request.path.removeprefix(UPLOADS_PATH))
-            body = await _body(receive, max_bytes=link.size_bytes, within_s=UPLOAD_S)
-            await asyncio.to_thread(files.receive, link, body or b"")
+            taken.enter_context(self._limiter.call(tenant))
+            if request.method == "PUT" and request.path.startswith(UPLOADS_PATH):
+                return await self._uploaded(request, receive, taken)
+            if tenant is not None:  # nobody without a key makes the process hold a body; what needs none has none
+                taken.enter_context(self._limiter.body(tenant, _announced_bytes(request, MAX_BODY_BYTES)))
+                request = replace(request, body=await _body(receive, MAX_BODY_BYTES, _BODY_S))
         except Exception as exc:  # noqa: BLE001 (as in the door)
             return self._door.refused(request, exc)
+        answer = await asyncio.to_thread(self._answer, request)
+        if isinstance(answer, Wait):
+            latest = await self._waited(answer, receive)
+            return await asyncio.to_thread(self._door.rendered, request, answer, latest)
+        return answer
+
+    async def _uploaded(self, request: Request, receive: Receive, taken: ExitStack) -> Response:
+        """The answer to an upload that the API has prepared; raises RequestError for others."""
+        files = self._services.files
+        link = files.announced(request.path.removeprefix(UPLOADS_PATH))
+        taken.enter_context(self._limiter.body(link.tenant, _announced_bytes(request, link.size_bytes)))
+        body = await _body(receive, link.size_bytes, UPLOAD_S)
+        await asyncio.to_thread(files.receive, link, body)
         return Response(status=200)
 
     def _answer(self, request: Request) -> Answer:
@@ -133,22 +142,19 @@ class Application:
         began_s = time.monotonic()
         await receive()  # websocket.connect
         request = self._head(scope)
-        found = SOCKETS.get(request.path)
-        refusal = None
-        if found is None:
-            refusal = RequestError(404, "not_found", "There is no websocket here.")
-        elif request.caller.tenant is None:
-            refusal = UnauthorizedError()
-        if found is None or refusal is not None:
-            answer = self._door.refused(request, refusal or UnauthorizedError())
-            await _send(send, answer, kind="websocket.http.response")
-            status = answer.status
-        else:
-            module, name = found
-            await send({"type": "websocket.accept"})
-            told = getattr(import_module(module), name)(request, self._services, self._watcher, send)
-            await _until_first(told, _disconnected(receive))
-            status = 101
+        status = 101
+        with ExitStack() as taken:
+            try:
+                serve = _socket_at(request)
+                taken.enter_context(self._limiter.socket(request.caller.tenant or ""))
+            except RequestError as exc:
+                answer = self._door.refused(request, exc)
+                status = answer.status
+                await _send(send, answer, kind="websocket.http.response")
+            else:
+                await send({"type": "websocket.accept"})
+                told = serve(request, self._services, self._watcher, send)
+                await _until_first(told, _disconnected(receive))
         log_request("WEBSOCKET", scope["path"], status, time.monotonic() - began_s)
 
     def _head(self, scope: Scope) -> Request:
@@ -248,18 +254,37 @@ class Application:
         await send({"type": "http.response.body", "body": b""})
 
 
-async def _body(receive: Receive, *, max_bytes: int = MAX_BODY_BYTES, within_s: float | None = None) -> bytes | None:
-    """A request's body, or the beginning of one that is too large; None for one that does not arrive in time."""
+def _socket_at(request: Request) -> Callable[..., Coroutine[Any, Any, None]]:
+    """What serves a websocket; raises RequestError where there is none, or none for its caller."""
+    if request.path not in SOCKETS:
+        raise RequestError(404, "not_found", "There is no websocket here.")
+    if request.caller.tenant is None:
+        raise UnauthorizedError
+    module, name = SOCKETS[request.path]
+    serve: Callable[..., Coroutine[Any, Any, None]] = getattr(import_module(module), name)
+    return serve
+
+
+def _announced_bytes(request: Request, max_bytes: int) -> int:
+    """How much of a request's body will be read at most."""
+    if "transfer-encoding" in request.headers:
+        return max_bytes
+    return min(int(request.headers.get("content-length", "0")), max_bytes)
+
+
+async def _body(receive: Receive, max_bytes: int, within_s: float) -> bytes:
+    """A request's body, or the beginning of one that is too large; raises RequestError if it is not there in time."""
     body = bytearray()
     more = True
-    with suppress(TimeoutError):
-        async with asyncio.timeout(within_s or _BODY_S):
+    try:
+        async with asyncio.timeout(within_s):
             while more and len(body) <= max_bytes:
                 message = await receive()
                 body += message.get("body", b"")
                 more = message.get("more_body", False)
-            return bytes(body)
-    return None
+    except TimeoutError:
+        raise RequestError(408, "too_slow", f"The body did not arrive within {within_s:g} seconds.") from None
+    return bytes(body)
 
 
 async def _until_first(*work: Coroutine[Any, Any, None], timeout_s: float | None = None) -> None:
@@ -311,16 +336,19 @@ def main() -> None:
     parser.add_argument("--prefix", default="", help="what comes before the API's paths, such as /dev")
     parser.add_argument("--face", choices=ROOTS, default="", help="serve this one alone, at the root: for its clients")
     parser.add_argument("--keyless", default="", metavar="ID", help="of the key for which requests without one stand")
+    parser.add_argument("--rate-limit", type=float, default=_RATE, help="requests a second of each key (%(default)s)")
+    parser.add_argument("--burst-limit", type=int, default=_BURST, help="its requests at once (%(default)s)")
     settings = vars(parser.parse_args())
     if settings["keyless"] and not settings["face"]:
         parser.error("--keyless is for --face alone: the API's other clients all send a key")
     face, prefix = settings.pop("face"), settings.pop("prefix").rstrip("/")
     logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(message)s")
     logging.getLogger("api").setLevel(logging.INFO)
+    limiter = Limiter(rate=settings.pop("rate_limit"), burst=settings.pop("burst_limit"))
     keys = KeyRing(Path(os.environ["API_KEYS_FILE"]), settings.pop("keyless"))
     services = Services.from_environment({**os.environ, "API_KEYS": keys.ids})
     proxies = frozenset(os.environ.get("FORWARDED_ALLOW_IPS", "").replace(",", " ").split()) or _OWN_MACHINE
-    application = Application(Door(services), services, keys, prefix=prefix, face=face, proxies=proxies)
+    application = Application(Door(services), services, keys, limiter, prefix=prefix, face=face, proxies=proxies)
     # uvicorn itself would put the caller's address in place of the proxy's.
     uvicorn.run(application, access_log=False, log_level="warning", proxy_headers=False, **settings)
 

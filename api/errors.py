@@ -4,7 +4,8 @@ RequestError                    answered with its status
 ├── InvalidRequestError         400, with the error of each field
 ├── UnauthorizedError           401
 ├── IdempotencyConflictError    409
-└── BudgetError                 429, with the time after which to try again
+├── BudgetError                 429, with the time after which to try again
+└── ThrottledError              429, to be tried again after a second
 """
 
 from collections.abc import Iterable
@@ -72,6 +73,13 @@ class BudgetError(RequestError):
 
     def __init__(self, message: str, retry_after_s: int) -> None:
         super().__init__(429, "over_budget", message, headers={"Retry-After": str(retry_after_s)})
+
+
+class ThrottledError(RequestError):
+    """The caller takes too much of the API at once; it may try again after a second."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(429, "throttled", message, headers={"Retry-After": "1"})
 
 
 def error_rows(errors: Iterable[FieldError]) -> list[dict[str, str]]:

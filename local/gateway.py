@@ -14,6 +14,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from api.access_log import log_request
 from api.authorizer import sent_key
+from api.limits import TokenBucket
 from api.stream_handler import StreamedAnswer
 from configuration import gateway as errors
 from configuration.gateway import (
@@ -152,27 +153,6 @@ class Gateway:
         except MalformedAnswerError as exc:
             logger.error("%s", exc)  # noqa: TRY400 - its place in the code says nothing
         return _refusal(errors.BROKEN)
-
-
-class TokenBucket:
-    """API Gateway's throttle for a key: ``burst`` requests at once and ``rate`` a second in the long run."""
-
-    def __init__(self, *, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
-        self._burst = burst
-        self._clock = clock
-        self._tokens = float(burst)
-        self._filled_at = clock()
-
-    def take(self) -> bool:
-        """Take a token; False if none is left."""
-        now = self._clock()
-        self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
-        self._filled_at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
 
 
 def _size_bytes(payload: Any) -> int:

@@ -65,8 +65,7 @@ def door_part(layout: Layout) -> Part:
     module, arguments = "api.asgi", [f"--prefix=/{gateway.stage_name}"]
     if not layout.is_asgi:
         module, arguments = "local.door", [f"--stage={gateway.stage_name}"]
-        arguments += [f"--rate-limit={gateway.throttle.rate_limit}", f"--burst-limit={gateway.throttle.burst_limit}"]
-    arguments += [f"--host={layout.host}", f"--port={layout.gateway_port}"]
+    arguments += [f"--host={layout.host}", f"--port={layout.gateway_port}", *_throttle(layout)]
     part = _part(layout, "door", module, *arguments, **_api_names(layout))
     return replace(part, probe=_listens(layout.reachable_host, layout.gateway_port))
 
@@ -74,10 +73,15 @@ def door_part(layout: Layout) -> Part:
 def front_part(layout: Layout, dialect: str) -> Part:
     """A dialect at a root of its own."""
     port = layout.fronts[dialect]
-    arguments = [f"--face={dialect}", f"--host={layout.host}", f"--port={port}"]
+    arguments = [f"--face={dialect}", f"--host={layout.host}", f"--port={port}", *_throttle(layout)]
     arguments += [f"--keyless={layout.keyless}"] if layout.keyless else []
     part = _part(layout, dialect, "api.asgi", *arguments, **_api_names(layout))
     return replace(part, probe=_listens(layout.reachable_host, port))
+
+
+def _throttle(layout: Layout) -> list[str]:
+    throttle = layout.config.apigw.throttle
+    return [f"--rate-limit={throttle.rate_limit}", f"--burst-limit={throttle.burst_limit}"]
 
 
 def _api_names(layout: Layout) -> dict[str, str]:

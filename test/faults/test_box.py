@@ -32,7 +32,7 @@ LONG_KILLS = int(os.environ.get("FAULTS_BOX_KILLS", "200"))
 CONFIG = """\
 stackName: box
 modelBucketArn: arn:aws:s3:::models
-APIGW: {stageName: prod}
+APIGW: {stageName: prod, throttle: {rateLimit: 1000, burstLimit: 1000}}
 webhooks: {allowPrivateAddresses: true}
 modelsRuntime:
   - {name: only, namespace: only, type: sdwebui, dynamicModel: true}

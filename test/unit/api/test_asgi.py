@@ -2,14 +2,18 @@
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from types import SimpleNamespace
 
 import pytest
 
-from api import asgi
+from api import asgi, limits
 from api.asgi import Application
+from api.door import Door
+from api.faces import FACES, SOCKETS
 from api.http import Response, Wait
 from api.key_ring import KeyRing
+from api.limits import Limiter
 from api.operations.files import UPLOAD_S, Files
 from api.watching import Watcher
 
@@ -17,17 +21,21 @@ from api.watching import Watcher
 class Caller:
     """A caller over ASGI of a door that records its requests."""
 
-    def __init__(self, keys, files=None, prefix=""):
+    def __init__(self, keys, files=None, prefix="", burst=1000):
         self.requests, self.sent, self.reads = [], [], 0
         self.answer = Response(status=200)
-        door = SimpleNamespace(answer=self._answered, refused=_refused, rendered=_rendered)
-        self._application = Application(door, SimpleNamespace(jobs=None, files=files), keys, prefix=prefix)
+        services = SimpleNamespace(jobs=None, files=files, settings=SimpleNamespace(cors_origins=""))
+        self._door = Door(services)
+        door = SimpleNamespace(answer=self._answered, refused=self._refused, rendered=_rendered)
+        self._application = Application(door, services, keys, Limiter(rate=1, burst=burst), prefix=prefix)
 
-    async def call(self, *messages, key="key", peer="127.0.0.1", method="POST", path="/v1/jobs", **headers):
+    async def call(
+        self, *messages, key="key", peer="127.0.0.1", method="POST", path="/v1/jobs", kind="http", **headers
+    ):
         """Send a request whose body comes in messages, after which nothing comes any more; return the status."""
         fields = {"host": "here", **headers, **({"x-api-key": key} if key else {})}
         scope = {
-            "type": "http",
+            "type": kind,
             "method": method,
             "scheme": "http",
             "client": (peer, 50_000),
@@ -35,7 +43,7 @@ class Caller:
             "query_string": b"",
             "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
         }
-        waiting = list(messages)
+        waiting, sent = list(messages), []
 
         async def receive():
             self.reads += 1
@@ -43,18 +51,18 @@ class Caller:
 
         async def send(message):
             self.sent.append(message)
+            sent.append(message)
 
         async with asyncio.timeout(60):
             await self._application(scope, receive, send)
-        return self.sent[0]["status"]
+        return sent[0].get("status", 101)
 
     def _answered(self, request):
         self.requests.append(request)
         return self.answer
 
-
-def _refused(_request, error):
-    return Response(status=error.status)
+    def _refused(self, request, error):
+        return self._door.refused(request, error)
 
 
 def _rendered(_request, wait, job):
@@ -64,7 +72,7 @@ def _rendered(_request, wait, job):
 @pytest.fixture
 def keys(tmp_path):
     path = tmp_path / "keys.json"
-    path.write_text(json.dumps([{"key": "key", "id": "tenant"}]))
+    path.write_text(json.dumps([{"key": "key", "id": "tenant"}, {"key": "other", "id": "other"}]))
     return KeyRing(path)
 
 
@@ -117,6 +125,81 @@ async def test_nothing_waits_for_a_caller_who_has_gone(caller, monkeypatch):
     caller.answer = Wait(job="job", is_over=lambda _: False, seconds=600, render=lambda _: Response(status=202))
     assert await caller.call(part(b""), {"type": "http.disconnect"}) == 202
     assert watched == ["job"]
+
+
+@pytest.mark.parametrize("face", FACES)
+async def test_a_key_that_sends_too_many_requests_is_told_so_in_its_clients_own_form(keys, face):
+    caller = Caller(keys, burst=1)
+    assert [await caller.call(part(b""), path=f"/{face}/x") for _ in range(2)] == [200, 429]
+    head, body = caller.sent[-2:]
+    assert dict(head["headers"])[b"retry-after"] == b"1"
+    assert b"slow down" in body["body"]
+    assert await caller.call(key=None, path="/console") == 200
+
+
+async def test_bodies_of_a_key_that_are_in_memory_at_once_have_a_limit_and_one_alone_has_none(caller, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_BODY_BYTES", 100)
+
+    async def big():
+        return await caller.call(part(b"a" * 101), content_length="101")
+
+    async with _open(caller, big):
+        assert await caller.call(part(b"a"), content_length="1") == 429
+        assert await caller.call(part(b"a"), transfer_encoding="chunked") == 429
+        assert await caller.call(part(b"")) == 200
+        assert await caller.call(part(b"a"), content_length="1", key="other") == 200
+    assert await caller.call(part(b"a"), content_length="1") == 200
+
+
+async def test_calls_of_a_key_that_are_open_at_once_have_a_limit(caller, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_CALLS", 1)
+
+    async with _open(caller, lambda: caller.call(part(b""))):
+        assert await caller.call(part(b"")) == 429
+        assert await caller.call(key=None, path="/console") == 200
+    assert await caller.call(part(b"")) == 200
+
+
+async def test_websockets_of_a_key_that_are_open_at_once_have_a_limit(caller, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_SOCKETS", 1)
+    monkeypatch.setitem(SOCKETS, "comfyui/ws", (__name__, "served"))
+    connect, gone = {"type": "websocket.connect"}, {"type": "websocket.disconnect"}
+
+    async def opened(*messages):
+        return await caller.call(connect, *messages, path="/comfyui/ws", kind="websocket", method="GET")
+
+    async def beside(*_):
+        assert await opened(gone) == 429
+
+    monkeypatch.setattr("test.unit.api.test_asgi.served", beside)
+    assert await opened() == 101
+    assert await opened() == 101
+
+
+async def served(*_):
+    """Serve a websocket; a test says how."""
+
+
+@asynccontextmanager
+async def _open(caller, call):
+    """A call that waits for its job's end, which comes afterwards."""
+    has_ended = asyncio.Event()
+    waited, answer = caller._application._waited, caller.answer
+    caller.answer = Wait(job="job", is_over=lambda _: False, seconds=600, render=lambda _: Response(status=202))
+
+    async def wait(*_):
+        caller.answer = answer
+        is_waiting.set()
+        await has_ended.wait()
+
+    is_waiting = asyncio.Event()
+    caller._application._waited = wait
+    held = asyncio.create_task(call())
+    await is_waiting.wait()
+    yield
+    caller._application._waited = waited
+    has_ended.set()
+    assert await held == 202
 
 
 @pytest.mark.parametrize(("forwarded", "scheme"), [("https", "https"), ("javascript", "http"), ("https,http", "http")])

@@ -13,7 +13,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from api.stream_handler import StreamedAnswer
 from local.api_key import API_KEY_ID
-from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, Streamer, TokenBucket
+from local.gateway import MAX_PAYLOAD_BYTES, MAX_REQUEST_BYTES, Gateway, Handler, Streamer
 
 KEY = "a-key-that-nobody-may-see"
 ANSWER = {"statusCode": 200, "headers": {"Content-Type": "application/json"}, "body": "{}", "isBase64Encoded": False}
@@ -100,19 +100,6 @@ async def test_more_requests_than_the_burst_are_429_and_those_without_the_key_do
     headers = {"X-API-KEY": KEY}
     assert [(await client.post("/dev/v1alpha2", headers=headers)).status for _ in range(3)] == [200, 200, 200]
     assert await refusal(await client.post("/dev/v1alpha2", headers=headers)) == (429, "throttled")
-
-
-@pytest.mark.parametrize(
-    ("rate", "burst", "pause_s", "passed"), [(30, 50, 0.5, 15), (30, 50, 3600, 50), (0.5, 1, 1, 0), (0.5, 1, 2, 1)]
-)
-def test_a_throttle_that_is_used_up_lets_requests_through_again_at_its_rate_up_to_its_burst(
-    rate: float, burst: int, pause_s: float, passed: int
-) -> None:
-    now = 0.0
-    bucket = TokenBucket(rate=rate, burst=burst, clock=lambda: now)
-    assert sum(bucket.take() for _ in range(1000)) == burst
-    now += pause_s
-    assert sum(bucket.take() for _ in range(1000)) == passed
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from configuration.config import parse_config
 from local.layout import Layout
-from local.parts import agent_part, aws_part, door_part, webhook_names
+from local.parts import agent_part, aws_part, door_part, front_part, webhook_names
 
 QUEUE = "http://127.0.0.1:2/123456789012/flows"
 
@@ -62,9 +62,18 @@ def test_a_platform_that_keeps_its_data_knows_how_long_and_opens_nothing_of_its_
     assert door_part(layout).environment["SENDS_FILES"] == "true"
 
 
-def layout_of(runtime: dict[str, Any]) -> Layout:
+def test_each_process_of_the_api_has_the_throttle_of_the_configuration(tmp_path: Path) -> None:
+    throttle = {"APIGW": {"throttle": {"rateLimit": 2, "burstLimit": 3}}}
+    layout = layout_of({"name": "flows", "namespace": "a", "type": "comfyui"}, **throttle)
+    layout = replace(layout, state=tmp_path, fronts={"comfyui": 5})
+    for part in (door_part(layout), door_part(replace(layout, is_asgi=True)), front_part(layout, "comfyui")):
+        assert {"--rate-limit=2.0", "--burst-limit=3"} < {*part.command}
+
+
+def layout_of(runtime: dict[str, Any], **more: Any) -> Layout:
+    base = {"stackName": "s", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [runtime]}
     return Layout(
-        config=parse_config({"stackName": "s", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [runtime]}),
+        config=parse_config(base | more),
         gateway_port=1,
         aws_port=2,
         server_urls={"flows": "http://127.0.0.1:1234"},
