@@ -1,7 +1,7 @@
 """config.yaml: the one file an operator edits. The model and its checks; configuration.file reads the YAML."""
 
 from collections.abc import Iterable
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, SerializeAsAny, ValidationError, ValidationInfo, field_validator, model_validator
 
@@ -12,6 +12,7 @@ from configuration.deadlines import CommonDeadlines, RuntimeDeadlines
 from configuration.dialects import DialectModels, DialectName, model_names
 from configuration.icons import Icons
 from configuration.platform import Cluster, Monitoring, OutputBucket, Vpc
+from configuration.profiles import with_profile
 from configuration.volume_filling import Filling
 from contract.field_errors import FieldError, field_errors_of, one_of, shown
 from contract.models import Form, Section
@@ -156,6 +157,9 @@ class Config(Section):
 
     stack_name: Annotated[str, Form(r"^[A-Za-z][A-Za-z0-9-]{0,58}$", _STACK_WORDS)]
     """Name of the deployment; the CloudFormation stack is called ${stackName}Stack."""
+    profile: Literal["lean", "standard", "resilient"] = "resilient"
+    """What the platform may cost while it is idle, and what it survives: defaults for other keys, each of which may be
+    set otherwise. The page has the profiles above."""
     model_bucket_arn: BucketArn | None = None
     """Bucket with the models; required, unless all runtimes are managed."""
     models_prefix: Annotated[str, Form(_FOLDER, "a folder that ends in a slash, as v2/")] | None = None
@@ -257,11 +261,12 @@ class Config(Section):
 
 
 def parse_config(data: Any) -> Config:
-    """Check the file's content as YAML gives it.
+    """Check the file's content as YAML gives it, on top of what its profile sets.
 
     Raises:
         ConfigError: It has errors; every one is named.
     """
+    data = with_profile(data)
     errors = list(file_errors(data))
     explained = {error.pointer for error in errors}
     try:

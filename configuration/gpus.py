@@ -40,7 +40,10 @@ GPUS: Mapping[str, Gpu] = {
     "p5e": Gpu(name="H200", memory_gb=141),
     "p5en": Gpu(name="H200", memory_gb=141),
 }
-"""By instance family, the cheapest first; of several GPUs in an instance, each is one of these."""
+"""By instance family, the cheapest first; of several GPUs in an instance, each is one of these.
+
+All of them have NVMe disks of their own.
+"""
 
 
 def gpu_of(instance_type: str) -> Gpu | None:

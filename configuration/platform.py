@@ -2,9 +2,9 @@
 
 import re
 from ipaddress import IPv4Network
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
 from contract.field_errors import shown
 from contract.models import Form, Section
@@ -17,6 +17,7 @@ REFUSED_ZONE_IDS = ("use1-az3", "usw1-az2", "cac1-az3")
 ZONE_ID = re.compile(r"[a-z]{3,5}\d-az\d")
 """A zone's ID, as use1-az1: the same place in every account. A zone's name is another place in each."""
 _ZONE_NAME = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+_INSTANCE_TYPE = r"^[a-z]+\d+[a-z]*(-[a-z0-9]+)?\.[a-z0-9-]+$"
 _ROLE_ARN = r"^arn:aws[a-z-]*:iam::\d{12}:(role|user)/.+$"
 
 
@@ -58,6 +59,17 @@ def _offered(days: int) -> int:
     return days
 
 
+def _read_off(value: Any) -> Any:
+    """YAML reads ``off`` as false."""
+    return "off" if value is False else value
+
+
+def _different(values: list[str]) -> list[str]:
+    if len(set(values)) != len(values):
+        raise ValueError("must not have the same twice")
+    return values
+
+
 Administrator = Annotated[str, Form(_ROLE_ARN, "the ARN of a role or user, as arn:aws:iam::123456789012:role/admin")]
 Origin = Annotated[str, Form(r"^(\*|https?://[^\s/]+)$", "* or an origin without a path, as https://example.com")]
 
@@ -67,11 +79,26 @@ class Vpc(Section):
 
     cidr: Annotated[str, AfterValidator(_private_network)] = "10.0.0.0/16"
     """Its addresses, from /16 to /20; each of six subnets has an eighth of them."""
-    nat_gateways: Annotated[int, Field(ge=1, le=3)] = 3
-    """NAT gateways: 3 is one for each availability zone; fewer cost less, and a failing zone takes others with it."""
+    nat_gateways: Annotated[int, Field(ge=0, le=3)] = 3
+    """NAT gateways: 3 is one for each availability zone; fewer cost less, and a failing zone takes others with it. With
+    0, nodes are in the public subnets: each has a public address, by which it reaches the internet, and a security
+    group that lets nothing in from there."""
     availability_zones: Annotated[list[str], AfterValidator(_three_zones)] = []
     """Its three zones by ID, as [use1-az1, use1-az2, use1-az4], or by name. Set it before the first deployment: subnets
     cannot move. Default: `deploy/deploy.sh` chooses three that EKS supports; by hand, the region's first three."""
+
+
+class SystemNodes(Section):
+    """The nodes of the cluster's own components, always on demand; a change replaces them, the new ones first."""
+
+    instance_type: Annotated[str, Form(_INSTANCE_TYPE, "an EC2 instance type, as t4g.medium")] = "m5.large"
+    """Their EC2 instance type, x86-64 or Graviton (arm64)."""
+    count: Annotated[int, Field(ge=2, le=10)] = 2
+    """How many there are. A component with two replicas has them on different nodes."""
+
+
+LogType = Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
+"""A log of the control plane, as EKS names it."""
 
 
 class Cluster(Section):
@@ -83,6 +110,12 @@ class Cluster(Section):
     """From where the Kubernetes API can be reached, besides from the VPC; an empty list closes it."""
     admin_arns: list[Administrator] = []
     """Roles and users that administer the cluster, besides the one that output ConfigCommand names."""
+    system_nodes: SystemNodes = SystemNodes()
+    log_types: Annotated[list[LogType], AfterValidator(_different)] = [
+        *("api", "audit", "authenticator", "controllerManager", "scheduler")
+    ]
+    """Logs of the control plane that are kept: who called the Kubernetes API and how (audit), who was let in
+    (authenticator), and what its programs write."""
 
 
 class OutputBucket(Section):
@@ -101,6 +134,14 @@ class Monitoring(Section):
     """Addresses that alarms are sent to; each must confirm once."""
     log_retention_days: Annotated[int, Field(ge=1), AfterValidator(_offered)] = 30
     """Days that logs are kept; one of the periods that CloudWatch offers."""
+    container_insights: Annotated[Literal["enhanced", "off"], BeforeValidator(_read_off)] = "enhanced"
+    """Whether CloudWatch measures nodes, GPUs and pods: enhanced observability, or off. The logs of all pods are kept
+    either way. There is no basic form: it has no GPUs, and at this size costs several times as much."""
+    flow_logs: bool = True
+    """Whether a log is kept of the network's connections: from where to where, and how many bytes."""
+    traced_percent: Annotated[int, Field(ge=0, le=100)] | None = None
+    """Percent of the requests whose way is traced in X-Ray, up to the picture. Default: as X-Ray's own rule says, one
+    request a second, and 5 % of the others."""
 
 
 LOG_RETENTION_DAYS = (

@@ -10,6 +10,7 @@ from pydantic.fields import FieldInfo
 
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import Config
+from configuration.profiles import PLAIN_VOLUME, PROFILES, Tree
 from docs.keys import Key, Schema, keys_of, prose
 from docs.tables import table, write
 from queue_agent.settings import Settings
@@ -35,6 +36,32 @@ _WORDS = {
     "array": "list",
     "object": "mapping",
 }
+
+
+def profiles() -> str:
+    """What each profile sets, key by key; the key's own default where it sets nothing."""
+    of_nodes = {"modelsRuntime[].extraValues": PLAIN_VOLUME}
+    trees = {name: dict(_leaves({**tree, **of_nodes} if tree else tree)) for name, tree in PROFILES.items()}
+    own = {key.path: key.default for key in _all_keys(keys_of(Config))}
+    paths = dict.fromkeys(path for leaves in trees.values() for path in leaves)
+    return table(
+        ("Key", *(f"`{name}`" for name in trees)),
+        ((f"`{path}`", *(_value(leaves.get(path, own[path])) for leaves in trees.values())) for path in paths),
+    )
+
+
+def _leaves(tree: Tree, at: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{at}{key}.")
+        else:
+            yield f"{at}{key}", value
+
+
+def _all_keys(keys: Sequence[Key]) -> Iterator[Key]:
+    for key in keys:
+        yield key
+        yield from _all_keys(key.inner)
 
 
 def config() -> str:
@@ -66,11 +93,14 @@ def _models(level: int) -> Iterator[str]:
 
 
 def _row(key: Key) -> tuple[str, str, str, str]:
-    if key.default is None:
-        default = "required" if key.is_required else "unset"
-    else:
-        default = f"`{key.default if isinstance(key.default, str) else json.dumps(key.default)}`"
+    default = "required" if key.is_required else _value(key.default)
     return f"`{key.name}`", _takes(key.schema), default, key.meaning
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return "unset"
+    return f"`{value if isinstance(value, str) else json.dumps(value)}`"
 
 
 def _takes(schema: Schema) -> str:
@@ -134,7 +164,9 @@ def _plain(value: Any) -> str:
     return f"{value:.15g}" if isinstance(value, int | float) else str(value or "unset")
 
 
-TABLES: Mapping[str, Callable[[], str]] = {one.__name__: one for one in (config, runtime_types, agent_environment)}
+TABLES: Mapping[str, Callable[[], str]] = {
+    one.__name__: one for one in (profiles, config, runtime_types, agent_environment)
+}
 """By the name that the comments on the page have."""
 
 
