@@ -1,0 +1,148 @@
+"""What is known of a runtime's work, from samples of its queue and its agents' beacons."""
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
+
+DEFAULT_BOOT_S = 100.0
+"""What a pod's boot is taken for until one has been seen: a node, its GPU driver, the images, the model."""
+_MIN_BOOT_S, _MAX_BOOT_S = 30.0, 600.0
+_KEPT = 40
+"""Buckets that are kept: ten minutes."""
+_GAP_S = 60.0
+"""Samples further apart than this say nothing of what happened in between."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What can be read at one moment.
+
+    Attributes:
+        at_s: Time of the reading, on any clock that never goes back.
+        visible: Number of messages that wait in the runtime's queues.
+        in_flight: Number of messages that agents hold: jobs they work on, and those they took in advance.
+        ready: Number of agents that take jobs, by their beacons.
+        devices: Number of jobs that these run in parallel.
+        running: Number of jobs these had not finished when they wrote their beacons.
+        job_s: Average seconds that a job takes on a device, by the beacons; None if none has ended.
+    """
+
+    at_s: float
+    visible: int
+    in_flight: int
+    ready: int
+    devices: int
+    running: int
+    job_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How many pods a runtime should have, and what that follows from."""
+
+    pods: int
+    demand: Demand
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """What happened in one interval: the change in the number of jobs, and the seconds that devices worked."""
+
+    change: int = 0
+    worked_s: float = 0.0
+
+
+class Tracker:
+    """Decides from one sample after the other, in the order of their times; it reads no clock and does no I/O.
+
+    One that has just been made knows nothing of the past: what waits then counts as a burst.
+
+    Args:
+        job_s: What a job is taken for until the beacons tell.
+        boot_s: What a boot is taken for until one has been seen.
+    """
+
+    def __init__(self, limits: Limits, *, job_s: float, boot_s: float = DEFAULT_BOOT_S) -> None:
+        self._limits = limits
+        self._job_s = job_s
+        self._known = False
+        self._boot_s = boot_s
+        self._buckets: deque[_Bucket] = deque(maxlen=_KEPT)
+        self._open = _Bucket()
+        self._opened_s = 0.0
+        self._opened_jobs = 0
+        self._last: Sample | None = None
+        self._ordered = 0
+        self._ordered_s: float | None = None
+
+    def decide(self, sample: Sample) -> Decision:
+        """Take note of a sample and say how many pods there should be now."""
+        self._count(sample)
+        self._learn(sample)
+        demand = self._demand(sample)
+        pods = wanted_pods(demand, self._limits)
+        if pods > 0 and self._ordered == 0:
+            self._ordered_s = sample.at_s
+        self._ordered = pods
+        return Decision(pods=pods, demand=demand)
+
+    def _learn(self, sample: Sample) -> None:
+        if sample.job_s is not None:
+            self._job_s, self._known = max(sample.job_s, 0.001), True
+        if self._ordered_s is not None and sample.in_flight > 0:
+            measured_s = sample.at_s - self._ordered_s
+            self._boot_s = min(max((self._boot_s + measured_s) / 2, _MIN_BOOT_S), _MAX_BOOT_S)
+            self._ordered_s = None
+
+    def _count(self, sample: Sample) -> None:
+        jobs = sample.visible + sample.in_flight
+        last, self._last = self._last, sample
+        if last is None or sample.at_s - last.at_s > _GAP_S:
+            self._buckets.clear()
+            self._open = _Bucket()
+            self._opened_s, self._opened_jobs = sample.at_s, 0 if last is None else jobs
+            return
+        self._open.worked_s += _busy(sample, self._ordered) * (sample.at_s - last.at_s)
+        if sample.at_s - self._opened_s >= BUCKET_S:
+            self._open.change = jobs - self._opened_jobs
+            self._buckets.append(self._open)
+            self._open, self._opened_s, self._opened_jobs = _Bucket(), sample.at_s, jobs
+
+    def _demand(self, sample: Sample) -> Demand:
+        busy = _busy(sample, self._ordered)
+        jobs = sample.visible + sample.in_flight
+        arrivals_s = self._arrivals_s()
+        per_pod = max(round(sample.devices / sample.ready), 1) if sample.ready else 1
+        working = math.ceil(busy / per_pod)
+        ready = max(sample.ready, working)
+        return Demand(
+            waiting_s=(jobs - busy) * self._job_s,
+            running=busy,
+            ready=ready,
+            booting=max(self._ordered - ready, 0),
+            arrivals_s=arrivals_s,
+            served_s=[bucket.worked_s for bucket in self._buckets],
+            job_s=self._job_s,
+            boot_s=self._boot_s,
+            devices=per_pod,
+        )
+
+    def _arrivals_s(self) -> list[float]:
+        """Estimate the work that arrived in each bucket."""
+        arrivals_s, begun_s = [], 0.0
+        for bucket in self._buckets:
+            arrived_s = max(bucket.change, 0) * self._job_s
+            begun_s += bucket.worked_s + min(bucket.change, 0) * self._job_s
+            most_s = bucket.worked_s / BUCKET_S * self._job_s
+            if self._known:
+                arrived_s += max(begun_s - most_s, 0)
+            begun_s = min(max(begun_s, 0), most_s)
+            arrivals_s.append(arrived_s)
+        return arrivals_s
+
+
+def _busy(sample: Sample, ordered: int) -> int:
+    """Number of jobs that are being worked on. Beacons of new agents come late; agents that hold two work on one."""
+    return min(sample.in_flight, max(sample.devices, min(ordered, math.ceil(sample.in_flight / 2))))
