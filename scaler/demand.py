@@ -1,4 +1,4 @@
-"""What is known of a runtime's work, from samples of its queue and its agents' beacons."""
+"""What is known of a runtime's work, from readings of its queue and its agents' beacons."""
 
 import math
 from collections import deque
@@ -12,15 +12,15 @@ _MIN_BOOT_S, _MAX_BOOT_S = 30.0, 600.0
 _KEPT = 40
 """Buckets that are kept: ten minutes."""
 _GAP_S = 60.0
-"""Samples further apart than this say nothing of what happened in between."""
+"""Readings further apart than this say nothing of what happened in between."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
-    """What can be read at one moment.
+class Reading:
+    """What can be read of a runtime at one moment.
 
     Attributes:
-        at_s: Time of the reading, on any clock that never goes back.
+        at_s: Its time, on any clock that never goes back.
         visible: Number of messages that wait in the runtime's queues.
         in_flight: Number of messages that agents hold: jobs they work on, and those they took in advance.
         ready: Number of agents that take jobs, by their beacons.
@@ -55,7 +55,7 @@ class _Bucket:
 
 
 class Tracker:
-    """Decides from one sample after the other, in the order of their times; it reads no clock and does no I/O.
+    """Decides from one reading after the other, in the order of their times; it reads no clock and does no I/O.
 
     One that has just been made knows nothing of the past: what waits then counts as a burst.
 
@@ -73,50 +73,50 @@ class Tracker:
         self._open = _Bucket()
         self._opened_s = 0.0
         self._opened_jobs = 0
-        self._last: Sample | None = None
+        self._last: Reading | None = None
         self._ordered = 0
         self._ordered_s: float | None = None
 
-    def decide(self, sample: Sample) -> Decision:
-        """Take note of a sample and say how many pods there should be now."""
-        self._count(sample)
-        self._learn(sample)
-        demand = self._demand(sample)
+    def decide(self, reading: Reading) -> Decision:
+        """Take note of a reading and say how many pods there should be now."""
+        self._count(reading)
+        self._learn(reading)
+        demand = self._demand(reading)
         pods = wanted_pods(demand, self._limits)
         if pods > 0 and self._ordered == 0:
-            self._ordered_s = sample.at_s
+            self._ordered_s = reading.at_s
         self._ordered = pods
         return Decision(pods=pods, demand=demand)
 
-    def _learn(self, sample: Sample) -> None:
-        if sample.job_s is not None:
-            self._job_s, self._known = max(sample.job_s, 0.001), True
-        if self._ordered_s is not None and sample.in_flight > 0:
-            measured_s = sample.at_s - self._ordered_s
+    def _learn(self, reading: Reading) -> None:
+        if reading.job_s is not None:
+            self._job_s, self._known = max(reading.job_s, 0.001), True
+        if self._ordered_s is not None and reading.in_flight > 0:
+            measured_s = reading.at_s - self._ordered_s
             self._boot_s = min(max((self._boot_s + measured_s) / 2, _MIN_BOOT_S), _MAX_BOOT_S)
             self._ordered_s = None
 
-    def _count(self, sample: Sample) -> None:
-        jobs = sample.visible + sample.in_flight
-        last, self._last = self._last, sample
-        if last is None or sample.at_s - last.at_s > _GAP_S:
+    def _count(self, reading: Reading) -> None:
+        jobs = reading.visible + reading.in_flight
+        last, self._last = self._last, reading
+        if last is None or reading.at_s - last.at_s > _GAP_S:
             self._buckets.clear()
             self._open = _Bucket()
-            self._opened_s, self._opened_jobs = sample.at_s, 0 if last is None else jobs
+            self._opened_s, self._opened_jobs = reading.at_s, 0 if last is None else jobs
             return
-        self._open.worked_s += _busy(sample, self._ordered) * (sample.at_s - last.at_s)
-        if sample.at_s - self._opened_s >= BUCKET_S:
+        self._open.worked_s += _busy(reading, self._ordered) * (reading.at_s - last.at_s)
+        if reading.at_s - self._opened_s >= BUCKET_S:
             self._open.change = jobs - self._opened_jobs
             self._buckets.append(self._open)
-            self._open, self._opened_s, self._opened_jobs = _Bucket(), sample.at_s, jobs
+            self._open, self._opened_s, self._opened_jobs = _Bucket(), reading.at_s, jobs
 
-    def _demand(self, sample: Sample) -> Demand:
-        busy = _busy(sample, self._ordered)
-        jobs = sample.visible + sample.in_flight
+    def _demand(self, reading: Reading) -> Demand:
+        busy = _busy(reading, self._ordered)
+        jobs = reading.visible + reading.in_flight
         arrivals_s = self._arrivals_s()
-        per_pod = max(round(sample.devices / sample.ready), 1) if sample.ready else 1
+        per_pod = max(round(reading.devices / reading.ready), 1) if reading.ready else 1
         working = math.ceil(busy / per_pod)
-        ready = max(sample.ready, working)
+        ready = max(reading.ready, working)
         return Demand(
             waiting_s=(jobs - busy) * self._job_s,
             running=busy,
@@ -143,6 +143,6 @@ class Tracker:
         return arrivals_s
 
 
-def _busy(sample: Sample, ordered: int) -> int:
+def _busy(reading: Reading, ordered: int) -> int:
     """Number of jobs that are being worked on. Beacons of new agents come late; agents that hold two work on one."""
-    return min(sample.in_flight, max(sample.devices, min(ordered, math.ceil(sample.in_flight / 2))))
+    return min(reading.in_flight, max(reading.devices, min(ordered, math.ceil(reading.in_flight / 2))))
