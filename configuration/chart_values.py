@@ -22,6 +22,7 @@ _COMPUTED: Final = "computed"
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
 _GPUS = "nvidia.com/gpu"
 
+Cron = Annotated[str, Form(r"^\S+( \S+){4}$", "five fields of cron, as 0 8 * * 1-5")]
 Snapshot = Annotated[str, Form(r"^snap-[0-9a-f]+$", "an EBS snapshot, as snap-0123456789abcdef0")]
 
 
@@ -277,6 +278,26 @@ class QueueAgent(Container):
     deadlines: Annotated[CommonDeadlines, _COMPUTED] = CommonDeadlines()
 
 
+class WarmHours(Section):
+    """Hours in which nodes are kept."""
+
+    start: Cron
+    """When they begin, as cron writes it: `0 8 * * 1-5` is each weekday at eight."""
+    end: Cron
+    """When they end."""
+    timezone: str = "UTC"
+    """Whose hours these are, as Europe/Berlin."""
+
+
+class Warm(Section):
+    """Nodes that are there before they are needed, each kept by a placeholder pod that gives way at once."""
+
+    nodes: Annotated[int, Field(ge=0)] = 0
+    """How many nodes are kept beyond those that work; each costs as much as one that works."""
+    schedule: list[WarmHours] = []
+    """When they are kept; each entry has start and end, as cron writes them, and a timezone. Default: always."""
+
+
 class Scaling(Section):
     """KEDA's ScaledObject: how many pods there are."""
 
@@ -297,6 +318,7 @@ class Scaling(Section):
     """Whether tasks in flight count towards queueLength, or only waiting ones."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
     """Further settings of the HorizontalPodAutoscaler in its own format."""
+    warm: Warm = Warm()
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:

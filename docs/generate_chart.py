@@ -24,7 +24,7 @@ _TABLE = "| Value | Default | Meaning |\n|---|---|---|\n"
 
 def _inner(key: Key) -> tuple[Key, ...]:
     """The values that stand below one; none where it is written as a whole."""
-    if key.default is None or all(map(_is_merged, key.inner)):
+    if key.default is None or isinstance(key.default, list) or all(map(_is_merged, key.inner)):
         return ()
     return key.inner
 

@@ -1,0 +1,291 @@
+"""From a request to its first picture: the stages of a start, their seconds, and which of them wait for which.
+
+A stage has three numbers: how long it takes when all goes well, typically, and on a bad day. Its ``source`` says where
+they come from; a number that nobody has measured is called an estimate, and whose it is. Stages that do not wait for
+each other run side by side, so the sum is that of the longest path, not of all.
+"""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from configuration.chart_values import ChartValues
+from configuration.config import Config, ModelsRuntime
+from runtimes.flux.options import ModelOptions
+
+Case = Literal["good", "typical", "bad"]
+Capacity = Literal["none", "node", "pod"]
+"""What is there when the request comes: nothing, a node that a placeholder pod keeps, or a pod that is ready."""
+
+_NETWORK_GB_S = 1.1
+"""Up to 10 Gbit/s of g5.xlarge and g6.xlarge (EC2 user guide, accelerated computing, November 2026), less headers."""
+_ONE_READER_GB_S = 0.75
+"""One reader of one file on Mountpoint: 6 Gbit/s (github.com/awslabs/mountpoint-s3/issues/833)."""
+_MEMORY_GB_S = 3.0
+"""From the page cache to the GPU through pageable memory, an estimate of the project."""
+_CHECKPOINT_GB = 4.27
+"""v1-5-pruned-emaonly.safetensors; what a runtime is taken for whose model's size is not known."""
+
+
+class Seconds(NamedTuple):
+    """How long a stage takes."""
+
+    good: float
+    typical: float
+    bad: float
+
+    def drawn(self, source: random.Random) -> float:
+        """One of the times that it may take: between good and bad, most often near typical."""
+        return source.triangular(self.good, self.bad, self.typical)
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage of a start."""
+
+    name: str
+    seconds: Seconds
+    after: tuple[str, ...]
+    """The stages that it waits for; none waits for nothing."""
+    source: str
+    """Where its numbers come from."""
+    change: str = ""
+    """What the platform does to shorten it; empty where it can do nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """The stages of one start, each after those that it waits for."""
+
+    all: tuple[Stage, ...]
+
+    def total(self, case: Case = "typical") -> float:
+        """Seconds until the first picture where every stage takes as long as in this case."""
+        return max(self.ends(case).values())
+
+    def ends(self, case: Case = "typical") -> dict[str, float]:
+        """When each stage ends, in seconds after the request."""
+        return self._ends({stage.name: getattr(stage.seconds, case) for stage in self.all})
+
+    def path(self, case: Case = "typical") -> list[Stage]:
+        """The stages that the first picture waits for, first to last: to shorten another one changes nothing."""
+        ends, by_name = self.ends(case), {stage.name: stage for stage in self.all}
+        name: str | None = max(ends, key=ends.__getitem__)
+        found = []
+        while name is not None:
+            found.append(by_name[name])
+            name = max(by_name[name].after, key=ends.__getitem__, default=None)
+        return found[::-1]
+
+    def sampled(self, count: int, seed: int = 0) -> list[float]:
+        """Seconds until the first picture of ``count`` simulated starts, in ascending order."""
+        source = random.Random(seed)  # noqa: S311 (a simulation)
+        return sorted(
+            max(self._ends({stage.name: stage.seconds.drawn(source) for stage in self.all}).values())
+            for _ in range(count)
+        )
+
+    def _ends(self, seconds: Mapping[str, float]) -> dict[str, float]:
+        ends: dict[str, float] = {}
+        for stage in self.all:
+            ends[stage.name] = max((ends[name] for name in stage.after), default=0.0) + seconds[stage.name]
+        return ends
+
+
+def first_picture(config: Config, runtime: ModelsRuntime, capacity: Capacity | None = None) -> Stages | None:
+    """List the stages between a request to a runtime and its first picture.
+
+    Args:
+        config: The deployment.
+        runtime: One of its runtimes.
+        capacity: What is there when the request comes. Default: what the runtime's settings keep, where a schedule
+            of placeholders counts as always.
+
+    Returns:
+        None where nothing can be known: for a service of AWS, a chart of one's own, or nodes that are not Karpenter's.
+    """
+    values = runtime.extra_values
+    if runtime.is_managed or runtime.chart_repository is not None or not values.karpenter.enabled:
+        return None
+    start = capacity or kept_capacity(values)
+    stages = [_REQUEST]
+    if start == "pod":
+        return Stages((*stages, _received("request"), _drawn("agent")))
+    poll_s = values.runtime.scaling.polling_interval if values.runtime.scaling.enabled else 0
+    stages.append(_scaled(poll_s))
+    if start == "node":
+        stages += [_PREEMPTION, _mounted("preemption"), _started("mount")]
+    else:
+        stages += [*_node(values), _mounted("storage"), _started("mount", "libraries")]
+    stages += [_imported(), *_model(_model_gb(runtime), _is_read_ahead(config, runtime))]
+    return Stages((*stages, _received("model"), _drawn("agent")))
+
+
+def kept_capacity(values: ChartValues) -> Capacity:
+    """What a runtime's settings keep for the next request."""
+    scaling = values.runtime.scaling
+    if not scaling.enabled:
+        return "pod" if values.runtime.replicas else "none"
+    return "pod" if scaling.min_replica_count else "node" if scaling.warm.nodes else "none"
+
+
+_ESTIMATE = "estimate of the project"
+_REQUEST = Stage(
+    "request",
+    Seconds(0.2, 0.5, 2.0),
+    (),
+    f"{_ESTIMATE}: Lambda, SNS, SQS; a cold function adds a second",
+    "byte code in the function's bundle",
+)
+_PREEMPTION = Stage(
+    "preemption",
+    Seconds(0.5, 1.5, 3.0),
+    ("scaling",),
+    f"{_ESTIMATE}: the scheduler deletes the placeholder, which has no grace, and binds the pod in its next attempt",
+    "a placeholder of lower priority keeps the node",
+)
+
+
+def _scaled(poll_s: float) -> Stage:
+    return Stage(
+        "scaling",
+        Seconds(0.2, poll_s / 2 + 0.2, poll_s + 0.5),
+        ("request",),
+        "KEDA 2.21 reads the queue each pollingInterval, and takes a Deployment from 0 to 1 itself, without HPA",
+        f"pollingInterval {poll_s:g}",
+    )
+
+
+def _node(values: ChartValues) -> Iterator[Stage]:
+    """What a node takes, from its order until it can mount models and has the images."""
+    yield Stage(
+        "order",
+        Seconds(2, 4, 6),
+        ("scaling",),
+        "Karpenter 1.14 waits 1 s for further pods (BATCH_IDLE_DURATION), then calls CreateFleet; seconds of the call: "
+        + _ESTIMATE,
+    )
+    yield Stage(
+        "boot",
+        Seconds(33, 42, 55),
+        ("order",),
+        f"{_ESTIMATE}, between measured parts: EC2 takes 16 s to running (github.com/brevdev/ec2-coldboot-research), "
+        "Bottlerocket 35 s from firmware to multi-user (bottlerocket-os/bottlerocket-core-kit#700, October 2025), its "
+        "first node was in a cluster 41 s after its order (keikoproj/instance-manager#290); GPU instances take longer "
+        "(awslabs/amazon-eks-ami#1099)",
+    )
+    has_snapshot = values.karpenter.node_template.data_volume.snapshot_id is not None
+    kept = " in the snapshot with snapshot.sh --daemonsets" if has_snapshot else " pulled side by side"
+    yield Stage(
+        "network",
+        Seconds(3, 5, 9) if has_snapshot else Seconds(5, 7, 10),
+        ("boot",),
+        f"{_ESTIMATE}: the VPC CNI's two images, of which one alone was pulled in 4 s (awslabs/amazon-eks-ami#938), "
+        "then its start; Outreach saw 45 s from launch to ready (kube.fm, February 2026)",
+        "the CNI's images" + kept,
+    )
+    yield Stage(
+        "storage",
+        Seconds(4, 6, 12) if has_snapshot else Seconds(7, 9, 15),
+        ("network",),
+        f"{_ESTIMATE}: the S3 driver's pod needs the network, pulls three images, registers, and takes its taint away",
+        "the driver's images" + kept,
+    )
+    if has_snapshot:
+        yield Stage("images", Seconds(0, 0, 0), ("boot",), "they are in the snapshot", "a snapshot with the images")
+        yield Stage(
+            "libraries",
+            Seconds(8, 16, 30),
+            ("images",),
+            f"{_ESTIMATE}: 4.9 GB of libraries (measured), from a volume that fills at up to 300 MiB/s",
+            "read side by side by a DaemonSet that does not wait for network and storage",
+        )
+    else:
+        yield Stage(
+            "images",
+            Seconds(9, 14, 30),
+            ("boot",),
+            "computed: 4.9 GB of libraries in layers of at most 2.8 GB (measured), which SOCI fetches in ranges at the "
+            "network's 10 Gbit/s and unpacks side by side, each at about 0.25 GB/s (gzip -d of CUDA's libraries, "
+            "measured)",
+            "pulled by a DaemonSet that does not wait for network and storage; large libraries are layers of their own",
+        )
+        yield Stage(
+            "libraries",
+            Seconds(0.5, 1.5, 4),
+            ("images",),
+            f"{_ESTIMATE}: just written, they are still in memory",
+            "read side by side by the same DaemonSet",
+        )
+
+
+def _mounted(after: str) -> Stage:
+    return Stage(
+        "mount",
+        Seconds(4, 5, 8),
+        (after,),
+        f"{_ESTIMATE}: the driver starts Mountpoint's pod, which looks at the bucket",
+    )
+
+
+def _started(*after: str) -> Stage:
+    return Stage("containers", Seconds(0.7, 1.2, 3), after, f"{_ESTIMATE}: the images are there")
+
+
+def _imported() -> Stage:
+    return Stage(
+        "imports",
+        Seconds(7, 10, 14),
+        ("containers",),
+        "SD WebUI reports 8 to 10 s from start to API on desktops (lshqqytiger/stable-diffusion-webui-amdgpu#319, "
+        "#320); torch, diffusers and transformers take 6 s on two cores, where all is in memory (measured)",
+        "byte code in the image; libraries are in memory before the server starts",
+    )
+
+
+def _model(size_gb: float, is_read_ahead: bool) -> Iterator[Stage]:
+    """Reading the model's files, and taking them to the GPU."""
+    fastest_s, typical_s = size_gb / _NETWORK_GB_S, size_gb / _ONE_READER_GB_S
+    source = (
+        f"computed: {size_gb:.1f} GB; one reader of a file gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
+        "several get up to the network's 10"
+    )
+    loaded_s = size_gb / _MEMORY_GB_S
+    loading = Seconds(0.6 * loaded_s, loaded_s + 0.5, 2 * loaded_s + 1)
+    if is_read_ahead:
+        read = Seconds(fastest_s, 1.2 * fastest_s, 2 * typical_s)
+        yield Stage("model files", read, ("containers",), source, "copied to the node while the server imports")
+        yield Stage("model", loading, ("imports", "model files"), f"{_ESTIMATE}: from memory to the GPU")
+    else:
+        read = Seconds(
+            *(there + more for there, more in zip((fastest_s, typical_s, 2 * typical_s), loading, strict=True))
+        )
+        yield Stage("model", read, ("imports",), source)
+
+
+def _received(after: str) -> Stage:
+    return Stage(
+        "agent",
+        Seconds(0.05, 0.3, 0.6),
+        (after,),
+        "the agent asks the server at least twice a second until it answers; its receive returns what is there",
+        "the agent starts beside the server, not after it",
+    )
+
+
+def _drawn(after: str) -> Stage:
+    return Stage("picture", Seconds(4, 5, 8), (after,), f"{_ESTIMATE}: CUDA's first kernels and a picture of 1.5 s")
+
+
+def _is_read_ahead(config: Config, runtime: ModelsRuntime) -> bool:
+    """Whether the image can know which files the first job needs, and they are in the bucket."""
+    if isinstance(runtime.model, ModelOptions):
+        return config.model_bucket_arn is not None and runtime.model.source is not None
+    return runtime.static_model is not None
+
+
+def _model_gb(runtime: ModelsRuntime) -> float:
+    if isinstance(runtime.model, ModelOptions) and (known := runtime.model.known) is not None:
+        return known.weights_gb("none", runtime.model.dtype)
+    return _CHECKPOINT_GB
