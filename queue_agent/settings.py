@@ -63,6 +63,8 @@ class Settings(BaseModel):
     """Where the model server's API is, with or without scheme. Default: by type."""
     dynamic_model: Annotated[bool, Field(alias="DYNAMIC_SD_MODEL")] = False
     """Whether tasks may switch the checkpoint."""
+    model_filename: Annotated[str | None, Field(alias="MODEL_FILENAME")] = None
+    """The checkpoint that SD WebUI loads at its start; no job is taken before. Default: none is waited for."""
     cached_checkpoints: Annotated[int | None, Field(alias="CACHED_CHECKPOINTS", ge=1)] = None
     """How many checkpoints SD WebUI keeps loaded, so that switching back to one is quick. Default: as the server is
     set."""

@@ -13,13 +13,13 @@ from runtimes.registry import RUNTIME_TYPES
 from test.kit.charts import at, merged
 
 
-@pytest.mark.parametrize(("name", "runtime_type"), [("dynamic", "sdwebui"), ("comfyui", "comfyui"), ("flux", "flux")])
-def test_a_server_without_a_checkpoint_of_its_own_has_started_when_it_answers(releases, name, runtime_type):
-    release, pod = releases[name], RUNTIME_TYPES[runtime_type].pod
-    probe = release.model_server["startupProbe"]
-    assert probe["httpGet"] == {"path": pod.health_path, "port": "model-server"}
+@pytest.mark.parametrize("name", ["static", "dynamic", "comfyui", "flux"])
+def test_a_server_listens_where_its_type_does_and_the_agent_waits_for_the_one_checkpoint_that_is_loaded(releases, name):
+    release = releases[name]
+    pod = RUNTIME_TYPES[environment(release.agent)["RUNTIME_TYPE"]].pod
     assert release.model_server["ports"] == [{"name": "model-server", "containerPort": pod.port}]
-    assert probe["periodSeconds"] * probe["failureThreshold"] == 900
+    awaited = environment(release.agent).get("MODEL_FILENAME")
+    assert awaited == (environment(release.model_server)["MODEL_FILENAME"] if name == "static" else None)
 
 
 @pytest.mark.parametrize("name", NAMES)

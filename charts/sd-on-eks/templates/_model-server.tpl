@@ -6,39 +6,9 @@
 {{- end }}
 
 {{/*
-Passes once the server takes jobs; only then does the agent start. A checkpoint that is loaded at start must be there.
-One try of the script lasts 50 s, one GET no time at all: so startupSeconds is divided by different numbers.
-*/}}
-{{- define "sd-on-eks.startupProbe" -}}
-{{- $type := include "sd-on-eks.type" . | fromYaml -}}
-{{- $seconds := .Values.runtime.inferenceApi.startupSeconds | float64 -}}
-{{- $filename := include "sd-on-eks.modelFilename" . -}}
-{{- if $filename -}}
-exec:
-  command:
-    - python3
-    - -c
-    - |
-      {{- .Files.Get "files/checkpoint-loaded.py" | trim | nindent 6 }}
-    - 127.0.0.1:{{ $type.port }}
-    - {{ $filename | quote }}
-    - "50"
-timeoutSeconds: 55
-periodSeconds: 1
-failureThreshold: {{ divf $seconds 50 | ceil }}
-{{- else -}}
-httpGet:
-  path: {{ $type.healthPath }}
-  port: model-server
-timeoutSeconds: 5
-periodSeconds: 5
-failureThreshold: {{ divf $seconds 5 | ceil }}
-{{- end -}}
-{{- end }}
-
-{{/*
-The model server, a native sidecar: it starts before the agent and ends after it. It has no preStop, for the kubelet
-would wait for that while the agent still needs the server.
+The model server, a native sidecar: it ends after the agent. It has no startup probe, for which the kubelet would hold the
+agent back: the agent waits for the server by itself, and its own start takes time. It has no preStop, for which the
+kubelet would wait while the agent still needs the server.
 */}}
 {{- define "sd-on-eks.modelServer" -}}
 {{- $api := .Values.runtime.inferenceApi -}}
@@ -69,17 +39,18 @@ env:
 ports:
   - name: model-server
     containerPort: {{ $type.port }}
-startupProbe:
-  {{- include "sd-on-eks.startupProbe" . | nindent 2 }}
 livenessProbe: # asks the agent, which alone sees a server that answers and draws nothing
   exec:
     command:
       - python3
       - -c
       - |
-        {{- .Files.Get "files/agent-has-no-complaint.py" | trim | nindent 8 }}
+        {{- .Files.Get "files/model-server-alive.py" | trim | nindent 8 }}
       - 127.0.0.1:{{ include "sd-on-eks.healthPort" . }}
-      - "3"
+      - "{{ $type.port }}"
+      - "2"
+      - "{{ $api.startupSeconds }}"
+      - "1" # the first process of the container
   periodSeconds: 10
   timeoutSeconds: 5
   failureThreshold: 9

@@ -19,6 +19,7 @@
   "RUNTIME_TYPE" .Values.runtime.type
   "RUNTIME_NAME" (include "sd-on-eks.runtimeName" .)
   "DYNAMIC_SD_MODEL" $agent.dynamicModel
+  "MODEL_FILENAME" (include "sd-on-eks.modelFilename" .)
   "LOGLEVEL" $agent.logLevel
   "START_TIMEOUT_S" $deadlines.startSeconds
   "EXECUTION_TIMEOUT_S" $deadlines.executionSeconds

@@ -3,6 +3,8 @@
 import asyncio
 import logging
 from contextlib import suppress
+from http import HTTPStatus
+from pathlib import PurePosixPath
 from typing import Any, Self
 
 import pybase64
@@ -27,6 +29,7 @@ API_PATH = "/sdapi/v1/"
 _MAX_ANSWER_BYTES = 512 * 1024 * 1024
 """Its pictures are held in memory until they are stored."""
 _MAX_PREVIEW_ANSWER_BYTES = 2 * MAX_PREVIEW_BYTES
+_LOADING_PAUSE_S = 0.5
 _STOP_PAUSE_S = 0.2
 _STOPPING_S = 5.0
 _JUST_BEGUN = 0.01
@@ -43,10 +46,12 @@ class SdWebUI(Executor, Supervised):
         client: ModelServerClient,
         *,
         dynamic_model: bool,
+        checkpoint: str | None = None,
         cached_checkpoints: int | None = None,
         max_pixels: int = DEFAULT_MAX_PIXELS,
     ) -> None:
         self._client = client
+        self._awaited = checkpoint
         self._options = Options(client, dynamic_model=dynamic_model, cached_checkpoints=cached_checkpoints)
         self._catalog = CatalogReader(client, refreshes=dynamic_model)
         self._max_pixels = max_pixels
@@ -60,13 +65,36 @@ class SdWebUI(Executor, Supervised):
         return cls(
             ModelServerClient(base_url, settings.runtime_type.pod.health_path),
             dynamic_model=settings.dynamic_model,
+            checkpoint=settings.model_filename,
             cached_checkpoints=settings.cached_checkpoints,
             max_pixels=settings.max_pixels,
         )
 
     async def wait_until_ready(self) -> None:
-        """Return once the server takes jobs."""
+        """Return once the server takes jobs; the first time, not before it has loaded its checkpoint."""
         await self._client.wait_until_ready()
+        if self._awaited is not None:
+            await self._until_loaded(self._awaited)
+            self._awaited = None
+
+    async def _until_loaded(self, checkpoint: str) -> None:
+        """Wait for a checkpoint: SD WebUI answers before it has loaded one, and names it in its options even then."""
+        logged = None
+        while True:
+            try:
+                # Returns once a checkpoint is loaded.
+                answer = await self._client.send("POST", "reload-checkpoint", timeout_s=None)
+                options = await self._client.get_object("options")
+                loaded = str(options.get("sd_model_checkpoint")).partition(" [")[0]
+                if answer.status == HTTPStatus.OK and PurePosixPath(loaded).name == PurePosixPath(checkpoint).name:
+                    return
+                reason = f"it has {loaded}, and answers {answer.status} to reload-checkpoint"
+            except ServerError as exc:
+                reason = str(exc)
+            if reason != logged:
+                logger.info("waiting for the model server's checkpoint: %s", reason, extra={"checkpoint": checkpoint})
+                logged = reason
+            await asyncio.sleep(_LOADING_PAUSE_S)
 
     async def prepare(self, task: Task, inputs: Inputs) -> Call:
         """Write the task's call and put the images into it."""

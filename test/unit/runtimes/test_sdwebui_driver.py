@@ -33,6 +33,36 @@ async def test_a_job_is_interrupted_until_it_has_ended_although_an_interrupt_com
     assert noted == ["interrupt", "scripts_txt2img"] * 2 + ["interrupt", ""]
 
 
+async def test_the_first_job_waits_until_the_runtimes_checkpoint_is_loaded_and_later_ones_for_an_answer_alone(
+    monkeypatch,
+):
+    """SD WebUI names the checkpoint in its options before it has loaded it."""
+    monkeypatch.setattr("runtimes.sdwebui.driver.executor._LOADING_PAUSE_S", 0)
+    loads = iter(
+        [(500, "sub/v1-5.safetensors"), (200, "other.safetensors"), (200, "sub/v1-5.safetensors [6ce0161689]")]
+    )
+    noted, status, title = [], 0, ""
+
+    async def reload(_request):
+        nonlocal status, title
+        status, title = next(loads)
+        noted.append(status)
+        return web.json_response({}, status=status)
+
+    async def options(_request):
+        return web.json_response({"sd_model_checkpoint": title})
+
+    async def health(_request):
+        return web.json_response({})
+
+    routes = [web.post("/reload-checkpoint", reload), web.get("/options", options), web.get("/health", health)]
+    async with client_of(*routes) as client:
+        driver = SdWebUI(client, dynamic_model=False, checkpoint="sub/v1-5.safetensors")
+        await driver.wait_until_ready()
+        await driver.wait_until_ready()
+    assert noted == [500, 200, 200]
+
+
 STATE = {"job": "scripts_txt2img", "sampling_step": 48, "sampling_steps": 300}
 
 
