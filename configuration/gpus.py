@@ -1,10 +1,13 @@
-"""The GPUs of EC2's instance families, and which models fit them."""
+"""The GPUs of EC2's instance families: which models fit them, how fast they draw, and which are worth their price."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Literal, NamedTuple
 
+from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import Dtype, Offload, Profile, Quantization
+from runtimes.options import RuntimeOptions
 
 _DRIVER_GB = 1.0
 """Of a GPU's memory, what driver and CUDA keep for themselves."""
@@ -46,9 +49,75 @@ All of them have NVMe disks of their own.
 """
 
 
+Workload = Literal["sd15", "sdxl", "flux-schnell"]
+"""Stable Diffusion 1.5 with 512 x 512 pixels and SDXL with 1024 x 1024, 20 steps each; FLUX.1-schnell with 512 x 512
+and 4 steps."""
+
+
+class Speed(NamedTuple):
+    """How fast a GPU draws, and whose word that is."""
+
+    pictures_per_s: float
+    source: str
+    is_assumed: bool = False
+    """Whether it follows from something else that was published, by an assumption of this project's."""
+
+
+_GUIDANCE = "AWS's guidance, README of April 2024: 1.5 s on a g5.2xlarge"
+_RATIOS = "times of the same job in github.com/yashjani/benchmarking-sd, June 2024: T4 492, L4 295, A10G 219"
+_UP_TO = "AWS on G6e: up to 2.5 times as fast as G5"
+_SDXL = "takes 3.65 times as long, as on an A100 in github.com/fal-ai/stable-diffusion-benchmarks, 2023"
+_FLUX = "fal.ai, 2025: 0.81 s on an L40S, ten requests at once"
+_TFLOPS = "from that of the L40S by the makers' dense 16-bit TFLOPS: 362, L4 121, A10G 70"
+_SD15 = {
+    "T4": Speed(0.297, _RATIOS),
+    "L4": Speed(0.495, _RATIOS),
+    "A10G": Speed(0.667, _GUIDANCE),
+    "L40S": Speed(1.667, _UP_TO, is_assumed=True),
+}
+SPEEDS: Mapping[Workload, Mapping[str, Speed]] = {
+    "sd15": _SD15,
+    "sdxl": {gpu: Speed(round(one.pictures_per_s / 3.65, 3), _SDXL, is_assumed=True) for gpu, one in _SD15.items()},
+    "flux-schnell": {
+        "L4": Speed(0.413, _TFLOPS, is_assumed=True),
+        "A10G": Speed(0.239, _TFLOPS, is_assumed=True),
+        "L40S": Speed(1.235, _FLUX),
+    },
+}
+"""Pictures a second by GPU; a GPU that is missing is unknown, or cannot."""
+_AS_GOOD = 0.9
+"""Types whose dollar draws nine tenths of what the best one's does are as good: Spot prices differ by more."""
+
+
 def gpu_of(instance_type: str) -> Gpu | None:
     """The GPU of an EC2 instance type; None where the family is not in the table."""
     return GPUS.get(instance_type.partition(".")[0])
+
+
+def workload_of(model: RuntimeOptions | None) -> Workload:
+    """Which of the workloads a runtime is most like that serves a model with these options; None: checkpoints."""
+    if not isinstance(model, ModelOptions):
+        return "sd15"
+    family = model.known and model.known.family
+    return "sdxl" if family and family.name == "sdxl" else "flux-schnell"
+
+
+def pictures_per_usd(instance_type: str, workload: Workload, usd_per_hour: float | None = None) -> float | None:
+    """Pictures that a dollar draws on an instance type, by default on demand; None where price or speed is unknown."""
+    gpu, usd = gpu_of(instance_type), usd_per_hour or ON_DEMAND_USD_PER_HOUR.get(instance_type)
+    speed = SPEEDS[workload].get(gpu.name) if gpu is not None else None
+    return None if speed is None or usd is None else speed.pictures_per_s * 3600 / usd
+
+
+def preferred_types(instance_types: Iterable[str], workload: Workload) -> list[str]:
+    """Those of some instance types that draw the most pictures for a dollar; none where all are as good or unknown.
+
+    By prices on demand: whose order is the same in every region, and does not change from day to day.
+    """
+    types = list(dict.fromkeys(instance_types))
+    worth = {name: found for name in types if (found := pictures_per_usd(name, workload)) is not None}
+    best = [name for name in types if worth.get(name, 0) >= _AS_GOOD * max(worth.values(), default=1)]
+    return [] if len(best) == len(types) else best
 
 
 def instances_that_fit(

@@ -9,7 +9,7 @@ from statistics import mean, quantiles
 import jinja2
 
 from bench.editing.cases import Case
-from bench.editing.usage import Usage
+from bench.editing.usage import MachineUsage
 
 PICTURES = "pictures"
 """Folder of the pictures, next to report.md."""
@@ -61,7 +61,7 @@ class EditingRun:
     wall_s: float
     results: list[CaseResult]
     fid: float | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: MachineUsage = field(default_factory=MachineUsage)
     remarks: list[str] = field(default_factory=list)
 
 

@@ -15,7 +15,7 @@ _TIMEOUT_S = 2.0
 
 
 @dataclass(slots=True)
-class Usage:
+class MachineUsage:
     """Complete when the run has ended; unknown figures are 0. It includes all processes of this machine.
 
     ``cpu_percent`` is the mean of all processors. Traffic includes all network interfaces. Memory is a peak; that of
@@ -31,7 +31,7 @@ class Usage:
 
 
 @contextmanager
-def measured_usage(memory_urls: Sequence[str]) -> Iterator[Usage]:
+def measured_usage(memory_urls: Sequence[str]) -> Iterator[MachineUsage]:
     """Measure while the context is open; ``read_memory`` must understand the answers of ``memory_urls``."""
     import psutil  # noqa: PLC0415 - only in the dependency group bench
 
@@ -44,7 +44,7 @@ def measured_usage(memory_urls: Sequence[str]) -> Iterator[Usage]:
             usage.server_vram_bytes = max(usage.server_vram_bytes, sum(vram for vram, _ in memory))
             usage.server_ram_bytes = max(usage.server_ram_bytes, sum(ram for _, ram in memory))
 
-    usage, over = Usage(), threading.Event()
+    usage, over = MachineUsage(), threading.Event()
     sampler = threading.Thread(target=sample, name="usage", daemon=True)
     before = psutil.net_io_counters()
     psutil.cpu_percent()  # The next call, from the same thread, returns the mean since this one.

@@ -30,7 +30,7 @@ from bench.editing.page import write_page
 from bench.editing.platform import PlatformClient, connect
 from bench.editing.report import CaseResult, EditingRun, write_report
 from bench.editing.scenes import KINDS, make_cases
-from bench.editing.usage import Usage, measured_usage, read_memory
+from bench.editing.usage import MachineUsage, measured_usage, read_memory
 from runtimes.catalog import DeployedRuntime
 from runtimes.flux.options import ModelOptions
 from sd_on_eks import Client
@@ -174,7 +174,7 @@ def test_a_case_gets_its_last_picture_and_its_times_or_the_reason_why_not(
 def test_the_report_compares_figures_with_their_targets_and_says_why_cases_failed(tmp_path):
     cases = [Case(id="one", kind="light"), Case(id="two")]
     results = [CaseResult("one", total_s=3.0, server_s=1.0, ssim=0.5), CaseResult("two", problem="not\nfound")]
-    usage = Usage(cpu_percent=50, ram_bytes=2**31, server_vram_bytes=2**30)
+    usage = MachineUsage(cpu_percent=50, ram_bytes=2**31, server_vram_bytes=2**30)
     run = EditingRun(id="r", settings={}, wall_s=4, results=results, usage=usage)
     page = write_report(run, cases, tmp_path).read_text()
     assert "1 of 2, 0.25 a second" in page
@@ -221,7 +221,7 @@ def test_usage_is_that_of_this_machine_during_the_run_and_the_maximum_that_serve
     monkeypatch.setattr(httpx, "get", answer)
     with measured_usage(["http://server/1", "http://server/2"]) as usage:
         assert asked.wait(60)
-    assert usage == Usage(25.0, 7, sent_bytes=5, received_bytes=20, server_vram_bytes=3 * 2**20)
+    assert usage == MachineUsage(25.0, 7, sent_bytes=5, received_bytes=20, server_vram_bytes=3 * 2**20)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,325 @@
+"""A month's bill by line: what stands in the account, and what a month's pictures use."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Self
+
+from configuration.config import Config, ModelsRuntime
+from configuration.volume_filling import UNCHARGED, open_rate
+from planning.fleet import GpuNode, UnknownPriceError, likely_node, usd_per_hour
+from planning.prices import PRICES, SYSTEM_NODE_USD_PER_HOUR
+from planning.warm_hours import warm_hours
+
+HOURS = 720
+"""In a month of thirty days."""
+WRITE_UNITS = 20
+"""DynamoDB's write units of a job that succeeds at its first attempt, before its model server reports progress."""
+START_S = 90
+"""From a GPU node's launch to its first task, about what ``planning.stages`` says."""
+END_S = 90
+"""From the end of the cooldown to the end of the node: its pod, consolidateAfter, and shutting down."""
+SYSTEM_VOLUMES_GB = 4 + 30
+"""Of a system node."""
+IMAGES_GB, SNAPSHOT_GB, FILLED_GB = 20, 40, 25
+"""Of images in ECR, in a snapshot, and of what a node reads from that."""
+CONTROL_PLANE_LOGS_GB = {"api": 1.5, "audit": 7, "authenticator": 0.5, "controllerManager": 0.5, "scheduler": 0.5}
+"""A month, of a cluster that few people use: an assumption. Your log groups show the real figures."""
+_FLOW_LOGS_GB, _NODE_LOGS_GB = 3, 1.5
+"""Likewise: the network's flows, and for each system node what its pods and it itself write."""
+_SECONDS, _MINUTES = HOURS * 3600, HOURS * 60
+_POLLS = 0.65e6
+"""Receives a month of an idle event source of Lambda's: five long polls of 20 s at a time."""
+_MODEL_GETS = 500
+"""Of Mountpoint for a model of 4 GB, in parts of 8 MB."""
+_IDLE_METRICS, _GPU_NODE_METRICS = 1650, 900
+"""What Container Insights observes each minute: two system nodes with about 25 pods; a GPU node."""
+_AGENT_METRICS = 20
+_MILLION = 1_000_000
+_ROUNDING = 1e-9
+
+
+class Line(NamedTuple):
+    """One line of a bill: so many units of a service, and in words how they are counted."""
+
+    service: str
+    unit: str
+    how: str
+    quantity: float
+    usd_per_unit: float
+
+    @property
+    def usd(self) -> float:
+        """What they cost, in whole cents."""
+        return round(self.quantity * self.usd_per_unit, 2)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What happens in a month."""
+
+    images: float = 0
+    """Pictures, each a job of its own."""
+    gpu_hours: Mapping[GpuNode, float] = field(default_factory=dict)
+    """Hours of GPU nodes from their launch to their end, whether they draw or not."""
+    node_starts: float = 0
+    usd_per_hour: float | None = None
+    """What a GPU node costs, where that is known better than by ``planning.fleet``."""
+    webhooks: float = 0
+    """The share of jobs whose end is told to a webhook."""
+
+    @property
+    def all_gpu_hours(self) -> float:
+        """Hours of all GPU nodes together."""
+        return sum(self.gpu_hours.values())
+
+    @classmethod
+    def of_idle(cls, config: Config, usd_per_hour: float | None = None) -> Self:
+        """A month without a picture: GPU nodes run only where the configuration keeps some."""
+        standing: dict[GpuNode, float] = {}
+        for runtime in _with_nodes(config):
+            node = likely_node(runtime)
+            standing[node] = standing.get(node, 0) + _standing_hours(runtime)
+        return cls(gpu_hours={node: hours for node, hours in standing.items() if hours}, usd_per_hour=usd_per_hour)
+
+    @classmethod
+    def of_images(
+        cls,
+        config: Config,
+        images: float,
+        *,
+        seconds_per_image: float = 1.5,
+        node_starts: float = 300,
+        node: GpuNode | None = None,
+        usd_per_hour: float | None = None,
+    ) -> Self:
+        """A month of so many pictures of the first runtime that has GPU nodes, by rule of thumb.
+
+        A simulation knows better. Nodes that the configuration keeps come on top: at worst they draw nothing.
+        """
+        idle = cls.of_idle(config, usd_per_hour)
+        runtime = next(_with_nodes(config), None)
+        if runtime is None:
+            return cls(images=images)
+        cooldown_s = runtime.extra_values.runtime.scaling.cooldown_period
+        hours = (images * seconds_per_image + node_starts * (START_S + cooldown_s + END_S)) / 3600
+        drawing = node or likely_node(runtime)
+        together = {**idle.gpu_hours, drawing: idle.gpu_hours.get(drawing, 0) + hours}
+        return cls(images=images, gpu_hours=together, node_starts=node_starts, usd_per_hour=usd_per_hour)
+
+
+def bill(config: Config, usage: Usage) -> list[Line]:
+    """List what a deployment costs in a month, in dollars; lines of nothing are left out.
+
+    A runtime of a managed type is counted up to its agent: what its service charges is in ``docs.managed_costs``.
+
+    Raises:
+        UnknownPriceError: The tables have no price of an instance type.
+    """
+    lines = [*_requests(config, usage), *_standing(config), *_watching(config, usage)]
+    if config.has_cluster:
+        lines = [*_cluster(config, usage), *_gpu_nodes(config, usage), *lines]
+    return [line for line in lines if line.quantity]
+
+
+def idle(config: Config, usd_per_hour: float | None = None) -> list[Line]:
+    """The bill of a month without a picture."""
+    return bill(config, Usage.of_idle(config, usd_per_hour))
+
+
+def beyond(lines: Sequence[Line], less: Sequence[Line]) -> list[Line]:
+    """What lines have more than others of the same deployment: what pictures cost beyond an idle month."""
+    counted = {line[:3]: line.quantity for line in less}
+    found = (line._replace(quantity=line.quantity - counted.get(line[:3], 0)) for line in lines)
+    return [line for line in found if line.quantity > _ROUNDING]
+
+
+def total(lines: Iterable[Line]) -> float:
+    """Add up what lines cost."""
+    return round(sum(line.usd for line in lines), 2)
+
+
+def _line(service: str, price: str, how: str, quantity: float) -> Line:
+    return Line(service, PRICES[price].unit, how, quantity, PRICES[price].usd)
+
+
+def _with_nodes(config: Config) -> Iterator[ModelsRuntime]:
+    """The runtimes that have GPU nodes of their own, as far as the configuration says what these are."""
+    for runtime in config.models_runtime:
+        if not runtime.is_managed and runtime.chart_repository is None and runtime.extra_values.karpenter.enabled:
+            yield runtime
+
+
+def _standing_hours(runtime: ModelsRuntime) -> float:
+    """Hours of GPU nodes that run in a month without a picture."""
+    values = runtime.extra_values.runtime
+    if not values.scaling.enabled:
+        return values.replicas * HOURS
+    return values.scaling.min_replica_count * HOURS + warm_hours(values.scaling.warm)
+
+
+def _queues(config: Config) -> int:
+    """Queues that runtimes take tasks from."""
+    return sum(len(one.deployed(config.deadlines).priorities) for one in config.models_runtime)
+
+
+def _cluster(config: Config, usage: Usage) -> Iterator[Line]:
+    """The cluster, its system nodes, and the network's way out."""
+    nodes, gateways = config.cluster.system_nodes, config.vpc.nat_gateways
+    usd = SYSTEM_NODE_USD_PER_HOUR.get(nodes.instance_type)
+    if usd is None:
+        raise UnknownPriceError(f"cluster.systemNodes: the price of {nodes.instance_type} is unknown")
+    yield _line("EKS", "eks", "720 h", HOURS)
+    yield Line("EC2", f"{nodes.instance_type} on demand, hour", "system nodes * 720 h", nodes.count * HOURS, usd)
+    yield _line("EBS", "gp3", "system nodes * (4 + 30 GB)", nodes.count * SYSTEM_VOLUMES_GB)
+    yield _line("NAT gateway", "nat", "gateways * 720 h", gateways * HOURS)
+    yield _line("Public IPv4", "ipv4", "gateways * 720 h", gateways * HOURS)
+    if not gateways:
+        yield _line("Public IPv4", "ipv4", "system nodes * 720 h", nodes.count * HOURS)
+        yield _line("Public IPv4", "ipv4", "hours of GPU nodes", usage.all_gpu_hours)
+        return
+    to_nat = "images * 40 KB (SQS, SNS, logs; S3, ECR's layers and DynamoDB go past it)"
+    yield _line("NAT gateway", "nat data", to_nat, _gib(usage.images, 40))
+    if any(_pulls_from_elsewhere(runtime) for runtime in _with_nodes(config)):
+        pulled = "node starts * 20 GB of images from a registry outside AWS"
+        yield _line("NAT gateway", "nat data", pulled, usage.node_starts * IMAGES_GB)
+
+
+def _gpu_nodes(config: Config, usage: Usage) -> Iterator[Line]:
+    """GPU nodes, their volumes, and what those are filled with."""
+    for node, hours in usage.gpu_hours.items():
+        usd = usage.usd_per_hour or usd_per_hour(node)
+        yield Line("EC2", f"{node.instance_type}, {node.purchase}, hour", "hours of GPU nodes", hours, usd)
+    runtimes = list(_with_nodes(config))
+    if not runtimes:
+        return
+    yield _line("S3", "s3 gets", "node starts * a model of 4 GB / 8 MB", usage.node_starts * _MODEL_GETS / 1000)
+    months = usage.all_gpu_hours / HOURS / len(runtimes)
+    size, iops, throughput = map(sum, zip(*(_volumes(runtime) for runtime in runtimes), strict=True))
+    yield _line("EBS", "gp3", "GB of a GPU node's two volumes * its hours / 720", size * months)
+    yield _line("EBS", "gp3 iops", "of a GPU node's volumes * its hours / 720", iops * months)
+    yield _line("EBS", "gp3 throughput", "of a GPU node's volumes * its hours / 720", throughput * months)
+    snapshots = [one for one in runtimes if one.extra_values.karpenter.node_template.data_volume.snapshot_id]
+    rate = open_rate(config.fillings.values())
+    rates = [rate if one.filling.rate is None else one.filling.rate for one in snapshots if one.filling is not None]
+    filled = [one for one in rates if one != UNCHARGED]
+    starts = usage.node_starts * len(filled) / len(runtimes)
+    yield _line("EBS", "filled", "node starts * 25 GB of the snapshot", starts * FILLED_GB)
+    yield _line("EBS", "snapshot", "40 GB of images for each snapshot", len(snapshots) * SNAPSHOT_GB)
+
+
+def _volumes(runtime: ModelsRuntime) -> tuple[float, float, float]:
+    """GB of a GPU node's two volumes, and IOPS and MiB/s beyond what gp3 has without a charge."""
+    template = runtime.extra_values.karpenter.node_template
+    size, iops, throughput = 0.0, 0.0, 0.0
+    for volume, gib, default_iops, default_rate in (
+        (template.os_volume, "10Gi", 3000, 125),
+        (template.data_volume, "80Gi", 4000, 1000),
+    ):
+        size += float((volume.volume_size or gib).removesuffix("Gi"))
+        iops += (volume.iops or default_iops) - 3000
+        throughput += (volume.throughput or default_rate) - 125
+    return size, iops, throughput
+
+
+def _pulls_from_elsewhere(runtime: ModelsRuntime) -> bool:
+    repository = runtime.extra_values.runtime.inference_api.image.repository
+    return repository is not None and ".dkr.ecr." not in repository
+
+
+def _requests(config: Config, usage: Usage) -> Iterator[Line]:
+    """What each picture's way costs, from the API to the bucket and the notice."""
+    images, m = usage.images, usage.images / _MILLION
+    yield _line("API Gateway", "gateway", "images", m)
+    yield _line("Lambda", "lambda", "API: images * 0.1 s * 1 GB", images * 0.1)
+    yield _line("Lambda", "lambda requests", "images * 2 (authorizer, API)", 2 * m)
+    yield _line("SNS", "sns", "images * 2 (task, notice)", 2 * m)
+    yield _line("SNS", "sns data", "images * 8 KB of notices", _gib(images, 8))
+    yield _line("SQS", "sqs", "images * 2 (receive, delete)", 2 * m)
+    yield _line(
+        "DynamoDB", "writes", f"images * {WRITE_UNITS} (6 items, and entries in three indexes)", WRITE_UNITS * m
+    )
+    kept = "images * 2.5 KB, kept 90 days"
+    yield _line("DynamoDB", "table", kept, 3 * _gib(images, 2.5))
+    yield _line("DynamoDB", "backups", kept, 3 * _gib(images, 2.5))
+    yield _line("S3", "s3 puts", "images * 2 (picture, manifest)", 2 * images / 1000)
+    yield _line("S3", "s3", "images * 150 KB, kept a month", _gib(images, 150))
+    yield _line("Data out", "data out", "images * 150 KB, each loaded once from outside AWS", _gib(images, 150))
+    told = usage.webhooks * m
+    yield _line("SQS", "sqs", "webhooks * 2 (send, receive and delete)", 2 * told)
+    yield _line("Lambda", "lambda requests", "webhooks", told)
+    yield _line("Lambda", "lambda", "webhooks * 0.3 s * 0.5 GB", told * _MILLION * 0.15)
+    yield _line("DynamoDB", "writes", "webhooks * 2", 2 * told)
+    if config.apigw.waf:
+        yield _line("WAF", "waf requests", "images", m)
+    agents = usage.all_gpu_hours
+    yield _line("SQS", "sqs", "agents' long polls, 3 a minute", agents * 180 / _MILLION)
+    yield _line("DynamoDB", "writes", "agents' state, 2 a minute", agents * 120 / _MILLION)
+
+
+def _standing(config: Config) -> Iterator[Line]:
+    """What asks, and what is kept, whether there are pictures or not."""
+    queues, runtimes = _queues(config), len(config.models_runtime)
+    polled = runtimes + (1 if config.webhooks.enabled else 0)
+    yield _line(
+        "SQS", "sqs", "keeper and courier: 650,000 receives for each of their queues", polled * _POLLS / _MILLION
+    )
+    if config.has_cluster:
+        keda, asked = 0.0, 0.0
+        for runtime in config.models_runtime:
+            scaling, read = runtime.extra_values.runtime.scaling, len(runtime.deployed(config.deadlines).priorities)
+            if scaling.enabled:
+                keda += read * 2 * _SECONDS / scaling.polling_interval
+                asked += 1
+        yield _line("SQS", "sqs", "KEDA: queues * 2 at each pollingInterval", keda / _MILLION)
+        yield _line("SQS", "sqs", "scaler: queues * one each 2 s", queues * _SECONDS / 2 / _MILLION)
+        yield _line("SQS", "sqs", "Karpenter: 3 a minute", 3 * _MINUTES / _MILLION)
+        yield _line("DynamoDB", "reads", "scaler: runtimes * one each 15 s", asked * _SECONDS / 15 / _MILLION)
+        yield _line("ECR", "ecr", "20 GB of images", IMAGES_GB)
+    else:
+        yield _line("SQS", "sqs", "agents: 650,000 receives for each queue", queues * _POLLS / _MILLION)
+    yield _line("Lambda", "lambda requests", "reaper, once a minute", _MINUTES / _MILLION)
+    yield _line("Lambda", "lambda", "reaper: 0.1 s * 0.5 GB a minute", _MINUTES * 0.05)
+    yield _line("DynamoDB", "reads", "reaper, 1 a minute", _MINUTES / _MILLION)
+    yield _line("Secrets Manager", "secret", "1, which signs links", 1)
+    if config.monitoring.alarm_emails and config.kms_key_arn is None:
+        yield _line("KMS", "key", "1, for alarms by e-mail", 1)
+    if config.apigw.waf:
+        yield _line("WAF", "waf", "1", 1)
+        yield _line("WAF", "waf rule", "2", 2)
+
+
+def _watching(config: Config, usage: Usage) -> Iterator[Line]:
+    """Metrics, alarms, logs and traces."""
+    monitoring, images, runtimes = config.monitoring, usage.images, len(config.models_runtime)
+    yield _line("CloudWatch", "dashboard", "1", 1)
+    watched = "3 for each queue, 6 for each runtime (7 in Lambda), 8, and 2 for webhooks"
+    metrics = 3 * _queues(config) + (6 if config.has_cluster else 7) * runtimes + 8
+    yield _line("CloudWatch", "alarm", watched, metrics + (2 if config.webhooks.enabled else 0))
+    reported = min(usage.all_gpu_hours, HOURS) / HOURS
+    agents = "runtimes * 20 (14, and about 6 kinds of errors) * hours in which agents report / 720"
+    yield _line("CloudWatch", "metric", agents, _AGENT_METRICS * runtimes * reported)
+    gb = {"API, functions and agents: images * 8 KB": _gib(images, 8), "reaper: 1 KB a minute": _gib(_MINUTES, 1)}
+    if config.has_cluster:
+        if monitoring.container_insights != "off":
+            observed = "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)"
+            each_hour = HOURS * _IDLE_METRICS + usage.all_gpu_hours * _GPU_NODE_METRICS
+            yield _line("CloudWatch", "observations", observed, 60 * each_hour / _MILLION)
+        of_nodes = config.cluster.system_nodes.count * _NODE_LOGS_GB
+        gb["pods and system nodes: 1.5 GB for each node"] = of_nodes
+        gb[f"control plane: {', '.join(config.cluster.log_types)}"] = sum(
+            CONTROL_PLANE_LOGS_GB[one] for one in config.cluster.log_types
+        )
+        gb["network's flows"] = _FLOW_LOGS_GB if monitoring.flow_logs else 0
+    for whose, written in gb.items():
+        yield _line("CloudWatch", "logs", whose, written)
+    kept = f"all logs, kept {monitoring.log_retention_days} days"
+    yield _line("CloudWatch", "kept logs", kept, sum(gb.values()) * monitoring.log_retention_days / 30)
+    percent = 100 if monitoring.traced_percent is None else monitoring.traced_percent
+    share = "images, at most" if monitoring.traced_percent is None else f"images * {percent} %"
+    yield _line("X-Ray", "traces", share, images * percent / 100 / _MILLION)
+    yield _line("X-Ray", "traces", "reaper, once a minute", _MINUTES / _MILLION)
+
+
+def _gib(count: float, kib_each: float) -> float:
+    """Gibibytes of so many things of so many kibibytes."""
+    return count * kib_each / 1024**2
