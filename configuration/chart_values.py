@@ -64,7 +64,7 @@ class Provisioner(Section):
     """Further taints. nvidia.com/gpu and the runtime's own are always set."""
     resource_limits: dict[str, Quantity] | None = None
     """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
-    pods, of a quarter more during a roll-out, and 8 for a node that is used in part."""
+    pods, of a quarter more during a roll-out, of placeholders, and 8 for a node that is used in part."""
     consolidation: bool = True
     """Whether empty and underused nodes are removed."""
     disruption: Disruption = Disruption()
@@ -408,6 +408,14 @@ class ChartValues(Section):
 
     karpenter: Karpenter = Karpenter()
     runtime: RuntimeValues = RuntimeValues()
+
+    @model_validator(mode="after")
+    def _keeps_nodes_of_its_own(self) -> Self:
+        if self.runtime.scaling.warm.nodes and not (self.runtime.scaling.enabled and self.karpenter.enabled):
+            raise ValueError(
+                "runtime.scaling.warm.nodes must be 0: only a runtime that is scaled, on nodes of its own, keeps some"
+            )
+        return self
 
     @model_validator(mode="after")
     def _has_limits_with_room_for_all_pods(self) -> Self:

@@ -28,6 +28,9 @@
 {{- if and $scaling.enabled (gt (int $scaling.minReplicaCount) (int $scaling.maxReplicaCount)) -}}
 {{- $errors = append $errors "runtime.scaling.minReplicaCount: set it to maxReplicaCount or less" -}}
 {{- end -}}
+{{- if and $scaling.warm.nodes (not (and $scaling.enabled (include "sd-on-eks.hasOwnNodes" .))) -}}
+{{- $errors = append $errors "runtime.scaling.warm.nodes: set it to 0, for only a runtime that is scaled and has nodes of its own can keep some" -}}
+{{- end -}}
 {{- $window := dig "behavior" "scaleDown" "stabilizationWindowSeconds" $scaling.cooldownPeriod $scaling.extraHPAConfig -}}
 {{- if and $scaling.enabled (lt (int $window) (min (int $scaling.cooldownPeriod) 3600)) -}}
 {{- $errors = append $errors "runtime.scaling.extraHPAConfig: behavior.scaleDown.stabilizationWindowSeconds must not be less than cooldownPeriod, or pods go that are about to work" -}}

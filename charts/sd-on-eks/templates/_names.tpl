@@ -119,6 +119,36 @@ true
 {{- end -}}
 {{- end }}
 
+{{/* Secrets with registry credentials, as YAML. */}}
+{{- define "sd-on-eks.imagePullSecrets" -}}
+{{- range .Values.runtime.imagePullSecrets }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/* A command for containers that are there and do nothing. */}}
+{{- define "sd-on-eks.pause" -}}
+[python3, -c, "import signal; signal.pause()"]
+{{- end }}
+
+{{/* The security context of a container that needs no right at all. */}}
+{{- define "sd-on-eks.noRights" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities:
+  drop: [ALL]
+{{- end }}
+
+{{/* What a container has that runs for a moment, or only waits. */}}
+{{- define "sd-on-eks.idleContainer" -}}
+securityContext:
+  {{- include "sd-on-eks.noRights" . | nindent 2 }}
+resources:
+  requests:
+    cpu: 10m
+    memory: 32Mi
+{{- end }}
+
 {{/* A mapping that has a default as long as it is not set; an empty one is set. Takes [context, value, path]. */}}
 {{- define "sd-on-eks.mapping" -}}
 {{- if kindIs "invalid" (index . 1) -}}

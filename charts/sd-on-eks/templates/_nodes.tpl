@@ -18,6 +18,17 @@ true
 {{- end }}
 {{- end }}
 
+{{/* Labels of the nodes that the pods may be on, as YAML; empty where any will do. */}}
+{{- define "sd-on-eks.nodeSelector" -}}
+{{- $nodes := dict }}
+{{- if include "sd-on-eks.hasOwnNodes" . }}
+{{- $nodes = dict "karpenter.sh/nodepool" (include "sd-on-eks.clusterName" .) }}
+{{- end }}
+{{- with mustMergeOverwrite (deepCopy .Values.runtime.nodeSelector) $nodes }}
+{{- toYaml . }}
+{{- end }}
+{{- end }}
+
 {{/* What the pods bear: the taints of the runtime's own nodes, and what the operator adds. */}}
 {{- define "sd-on-eks.tolerations" -}}
 {{- if include "sd-on-eks.hasOwnNodes" . }}
@@ -53,7 +64,7 @@ true
 
 {{/*
 What all nodes together may not exceed, as YAML: what is given, or else the GPUs of all pods, of a quarter more during a
-roll-out, and of one large node that is used in part.
+roll-out, of placeholders, and of one large node that is used in part.
 */}}
 {{- define "sd-on-eks.resourceLimits" -}}
 {{- $given := .Values.karpenter.provisioner.resourceLimits -}}
@@ -62,7 +73,7 @@ roll-out, and of one large node that is used in part.
 {{- if not (kindIs "invalid" $given) -}}
 {{ $given | toYaml }}
 {{- else if $gpus -}}
-nvidia.com/gpu: {{ add (mul $gpus (add $pods (divf $pods 4 | ceil))) 8 }}
+nvidia.com/gpu: {{ add (mul $gpus (add $pods (divf $pods 4 | ceil) .Values.runtime.scaling.warm.nodes)) 8 }}
 {{- else -}}
 {}
 {{- end -}}

@@ -118,10 +118,7 @@ readinessProbe:
   periodSeconds: 5
   timeoutSeconds: 5
 securityContext:
-  allowPrivilegeEscalation: false
-  readOnlyRootFilesystem: true
-  capabilities:
-    drop: [ALL]
+  {{- include "sd-on-eks.noRights" . | nindent 2 }}
 resources:
   {{- include "sd-on-eks.agentResources" . | nindent 2 }}
 volumeMounts:
