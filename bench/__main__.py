@@ -1,11 +1,11 @@
-"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons] [box]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons] [box] [plan]``."""
 
 import argparse
 import signal
 import sys
 from collections.abc import Callable, Mapping
 
-from bench import api, box, door, icons
+from bench import api, box, door, icons, plan
 from bench.agent import report as agent
 from bench.figures import Figure, exit_status
 
@@ -19,6 +19,7 @@ _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
     "agent": lambda short: agent.report(short=short),
     "icons": lambda short: icons.report(short=short),
     "box": lambda short: box.report(short=short),
+    "plan": lambda short: plan.report(short=short),
 }
 
 

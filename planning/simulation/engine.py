@@ -1,0 +1,204 @@
+"""The clock: what happens when, from the first arrival to the last node's end."""
+
+import random
+from array import array
+from math import ceil, inf
+
+from planning.simulation.agents import Agents
+from planning.simulation.cluster import Cluster, NodeState
+from planning.simulation.hpa import HorizontalPodAutoscaler
+from planning.simulation.keda import ScaledObject
+from planning.simulation.load import Load
+from planning.simulation.outcome import Outcome, Sample
+from planning.simulation.setup import HPA_PERIOD_S, Depth, Seen, Setup
+
+_SAMPLES = 1000
+_LEAST_SAMPLE_S = 5.0
+_STUCK_S = 86400.0
+_LONGEST_STEP_S = 60.0
+_RECENT_JOBS = 20
+"""Of each agent, whose mean a beacon tells."""
+
+
+def simulate(load: Load, setup: Setup | None = None, *, until_s: float = inf, sample_s: float | None = None) -> Outcome:
+    """Run a load to its end, and until no node is left that was not to stay; at the latest until a time.
+
+    ``sample_s`` is the distance of the samples: by default a thousandth of the load, at least 5 s. Equal arguments give
+    equal outcomes. Raises RuntimeError when no job has ended for a day although some wait.
+    """
+    return _Simulation(load, setup or Setup(), until_s, sample_s).run()
+
+
+class _Simulation:
+    def __init__(self, load: Load, setup: Setup, until_s: float, sample_s: float | None) -> None:
+        scaling = setup.scaling
+        chance = random.Random(f"phases {setup.seed}")  # noqa: S311 - a simulation
+        self._load, self._setup, self._until_s = load, setup, until_s
+        self._agents = Agents(load, setup.pods)
+        self._cluster = Cluster(setup, self._agents)
+        self._policy = scaling.policy()
+        self._keda = ScaledObject(scaling.min_pods, scaling.cooldown_s)
+        self._hpa = HorizontalPodAutoscaler(max(1, scaling.min_pods), scaling.max_pods, *scaling.rules)
+        self._beacons = _Beacons(load, self._agents, scaling.beacons_s)
+        self._sample_s = sample_s or max(_LEAST_SAMPLE_S, load.duration_s / _SAMPLES)
+        self._next_poll_s = chance.uniform(0, scaling.polling_s)
+        by_chance_s = chance.uniform(0, HPA_PERIOD_S)
+        self._next_hpa_s = by_chance_s if scaling.first_look_s is None else scaling.first_look_s
+        self._next_sample_s = 0.0
+        self._samples: list[Sample] = []
+        self._is_plain = isinstance(self._policy, Depth)
+        self._last_done, self._last_done_s = 0, 0.0
+
+    def run(self) -> Outcome:
+        cluster, agents = self._cluster, self._agents
+        now = 0.0
+        while True:
+            if self._is_quiet:
+                if agents.next_arrival_s is None:
+                    break
+                self._skip_quiet(agents.next_arrival_s)
+            elif agents.is_done and now >= self._load.duration_s and self._is_over:
+                break
+            now = min(self._next_poll_s, self._next_hpa_s, self._next_sample_s, cluster.next_event_s)
+            if now > self._until_s:
+                now = self._until_s
+                agents.run(now)
+                cluster.advance(now)
+                break
+            agents.run(now)
+            cluster.advance(now)
+            if cluster.next_event_s <= now:
+                cluster.happen()
+            if self._next_poll_s <= now:
+                self._next_poll_s += self._setup.scaling.polling_s
+                self._poll()
+            if self._next_hpa_s <= now:
+                self._next_hpa_s += HPA_PERIOD_S
+                self._rescale()
+            if self._next_sample_s <= now:
+                self._next_sample_s += self._sample_s
+                self._sample()
+        self._sample()
+        return self._outcome(max(now, min(self._load.duration_s, self._until_s)))
+
+    @property
+    def _is_over(self) -> bool:
+        return self._cluster.replicas == self._setup.scaling.min_pods and self._cluster.is_settled
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Whether nothing exists, and nothing is to exist before the next job arrives."""
+        stays = self._setup.scaling.min_pods or self._setup.nodes.warm
+        exists = self._cluster.nodes or self._cluster.replicas
+        return not (stays or exists or self._agents.done < self._agents.arrived)
+
+    def _skip_quiet(self, arrival_s: float) -> None:
+        """Go on shortly before the next arrival."""
+        if arrival_s - self._next_poll_s > 2 * _LONGEST_STEP_S:
+            self._sample()
+            self._next_poll_s += _whole(arrival_s - self._next_poll_s, self._setup.scaling.polling_s)
+            self._next_hpa_s += _whole(arrival_s - self._next_hpa_s, HPA_PERIOD_S)
+            self._next_sample_s += _whole(arrival_s - self._next_sample_s, self._sample_s)
+
+    def _poll(self) -> None:
+        """KEDA looks at the triggers, and decides between no pod and the first."""
+        cluster, agents = self._cluster, self._agents
+        # The formula of depth is above 0 if any message is there, remembers nothing, and HPA asks it itself.
+        is_active = agents.done < agents.arrived if self._is_plain else self._policy(self._seen()) > 0
+        replicas = self._keda.poll(cluster.now, cluster.replicas, is_active=is_active)
+        if replicas != cluster.replicas:
+            cluster.scale(replicas)
+
+    def _rescale(self) -> None:
+        """HPA decides on the number of pods."""
+        cluster, agents = self._cluster, self._agents
+        replicas = self._hpa.decide(cluster.now, cluster.replicas, lambda: self._policy(self._seen()))
+        if replicas != cluster.replicas:
+            cluster.scale(replicas)
+        if agents.done != self._last_done or agents.next_arrival_s is not None or not agents.visible:
+            self._last_done, self._last_done_s = agents.done, cluster.now
+        elif cluster.now - self._last_done_s > _STUCK_S:
+            raise RuntimeError(
+                f"{agents.visible} jobs wait, and none has ended for a day: {cluster.replicas} pods are wanted"
+            )
+
+    def _seen(self) -> Seen:
+        agents = self._agents
+        ready, running, seconds = self._beacons.read(self._cluster)
+        return Seen(
+            self._cluster.now, agents.visible, agents.in_flight, len(self._cluster.pods), ready, running, seconds
+        )
+
+    def _sample(self) -> None:
+        cluster, agents = self._cluster, self._agents
+        self._samples.append(
+            Sample(
+                cluster.now,
+                agents.arrived,
+                agents.done,
+                agents.visible,
+                agents.in_flight,
+                cluster.replicas,
+                len(cluster.nodes),
+                *cluster.counts(),
+                agents.interrupted,
+            )
+        )
+
+    def _outcome(self, duration_s: float) -> Outcome:
+        cluster, agents = self._cluster, self._agents
+        devices = self._setup.pods.devices
+        busy_s = agents.busy_s(cluster.now)
+        serving_s = cluster.spent_s[NodeState.SERVING] * devices
+        begun = ((start, time) for start, time in zip(agents.started, self._load.times, strict=True) if start >= 0)
+        return Outcome(
+            waits=array("d", (start - time for start, time in begun)),
+            samples=self._samples,
+            first_ready_s=cluster.first_ready_s,
+            ends_s=max(agents.ended, default=0.0),
+            duration_s=duration_s,
+            done=agents.done,
+            unfinished=len(self._load) - agents.done,
+            node_starts=cluster.node_starts,
+            node_interruptions=cluster.node_interruptions,
+            interrupted=agents.interrupted,
+            paid_s=cluster.bill(cluster.now) * devices,
+            boot_s=cluster.spent_s[NodeState.BOOT] * devices,
+            busy_s=busy_s,
+            idle_s=serving_s - busy_s + cluster.spent_s[NodeState.EMPTY] * devices,
+        )
+
+
+class _Beacons:
+    """What the agents report, as old as it is when the policy reads it."""
+
+    def __init__(self, load: Load, agents: Agents, age_s: float) -> None:
+        self._load, self._agents, self._age_s = load, agents, age_s
+        self._read_s = -inf
+        self._report: tuple[int, int, float | None] = (0, 0, None)
+        self._ended = (0, 0.0)
+
+    def read(self, cluster: Cluster) -> tuple[int, int, float | None]:
+        """Ready agents, running jobs, and the mean seconds of recent jobs."""
+        if cluster.now - self._read_s >= self._age_s:
+            self._read_s = cluster.now
+            ready = cluster.counts()[2]
+            self._report = (ready, self._agents.running, self._mean_s(ready))
+        return self._report
+
+    def _mean_s(self, agents: int) -> float | None:
+        jobs, seconds = self._agents.done, self._agents.worked_s
+        new, new_s = jobs - self._ended[0], seconds - self._ended[1]
+        mean_s = self._report[2]
+        if not new:
+            return mean_s
+        self._ended = (jobs, seconds)
+        if mean_s is None:
+            return new_s / new
+        weight = min(1.0, new / (_RECENT_JOBS * max(1, agents)))
+        return mean_s + weight * (new_s / new - mean_s)
+
+
+def _whole(distance_s: float, step_s: float) -> float:
+    """As many whole steps as fit before a distance is over."""
+    return max(0, ceil(distance_s / step_s) - 1) * step_s

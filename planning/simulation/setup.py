@@ -1,0 +1,149 @@
+"""What a load is simulated on: how pods are scaled, how long nodes and pods take, how agents work, Spot's risk."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from planning.simulation.hpa import DEFAULT_DOWN, ScalingPolicy, ScalingRules
+
+HPA_PERIOD_S = 15.005
+"""kube-controller-manager's --horizontal-pod-autoscaler-sync-period, which EKS does not change, is 15 s from a decision
+to the next look. The decision takes a moment: a window of a minute holds four looks, not five."""
+
+Range = tuple[float, float]
+"""Seconds that something takes: drawn evenly between the least and the most."""
+
+
+class Seen(NamedTuple):
+    """What can be known of a runtime from outside, at ``at_s`` seconds of the simulation."""
+
+    at_s: float
+    visible: int
+    in_flight: int
+    """Messages that agents hold."""
+    pods: int
+    """All that exist, as KEDA's kubernetes-workload trigger counts them: those that end as well."""
+    ready: int
+    """Agents that have reported, and below what they reported last."""
+    running: int
+    seconds: float | None
+    """What their jobs took on average; None before the first one has ended."""
+
+
+Policy = Callable[[Seen], float]
+"""The metric that KEDA gives to HPA, whose target is one a pod. It may remember: each simulation makes its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The chart's formula without a scaler: so many messages a pod.
+
+    ``keep_busy`` is the part of it that keeps a pod for each running job, which the first versions lacked.
+    """
+
+    queue_length: float = 10
+    counts_in_flight: bool = True
+    keep_busy: bool = True
+
+    def __call__(self, seen: Seen) -> float:
+        """The pods for what is seen."""
+        total = seen.visible + seen.in_flight
+        pods = (total if self.counts_in_flight else seen.visible) / self.queue_length
+        return max(pods, min(seen.in_flight, seen.pods)) if self.keep_busy else pods
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """``runtime.scaling`` of the chart, with its defaults, and what follows it."""
+
+    policy: Callable[[], Policy] = Depth
+    """Makes what decides on the number of pods."""
+    polling_s: float = 2
+    cooldown_s: float = 60
+    min_pods: int = 0
+    max_pods: int = 20
+    up: ScalingRules | None = None
+    """HPA's rules for more pods; None stands for the chart's: all in one step."""
+    down: ScalingRules | None = None
+    """HPA's rules for fewer pods; None stands for the chart's: the highest number within the cooldown."""
+    first_look_s: float | None = None
+    """When HPA first looks; None leaves that to chance."""
+    beacons_s: float = 15
+    """How old the agents' reports may be that the policy sees."""
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for bounds that contradict each other."""
+        if not 0 <= self.min_pods <= self.max_pods or self.max_pods < 1:
+            raise ValueError(f"between {self.min_pods} and {self.max_pods} pods")
+
+    @property
+    def rules(self) -> tuple[ScalingRules, ScalingRules]:
+        """HPA's rules for more and for fewer pods."""
+        one_step = ScalingRules((ScalingPolicy("Pods", self.max_pods, 15),))
+        slowly = ScalingRules(DEFAULT_DOWN.policies, window_s=min(self.cooldown_s, 3600))
+        return self.up or one_step, self.down or slowly
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """Karpenter and EC2, a node a pod."""
+
+    launch_s: Range = (2, 4)
+    """From a pod that fits nowhere to the launch: a batch of 1 s, a simulation, EC2's answer. Payment begins."""
+    boot_s: Range = (54, 60)
+    """From the launch until a pod can be bound: the node appears, is ready, loses its startup taints."""
+    consolidate_after_s: float = 30
+    validation_s: Range = (15, 25)
+    """Karpenter looks every 10 s and thinks again for 15 s: until then the empty node may get a pod again."""
+    removal_s: Range = (0, 20)
+    """From the decision to the end of payment."""
+    warm: int = 0
+    """Nodes kept without a pod, by placeholders of low priority."""
+    limit: int | None = None
+    """The most nodes there can be: a limit, a quota, or what EC2 has."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pods:
+    """The runtime's pods and their agents."""
+
+    boot_s: Range = (40, 60)
+    """From its binding to a node until a pod takes jobs: images, imports, model."""
+    devices: int = 1
+    """GPUs of a pod, each with a job of its own."""
+    held: int = 1
+    """Messages an agent holds, running jobs included, at least one a device. The agent takes the next message some
+    tenths of a second before the running job's end: no device waits for it, and no message waits behind a job."""
+    overhead_s: float = 0
+    """Seconds a device is taken besides each job's own."""
+    grace_s: float = 95
+    """A pod that has to go ends the jobs it can end within so long; all others go back to the queue at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Spot:
+    """How often Spot takes a node back; none does by default."""
+
+    interruptions_per_hour: float = 0
+    """Of each node, at any time alike."""
+    warning_s: float = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a load meets. The defaults are the chart's values, and the stages of the README of the captured timelines.
+
+    All that is left to chance follows from ``seed``.
+    """
+
+    scaling: Scaling = field(default_factory=Scaling)
+    nodes: Nodes = field(default_factory=Nodes)
+    pods: Pods = field(default_factory=Pods)
+    spot: Spot = field(default_factory=Spot)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise ValueError where there may be fewer nodes than are to stay."""
+        stay = self.scaling.min_pods + self.nodes.warm
+        if self.nodes.limit is not None and self.nodes.limit < max(1, stay):
+            raise ValueError(f"at most {self.nodes.limit} nodes, but {stay} are to stay, and a load needs one")
