@@ -4,7 +4,7 @@ import time
 from math import pi, sin
 
 from bench.figures import Figure, print_all
-from planning.simulation import Load, Outcome, Pods, Scaling, Setup, simulate
+from planning.simulation import Autoscaling, Load, Outcome, Pods, Setup, simulate
 
 LIMIT_S = 10
 _JOBS, _SHORT_JOBS = 1_000_000, 10_000
@@ -36,7 +36,7 @@ def _month(days: float) -> Load:
 
 
 def _figure(name: str, load: Load) -> Figure:
-    setup = Setup(scaling=Scaling(max_pods=40), pods=Pods(held=2))
+    setup = Setup(scaling=Autoscaling(max_pods=40), pods=Pods(held=2))
     return Figure(f"{name}, simulated", [_seconds(load, setup) for _ in range(_RUNS)], "s", LIMIT_S)
 
 

@@ -2,18 +2,18 @@
 
 from planning.simulation.engine import simulate
 from planning.simulation.load import Load
-from planning.simulation.outcome import Outcome, Sample
-from planning.simulation.setup import Depth, Nodes, Pods, Policy, Scaling, Seen, Setup, Spot
+from planning.simulation.outcome import Moment, Outcome
+from planning.simulation.setup import Autoscaling, Depth, Pods, Policy, Provisioning, Seen, Setup, Spot
 
 __all__ = [
+    "Autoscaling",
     "Depth",
     "Load",
-    "Nodes",
+    "Moment",
     "Outcome",
     "Pods",
     "Policy",
-    "Sample",
-    "Scaling",
+    "Provisioning",
     "Seen",
     "Setup",
     "Spot",

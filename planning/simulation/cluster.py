@@ -31,14 +31,14 @@ class NodeState(Enum):
 
 
 @dataclass(eq=False, slots=True)
-class Node:
+class SimulatedNode:
     """An instance, from its launch to its end."""
 
     launched_s: float
     state: NodeState = NodeState.BOOT
     is_usable: bool = False
     """Whether a pod can be bound to it."""
-    pod: "Pod | None" = None
+    pod: "SimulatedPod | None" = None
     emptied: int = 0
     """How often it has become empty: removals decided for an earlier time are void."""
     ends_s: float = inf
@@ -46,18 +46,18 @@ class Node:
 
 
 @dataclass(eq=False, slots=True)
-class Pod:
+class SimulatedPod:
     """A pod, from its creation to its deletion."""
 
     number: int
     created_s: float
-    node: Node | None = None
+    node: SimulatedNode | None = None
     ready_s: float | None = None
     is_leaving: bool = False
 
 
 @dataclass(eq=False)
-class Cluster:
+class SimulatedCluster:
     """A runtime's pods, a node for each; ``agents`` hears of those that take jobs and of those that have to go."""
 
     setup: Setup
@@ -70,8 +70,8 @@ class Cluster:
     first_ready_s: float | None = None
     paid_s: float = 0.0
     """Seconds of nodes that have ended."""
-    nodes: list[Node] = field(default_factory=list)
-    pods: list[Pod] = field(default_factory=list)
+    nodes: list[SimulatedNode] = field(default_factory=list)
+    pods: list[SimulatedPod] = field(default_factory=list)
     spent_s: dict[NodeState, float] = field(default_factory=lambda: dict.fromkeys(NodeState, 0.0))
     """Node seconds, by what they were spent on."""
 
@@ -92,7 +92,7 @@ class Cluster:
         return self._events[0][0] if self._events else inf
 
     @property
-    def active(self) -> list[Pod]:
+    def active(self) -> list[SimulatedPod]:
         """The pods that do not have to go."""
         return [pod for pod in self.pods if not pod.is_leaving]
 
@@ -128,7 +128,7 @@ class Cluster:
         self.replicas = replicas
         active = self.active
         for _ in range(replicas - len(active)):
-            self.pods.append(Pod(next(self._pod_number), self.now))
+            self.pods.append(SimulatedPod(next(self._pod_number), self.now))
         if len(active) > replicas:
             busy = self.agents.jobs_by_pod()
             # UIDs are random: they decide between equals.
@@ -142,7 +142,7 @@ class Cluster:
         """Seconds of nodes that are paid until now."""
         return self.paid_s + sum(min(now, node.ends_s) - node.launched_s for node in self.nodes)
 
-    def _deletion_rank(self, pod: Pod, busy: Container[int]) -> tuple[bool, bool, bool, int]:
+    def _deletion_rank(self, pod: SimulatedPod, busy: Container[int]) -> tuple[bool, bool, bool, int]:
         """The pods that go first have the least: ActivePodsWithRanks.Less, where a node has one pod of a ReplicaSet."""
         since_s = pod.created_s if pod.ready_s is None else pod.ready_s
         age_ns = (self.now - since_s) * 1e9
@@ -154,14 +154,14 @@ class Cluster:
             int(log2(age_ns)) if age_ns >= 1 else -1,
         )
 
-    def _delete(self, pod: Pod, grace_s: float) -> None:
+    def _delete(self, pod: SimulatedPod, grace_s: float) -> None:
         pod.is_leaving = True
         if pod.ready_s is None:
             self._gone(pod)
         else:
             self._at(self.agents.remove(pod.number, self.now, grace_s), partial(self._gone, pod))
 
-    def _gone(self, pod: Pod) -> None:
+    def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
         if (node := pod.node) is not None:
             node.pod = None
@@ -183,7 +183,7 @@ class Cluster:
         if waiting or self.setup.nodes.warm:
             self._order_nodes()
 
-    def _ready(self, pod: Pod) -> None:
+    def _ready(self, pod: SimulatedPod) -> None:
         if not pod.is_leaving and pod.node is not None:
             pod.ready_s = self.now
             self.first_ready_s = self.now if self.first_ready_s is None else self.first_ready_s
@@ -210,7 +210,7 @@ class Cluster:
             self._at(self.now + _RETRY_S, self._launch)
 
     def _start_node(self) -> None:
-        node = Node(self.now)
+        node = SimulatedNode(self.now)
         self.nodes.append(node)
         self.node_starts += 1
         self._counts[NodeState.BOOT] += 1
@@ -218,13 +218,13 @@ class Cluster:
         if rate := self.setup.spot.interruptions_per_hour:
             self._at(self.now + self._spot.expovariate(rate / 3600), partial(self._warn, node))
 
-    def _usable(self, node: Node) -> None:
+    def _usable(self, node: SimulatedNode) -> None:
         if node.ends_s == inf:
             node.is_usable = True
             self._empty(node)
             self._bind()
 
-    def _empty(self, node: Node) -> None:
+    def _empty(self, node: SimulatedNode) -> None:
         """A node has no pod: it goes after a while, or at once where Spot takes it back."""
         self._enter(node, NodeState.EMPTY)
         nodes = self.setup.nodes
@@ -235,7 +235,7 @@ class Cluster:
         else:
             self._end(node)
 
-    def _consolidate(self, node: Node, emptied: int) -> None:
+    def _consolidate(self, node: SimulatedNode, emptied: int) -> None:
         if not node.is_usable or node.pod is not None or node.emptied != emptied:
             return
         empty = sum(other.is_usable and other.pod is None for other in self.nodes)
@@ -245,17 +245,17 @@ class Cluster:
         node.is_usable = False
         self._end(node)
 
-    def _end(self, node: Node) -> None:
+    def _end(self, node: SimulatedNode) -> None:
         node.ends_s = min(node.ends_s, self.now + self._draw(self.setup.nodes.removal_s))
         self._at(node.ends_s, partial(self._ended, node))
 
-    def _ended(self, node: Node) -> None:
+    def _ended(self, node: SimulatedNode) -> None:
         if node in self.nodes and node.ends_s <= self.now:
             self.nodes.remove(node)
             self._counts[node.state] -= 1
             self.paid_s += node.ends_s - node.launched_s
 
-    def _warn(self, node: Node) -> None:
+    def _warn(self, node: SimulatedNode) -> None:
         """Spot takes a node back: its pod has to go at once, and the ReplicaSet makes another."""
         if node not in self.nodes or node.ends_s < inf:
             return
@@ -269,7 +269,7 @@ class Cluster:
             self._delete(node.pod, min(self.setup.pods.grace_s, self.setup.spot.warning_s))
         self.scale(self.replicas)
 
-    def _enter(self, node: Node, state: NodeState) -> None:
+    def _enter(self, node: SimulatedNode, state: NodeState) -> None:
         self._counts[node.state] -= 1
         self._counts[state] += 1
         node.state = state

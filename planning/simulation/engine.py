@@ -5,15 +5,15 @@ from array import array
 from math import ceil, inf
 
 from planning.simulation.agents import Agents
-from planning.simulation.cluster import Cluster, NodeState
+from planning.simulation.cluster import NodeState, SimulatedCluster
 from planning.simulation.hpa import HorizontalPodAutoscaler
 from planning.simulation.keda import ScaledObject
 from planning.simulation.load import Load
-from planning.simulation.outcome import Outcome, Sample
+from planning.simulation.outcome import Moment, Outcome
 from planning.simulation.setup import HPA_PERIOD_S, Depth, Seen, Setup
 
 _SAMPLES = 1000
-_LEAST_SAMPLE_S = 5.0
+_MIN_SAMPLE_S = 5.0
 _STUCK_S = 86400.0
 _LONGEST_STEP_S = 60.0
 _RECENT_JOBS = 20
@@ -35,17 +35,17 @@ class _Simulation:
         chance = random.Random(f"phases {setup.seed}")  # noqa: S311 - a simulation
         self._load, self._setup, self._until_s = load, setup, until_s
         self._agents = Agents(load, setup.pods)
-        self._cluster = Cluster(setup, self._agents)
+        self._cluster = SimulatedCluster(setup, self._agents)
         self._policy = scaling.policy()
         self._keda = ScaledObject(scaling.min_pods, scaling.cooldown_s)
         self._hpa = HorizontalPodAutoscaler(max(1, scaling.min_pods), scaling.max_pods, *scaling.rules)
         self._beacons = _Beacons(load, self._agents, scaling.beacons_s)
-        self._sample_s = sample_s or max(_LEAST_SAMPLE_S, load.duration_s / _SAMPLES)
+        self._sample_s = sample_s or max(_MIN_SAMPLE_S, load.duration_s / _SAMPLES)
         self._next_poll_s = chance.uniform(0, scaling.polling_s)
         by_chance_s = chance.uniform(0, HPA_PERIOD_S)
         self._next_hpa_s = by_chance_s if scaling.first_look_s is None else scaling.first_look_s
         self._next_sample_s = 0.0
-        self._samples: list[Sample] = []
+        self._samples: list[Moment] = []
         self._is_plain = isinstance(self._policy, Depth)
         self._last_done, self._last_done_s = 0, 0.0
 
@@ -132,7 +132,7 @@ class _Simulation:
     def _sample(self) -> None:
         cluster, agents = self._cluster, self._agents
         self._samples.append(
-            Sample(
+            Moment(
                 cluster.now,
                 agents.arrived,
                 agents.done,
@@ -178,7 +178,7 @@ class _Beacons:
         self._report: tuple[int, int, float | None] = (0, 0, None)
         self._ended = (0, 0.0)
 
-    def read(self, cluster: Cluster) -> tuple[int, int, float | None]:
+    def read(self, cluster: SimulatedCluster) -> tuple[int, int, float | None]:
         """Ready agents, running jobs, and the mean seconds of recent jobs."""
         if cluster.now - self._read_s >= self._age_s:
             self._read_s = cluster.now

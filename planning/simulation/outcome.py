@@ -6,7 +6,7 @@ from statistics import fmean
 from typing import NamedTuple
 
 
-class Sample(NamedTuple):
+class Moment(NamedTuple):
     """The platform at one time: a line of the captured timelines."""
 
     at_s: float
@@ -29,7 +29,7 @@ class Outcome:
     waits: Sequence[float]
     """From each job's arrival to its start, in order of arrival; of one that was interrupted, to its last start. Jobs
     that have not begun by the end of the simulation have none."""
-    samples: Sequence[Sample]
+    samples: Sequence[Moment]
     """The platform over time; while nothing exists and nothing waits there are none."""
     first_ready_s: float | None
     """When the first pod took jobs."""
@@ -43,7 +43,7 @@ class Outcome:
     node_interruptions: int
     """Nodes that Spot took back."""
     interrupted: int
-    """Jobs that began anew because their pod had to go."""
+    """Jobs that started over because their pod had to go."""
     paid_s: float
     """From each node's launch to its end."""
     boot_s: float

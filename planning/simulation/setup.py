@@ -53,7 +53,7 @@ class Depth:
 
 
 @dataclass(frozen=True, slots=True)
-class Scaling:
+class Autoscaling:
     """``runtime.scaling`` of the chart, with its defaults, and what follows it."""
 
     policy: Callable[[], Policy] = Depth
@@ -85,7 +85,7 @@ class Scaling:
 
 
 @dataclass(frozen=True, slots=True)
-class Nodes:
+class Provisioning:
     """Karpenter and EC2, a node a pod."""
 
     launch_s: Range = (2, 4)
@@ -136,8 +136,8 @@ class Setup:
     All that is left to chance follows from ``seed``.
     """
 
-    scaling: Scaling = field(default_factory=Scaling)
-    nodes: Nodes = field(default_factory=Nodes)
+    scaling: Autoscaling = field(default_factory=Autoscaling)
+    nodes: Provisioning = field(default_factory=Provisioning)
     pods: Pods = field(default_factory=Pods)
     spot: Spot = field(default_factory=Spot)
     seed: int = 0

@@ -9,7 +9,7 @@ import csv
 from dataclasses import dataclass
 from pathlib import Path
 
-from planning.simulation import Depth, Load, Pods, Sample, Scaling, Setup
+from planning.simulation import Autoscaling, Depth, Load, Moment, Pods, Setup
 from planning.simulation.hpa import DEFAULT_UP
 
 _FOLDER = Path("test/unit/planning/captures")
@@ -30,7 +30,7 @@ class Capture:
 
     def setup(self, *, seed: int) -> Setup:
         """The platform of the capture: messages a pod alone, HPA's own rules for more pods, a look each second."""
-        scaling = Scaling(
+        scaling = Autoscaling(
             policy=lambda: Depth(queue_length=10, keep_busy=False),
             polling_s=1,
             up=DEFAULT_UP,
@@ -39,11 +39,11 @@ class Capture:
         return Setup(scaling=scaling, pods=PODS, seed=seed)
 
     @property
-    def lines(self) -> list[Sample]:
+    def lines(self) -> list[Moment]:
         """The timeline; nodes were not counted."""
         with (_FOLDER / f"{self.name}.csv").open(encoding="utf-8", newline="") as file:
             return [
-                Sample(nodes=0, **{name: int(value) for name, value in row.items()}) for row in csv.DictReader(file)
+                Moment(nodes=0, **{name: int(value) for name, value in row.items()}) for row in csv.DictReader(file)
             ]
 
 

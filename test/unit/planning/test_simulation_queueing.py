@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.simulation import Depth, Load, Nodes, Pods, Scaling, Seen, Setup, Spot, simulate
+from planning.simulation import Autoscaling, Depth, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
 from planning.simulation.agents import Agents
 
 DAY_S = 86_400.0
@@ -33,7 +33,7 @@ def exponential(per_second, mean_s, jobs, seed):
 
 
 def fixed(count, **others):
-    return Setup(scaling=Scaling(min_pods=count, max_pods=count), **others)
+    return Setup(scaling=Autoscaling(min_pods=count, max_pods=count), **others)
 
 
 def interval(values):
@@ -64,7 +64,7 @@ jobs = st.lists(st.tuples(st.floats(0, 2000), st.floats(0.1, 300)), max_size=40)
 setups = st.builds(
     Setup,
     scaling=st.builds(
-        lambda fewest, more, length, cooldown_s, keep_busy: Scaling(
+        lambda fewest, more, length, cooldown_s, keep_busy: Autoscaling(
             policy=lambda: Depth(length, keep_busy=keep_busy),
             min_pods=fewest,
             max_pods=fewest + more,
@@ -72,7 +72,7 @@ setups = st.builds(
         ),
         *(st.integers(0, 2), st.integers(1, 8), st.sampled_from([0.5, 1, 10]), st.sampled_from([0, 60]), st.booleans()),
     ),
-    nodes=st.builds(Nodes, warm=st.integers(0, 2), limit=st.sampled_from([None, 4, 7])),
+    nodes=st.builds(Provisioning, warm=st.integers(0, 2), limit=st.sampled_from([None, 4, 7])),
     pods=st.builds(Pods, devices=st.integers(1, 3), held=st.integers(1, 4), overhead_s=st.sampled_from([0, 1.5])),
     spot=st.builds(Spot, interruptions_per_hour=st.sampled_from([0, 2])),
     seed=st.integers(0, 10),
@@ -151,19 +151,19 @@ def test_pods_that_stay_are_paid_for_until_the_load_is_over():
 
 def test_a_warm_node_saves_its_boot_and_is_paid_for():
     load = Load([1000], [5], 4000)
-    cold, warm = (simulate(load, Setup(nodes=Nodes(warm=count))) for count in (0, 1))
+    cold, warm = (simulate(load, Setup(nodes=Provisioning(warm=count))) for count in (0, 1))
     assert cold.waits[0] - warm.waits[0] == pytest.approx(60, abs=20)
     assert warm.paid_s > 3000 > cold.paid_s
 
 
 def test_a_limit_of_nodes_leaves_pods_waiting_and_all_jobs_end():
-    outcome = simulate(Load.burst(100, 5), Setup(nodes=Nodes(limit=3)))
+    outcome = simulate(Load.burst(100, 5), Setup(nodes=Provisioning(limit=3)))
     assert max(line.nodes for line in outcome.samples) == 3
     assert max(line.unscheduled for line in outcome.samples) > 3
     assert outcome.unfinished == 0
 
 
-def test_spot_takes_as_many_nodes_as_its_rate_says_and_their_jobs_begin_anew():
+def test_spot_takes_as_many_nodes_as_its_rate_says_and_their_jobs_start_over():
     outcome = simulate(Load.steady(0.05, 2 * DAY_S, 200), replace(fixed(12), spot=Spot(2)))
     hours = outcome.paid_s / 3600
     assert outcome.node_interruptions == pytest.approx(2 * hours, rel=0.1)
@@ -185,7 +185,7 @@ def test_the_agents_reports_that_a_policy_sees_are_as_old_as_it_is_said():
             seen.append(what)
             return Depth()(what)
 
-    simulate(Load.burst(50, 20), Setup(scaling=Scaling(policy=Watching)))
+    simulate(Load.burst(50, 20), Setup(scaling=Autoscaling(policy=Watching)))
     assert [what.seconds for what in seen if what.at_s < 100] == [None] * sum(what.at_s < 100 for what in seen)
     assert {what.seconds for what in seen[-10:]} == {20}
     changes = [after.at_s for before, after in pairwise(seen) if before[4:] != after[4:]]
@@ -194,7 +194,7 @@ def test_the_agents_reports_that_a_policy_sees_are_as_old_as_it_is_said():
 
 def test_a_policy_that_never_wants_a_pod_is_reported_instead_of_simulated_for_ever():
     with pytest.raises(RuntimeError, match="5 jobs wait, and none has ended for a day: 0 pods are wanted"):
-        simulate(Load.burst(5, 5), Setup(scaling=Scaling(policy=lambda: lambda _: 0.0)))
+        simulate(Load.burst(5, 5), Setup(scaling=Autoscaling(policy=lambda: lambda _: 0.0)))
 
 
 def test_percentiles_are_of_the_nearest_rank():
