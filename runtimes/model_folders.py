@@ -50,17 +50,31 @@ MODEL_FOLDERS: tuple[ModelFolder, ...] = (
 
 CHECKPOINT_FOLDER = "Stable-diffusion"
 """The one folder that must exist."""
+_CHECKPOINT_ENDINGS = (".safetensors", ".ckpt")
 
 
-def comfyui_model_paths(models: Path, custom_nodes: Path) -> str:
-    """Write ComfyUI's extra_model_paths.yaml, as JSON, which is YAML too; a folder that is missing does no harm."""
+def comfyui_model_paths(models: Path, custom_nodes: Path, copies: Path) -> str:
+    """Write ComfyUI's extra_model_paths.yaml, as JSON, which is YAML too; a folder that is missing does no harm.
+
+    What is in ``copies``, a folder of the same structure, goes before a file of the same name in ``models``.
+    """
     folders: dict[str, list[str]] = {}
     for folder in MODEL_FOLDERS:
         for model_type in folder.comfyui_types:
             folders.setdefault(model_type, []).append(folder.name)
     entries = {model_type: "\n".join(names) for model_type, names in folders.items()}
-    paths = {"model-bucket": {"base_path": str(models), **entries}, "platform": {"custom_nodes": str(custom_nodes)}}
+    paths = {
+        "copies": {"base_path": str(copies), **entries},
+        "model-bucket": {"base_path": str(models), **entries},
+        "platform": {"custom_nodes": str(custom_nodes)},
+    }
     return json.dumps(paths, indent=2)
+
+
+def only_checkpoint(models: Path) -> Path | None:
+    """The one checkpoint that the bucket holds, which the first task will ask for; None of several or none."""
+    found = [path for path in (models / CHECKPOINT_FOLDER).rglob("*") if path.suffix in _CHECKPOINT_ENDINGS]
+    return found[0] if len(found) == 1 else None
 
 
 def sdwebui_arguments(models: Path) -> list[str]:
@@ -85,11 +99,16 @@ def link_models(sources: list[Path], target: Path) -> None:
         if folder.sdwebui_argument is None:
             (target / folder.name).mkdir(parents=True, exist_ok=True)
             for source in sources:
-                for file in sorted(path for path in (source / folder.name).rglob("*") if path.is_file()):
-                    link = target / file.relative_to(source)
-                    link.parent.mkdir(parents=True, exist_ok=True)
-                    if not link.is_symlink() and not link.exists():
-                        link.symlink_to(file)
+                link_files(source / folder.name, target / folder.name)
+
+
+def link_files(source: Path, target: Path) -> None:
+    """Link the files of a folder and of those below it into another one; what is there already stays."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        link = target / file.relative_to(source)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if not link.is_symlink() and not link.exists():
+            link.symlink_to(file)
 
 
 def markdown_table() -> str:

@@ -9,7 +9,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtimes.model_folders import comfyui_model_paths
+from runtimes import read_ahead
+from runtimes.model_folders import comfyui_model_paths, only_checkpoint
 
 PORT = 8080
 ADDRESS = "0.0.0.0"  # noqa: S104 (the kubelet probes from the node; the NetworkPolicy keeps others away)
@@ -18,10 +19,18 @@ WORK_FOLDERS = ("input", "output", "temp", "user", "frontend")
 
 
 def prepare(models: Path, work: Path) -> None:
-    """Make the folders that ComfyUI writes to, and say where the models and the platform's own node are."""
+    """Make the folders that ComfyUI writes to, and say where the models and the platform's own node are.
+
+    Where there is one checkpoint alone, its copy goes on being made.
+    """
     for folder in WORK_FOLDERS:
         (work / folder).mkdir(parents=True, exist_ok=True)
-    (work / "extra_model_paths.yaml").write_text(comfyui_model_paths(models, CUSTOM_NODES))
+    copies = work / "models"
+    (work / "extra_model_paths.yaml").write_text(comfyui_model_paths(models, CUSTOM_NODES, copies))
+    if (checkpoint := only_checkpoint(models)) is not None:
+        copied = copies / checkpoint.relative_to(models)
+        if not copied.exists():  # it is there after a restart of the container
+            read_ahead.start([(checkpoint, copied)])
 
 
 def command(work: Path, extra: Sequence[str]) -> list[str]:

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from runtimes.model_folders import CHECKPOINT_FOLDER, link_models, sdwebui_arguments
+from runtimes import read_ahead
+from runtimes.model_folders import CHECKPOINT_FOLDER, link_files, link_models, sdwebui_arguments
 
 PORT = 8080
 
@@ -40,9 +41,10 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
     Without a checkpoint's filename nothing is loaded at start. SystemExit where there is no such checkpoint: SD WebUI
     itself would quietly load another one.
     """
-    checkpoint = models / CHECKPOINT_FOLDER / filename
-    if filename and not checkpoint.is_file():
+    if filename and not (models / CHECKPOINT_FOLDER / filename).is_file():
         sys.exit(f"sdwebui: MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
+    near = work / "models" / CHECKPOINT_FOLDER
+    loaded = ("--ckpt-dir", str(near), "--ckpt", str(near / filename))
     return [
         *(sys.executable, "launch.py", "--skip-prepare-environment", "--nowebui", "--api"),
         *("--listen", "--port", str(PORT)),
@@ -51,9 +53,17 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
         "--opt-sdp-no-mem-attention",
         *("--data-dir", str(work), "--models-dir", str(work / "models")),
         *sdwebui_arguments(models),
-        *(("--ckpt", str(checkpoint)) if filename else ("--skip-load-model-at-start",)),
+        *(loaded if filename else ("--skip-load-model-at-start",)),
         *extra,
     ]
+
+
+def bring_near(models: Path, work: Path, filename: str) -> None:
+    """Link all checkpoints into the work folder; the link to the one that is loaded at start becomes a copy soon."""
+    folder = work / "models" / CHECKPOINT_FOLDER
+    link_files(models / CHECKPOINT_FOLDER, folder)
+    if (folder / filename).is_symlink():  # else the copy is there, from before a restart of the container
+        read_ahead.start([(models / CHECKPOINT_FOLDER / filename, folder / filename)])
 
 
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
@@ -61,8 +71,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     models = Path(environ.get("MODELS_DIR") or "/opt/ml/code/models")
     server = Path(environ.get("SDWEBUI_DIR") or "/opt/sdwebui")
     work = Path(environ.get("WORK_DIR") or "/tmp/sdwebui")  # noqa: S108 (a pod's own /tmp, alone in its container)
-    line = command(models, work, environ.get("MODEL_FILENAME", ""), arguments)
+    filename = environ.get("MODEL_FILENAME", "")
+    line = command(models, work, filename, arguments)
     write_settings(work)
+    if filename:
+        bring_near(models, work, filename)
     link_models([models, server / "models"], work / "models")
     os.chdir(server)
     os.execv(line[0], line)  # noqa: S606 (SD WebUI takes this process's place, and with it its signals)

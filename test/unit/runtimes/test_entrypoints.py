@@ -70,10 +70,18 @@ def test_the_server_takes_the_entry_points_place_listens_on_its_port_and_gets_th
 
 
 def test_a_static_runtime_loads_its_checkpoint_at_start_and_does_not_start_without(sdwebui):
-    checkpoint = sdwebui.models / "Stable-diffusion" / "a b.safetensors"
+    checkpoint, refiner = (sdwebui.models / "Stable-diffusion" / name for name in ("sub/a b.safetensors", "c.yaml"))
+    checkpoint.parent.mkdir()
     checkpoint.write_text("x")
-    _, said, _ = sdwebui.start(MODEL_FILENAME="a b.safetensors")
-    assert value_of(said["arguments"], "--ckpt") == str(checkpoint)
+    refiner.write_text("y")
+    for _ in range(2):  # the container is restarted
+        _, said, words = sdwebui.start(MODEL_FILENAME="sub/a b.safetensors")
+        assert words == ""
+        folder = Path(said["arguments"][len(said["arguments"]) - said["arguments"][::-1].index("--ckpt-dir")])
+        assert Path(value_of(said["arguments"], "--ckpt")) == folder / "sub" / "a b.safetensors"
+        assert (folder / "sub" / "a b.safetensors").read_text() == "x"
+        assert not (folder / "sub" / "a b.safetensors").is_symlink()  # the copy has been made meanwhile
+        assert (folder / "c.yaml").readlink() == refiner
     assert "--skip-load-model-at-start" not in said["arguments"]
     process, said, words = sdwebui.start(MODEL_FILENAME="gone.safetensors")
     assert (process.returncode, said) == (1, {})
@@ -119,9 +127,22 @@ def test_comfyui_finds_the_bucket_and_its_custom_node_and_writes_only_below_its_
         assert folder == str(comfyui.work / kind)
         assert (comfyui.work / kind).is_dir()
     assert value_of(said["arguments"], "--database-url").startswith(f"sqlite:///{comfyui.work}/")
+    assert paths["copies"] == {**paths["model-bucket"], "base_path": str(comfyui.work / "models")}
     own, theirs = said["paths"].split(os.pathsep)
     assert Path(own, *removal.__name__.split(".")).with_suffix(".py").is_file()  # what the node imports
     assert theirs == "/mine"
+
+
+@pytest.mark.parametrize(
+    ("names", "copied"), [(("one.safetensors", "one.yaml"), True), (("a.ckpt", "b.safetensors"), False)]
+)
+def test_comfyui_gets_a_copy_of_the_checkpoint_where_there_is_only_one(tmp_path, names, copied):
+    comfyui = Container(tmp_path, "comfyui")
+    for name in names:
+        (comfyui.models / "Stable-diffusion" / name).write_text("x")
+    comfyui.start()
+    made = comfyui.work / "models" / "Stable-diffusion" / names[0]
+    assert made.exists() is copied
 
 
 def test_invokeai_records_the_models_before_it_takes_the_entry_points_place(tmp_path):

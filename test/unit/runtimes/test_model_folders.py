@@ -20,8 +20,9 @@ NAMES = [folder.name for folder in MODEL_FOLDERS]
 
 
 def test_comfyuis_file_is_yaml_that_reaches_every_folder_and_checkpoints_where_sdwebui_finds_them():
-    entry, _ = yaml.safe_load(comfyui_model_paths(Path("/models"), Path("/nodes"))).values()
+    copies, entry, _ = yaml.safe_load(comfyui_model_paths(Path("/models"), Path("/nodes"), Path("/copies"))).values()
     assert entry.pop("base_path") == "/models"
+    assert copies == {"base_path": "/copies", **entry}  # ComfyUI looks there first
     assert entry["checkpoints"] == CHECKPOINT_FOLDER
     assert {name for value in entry.values() for name in value.split("\n")} == set(NAMES)
 
