@@ -8,7 +8,9 @@ from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
 
 DEFAULT_BOOT_S = 100.0
 """What a pod's boot is taken for until one has been seen: a node, its GPU driver, the images, the model."""
-_MIN_BOOT_S, _MAX_BOOT_S = 30.0, 600.0
+_MIN_JOB_S = 0.01
+_STILL_S = 30.0
+"""For so long the number of jobs stays the same by chance: as many come as end."""
 _KEPT = 40
 """Buckets that are kept: ten minutes."""
 _GAP_S = 60.0
@@ -50,7 +52,7 @@ class Decision:
 class _Bucket:
     """What happened in one interval: the change in the number of jobs, and the seconds that devices worked."""
 
-    change: int = 0
+    change: float = 0.0
     worked_s: float = 0.0
 
 
@@ -67,7 +69,8 @@ class Tracker:
     def __init__(self, limits: Limits, *, job_s: float, boot_s: float = DEFAULT_BOOT_S) -> None:
         self._limits = limits
         self._job_s = job_s
-        self._known = False
+        self._knows_jobs = False
+        self._unchanged_jobs, self._unchanged_s = 0, 0.0
         self._boot_s = boot_s
         self._buckets: deque[_Bucket] = deque(maxlen=_KEPT)
         self._open = _Bucket()
@@ -75,40 +78,53 @@ class Tracker:
         self._opened_jobs = 0
         self._last: Reading | None = None
         self._ordered = 0
-        self._ordered_s: float | None = None
+        self._first_ordered_s: float | None = None
 
     def decide(self, reading: Reading) -> Decision:
         """Take note of a reading and say how many pods there should be now."""
         self._count(reading)
-        self._learn(reading)
+        self._time_a_job(reading)
         demand = self._demand(reading)
         pods = wanted_pods(demand, self._limits)
-        if pods > 0 and self._ordered == 0:
-            self._ordered_s = reading.at_s
+        self._time_a_boot(reading.at_s, demand.ready, pods)
         self._ordered = pods
         return Decision(pods=pods, demand=demand)
 
-    def _learn(self, reading: Reading) -> None:
-        if reading.job_s is not None:
-            self._job_s, self._known = max(reading.job_s, 0.001), True
-        if self._ordered_s is not None and reading.in_flight > 0:
-            measured_s = reading.at_s - self._ordered_s
-            self._boot_s = min(max((self._boot_s + measured_s) / 2, _MIN_BOOT_S), _MAX_BOOT_S)
-            self._ordered_s = None
-
     def _count(self, reading: Reading) -> None:
+        """Count jobs and work of the open bucket, and close it after its time."""
         jobs = reading.visible + reading.in_flight
         last, self._last = self._last, reading
         if last is None or reading.at_s - last.at_s > _GAP_S:
             self._buckets.clear()
             self._open = _Bucket()
-            self._opened_s, self._opened_jobs = reading.at_s, 0 if last is None else jobs
+            self._opened_s, self._opened_jobs = reading.at_s, 0
             return
         self._open.worked_s += _busy(reading, self._ordered) * (reading.at_s - last.at_s)
-        if reading.at_s - self._opened_s >= BUCKET_S:
-            self._open.change = jobs - self._opened_jobs
-            self._buckets.append(self._open)
-            self._open, self._opened_s, self._opened_jobs = _Bucket(), reading.at_s, jobs
+        if (buckets := int((reading.at_s - self._opened_s) / BUCKET_S)) > 0:
+            change, worked_s = jobs - self._opened_jobs, self._open.worked_s
+            self._buckets.extend(_Bucket(change / buckets, worked_s / buckets) for _ in range(buckets))
+            self._open = _Bucket()
+            self._opened_s, self._opened_jobs = reading.at_s, jobs
+
+    def _time_a_job(self, reading: Reading) -> None:
+        """Learn what a job takes; before the first one has ended, that it takes longer than it was taken for."""
+        jobs = reading.visible + reading.in_flight
+        if reading.job_s is not None:
+            self._job_s, self._knows_jobs = max(reading.job_s, _MIN_JOB_S), True
+        elif not reading.in_flight or jobs != self._unchanged_jobs:
+            self._unchanged_jobs, self._unchanged_s = jobs, reading.at_s
+        elif not self._knows_jobs and (unchanged_s := reading.at_s - self._unchanged_s) > _STILL_S:
+            self._job_s = max(self._job_s, unchanged_s)
+
+    def _time_a_boot(self, at_s: float, ready: int, pods: int) -> None:
+        """Learn what the first pod's boot takes. One that waited for a node says little: each counts for half of it."""
+        if self._first_ordered_s is not None and ready:
+            took_s = at_s - self._first_ordered_s
+            self._boot_s = (self._boot_s + min(max(took_s, self._boot_s / 2), self._boot_s * 2)) / 2
+        if ready or not pods:
+            self._first_ordered_s = None
+        elif self._first_ordered_s is None:
+            self._first_ordered_s = at_s
 
     def _demand(self, reading: Reading) -> Demand:
         busy = _busy(reading, self._ordered)
@@ -136,7 +152,7 @@ class Tracker:
             arrived_s = max(bucket.change, 0) * self._job_s
             begun_s += bucket.worked_s + min(bucket.change, 0) * self._job_s
             most_s = bucket.worked_s / BUCKET_S * self._job_s
-            if self._known:
+            if self._knows_jobs:
                 arrived_s += max(begun_s - most_s, 0)
             begun_s = min(max(begun_s, 0), most_s)
             arrivals_s.append(arrived_s)

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 BUCKET_S = 15.0
 """Length of the intervals in which arrivals and work done are counted: the autoscaler's period."""
 
-_HEADROOM = 1.25
-"""Pods for each GPU of steady work: what piled up while they booted has to be worked off, too."""
 _PEAKS = 2
-"""Buckets that a burst fills: it may begin in one and end in the next."""
+"""Buckets that a burst may fill: it begins in one and ends in the next."""
+_MIN_WINDOW = 4
+"""Buckets that tell work that keeps coming from a burst: what has come for a minute will go on."""
+_HEADROOM = 1.1
+"""Pods for each GPU of steady work: one that is always busy would let the queue grow with every fluctuation."""
+_START_BOOTS = 1.5
+"""What a pod costs besides its work, in boots: the boot, and the node's time until it is gone again."""
+_SHARE_BOOTS = 0.6
+"""What slower boots add to each pod's share of a burst, in boots: the dearer a pod is, the more it should do."""
+_SPREAD_BOOTS = 4
+"""How many boots later than a burst what piled up during a boot may be done."""
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +31,11 @@ class Demand:
         running: Number of jobs that pods work on.
         ready: Number of pods that take jobs.
         booting: Number of pods that were ordered and take no jobs yet.
-        arrivals_s: Work that arrived in each of the last buckets, the oldest first: seconds on a GPU.
-        served_s: Work that was done in each of the same buckets.
-        job_s: Seconds on a GPU that a job takes.
+        arrivals_s: Work that arrived in each of the last intervals of BUCKET_S, the oldest first: seconds on a GPU.
+        served_s: Work that was done in each of the same intervals.
+        job_s: Seconds on a GPU that a job takes; more than 0.
         boot_s: Seconds from the order of a pod to its first job.
-        devices: Number of jobs that a pod works on in parallel, each on a GPU of its own.
+        devices: Number of GPUs of a pod, each of which works on a job.
     """
 
     waiting_s: float
@@ -45,7 +54,7 @@ class Limits:
     """What the operator has set.
 
     Attributes:
-        target_wait_s: Seconds within which pods that have booted should have begun what waits. Less starts more pods.
+        target_wait_s: Seconds that a burst may wait for pods that have booted. Less starts more pods.
         min_pods: Number of pods that stay when there is no work.
         max_pods: Maximum number of pods.
     """
@@ -56,32 +65,58 @@ class Limits:
 
 
 def wanted_pods(demand: Demand, limits: Limits) -> int:
-    """Decide how many pods there should be, those that boot included."""
-    rate = steady_rate(demand)
-    excess_s = max(demand.waiting_s - _piled_up_s(demand, rate), 0)
-    share_s = limits.target_wait_s + demand.boot_s / 2 + 2 * min(demand.job_s, 1.5 * demand.boot_s)
-    steady = _HEADROOM * rate
-    order = steady + min(excess_s / share_s, excess_s / demand.job_s)
-    keep = min(
-        steady + min(2 * excess_s / share_s, excess_s / demand.job_s), (demand.ready + demand.booting) * demand.devices
+    """Decide how many pods there should be, those that boot included.
+
+    Three kinds of work each want GPUs:
+
+    - Work that keeps coming wants as many as it fills, and a tenth more.
+    - What piled up while these booted is not load. It is worked off by a few GPUs more, within some boots.
+    - The rest is a burst. It is divided into shares, a GPU each. A pod costs about one and a half boots besides its
+      work, so that GPU seconds paid for each second of work are 1 + 1.5 boots / share, however large the burst is. Two
+      jobs are added to the share, because pods that run one job each would all be started for that one. A job that is
+      longer than what a pod costs counts as no more than that: it is worth a pod of its own.
+
+    More pods are ordered for what is certain to come, without the peaks. Those that there are stay while the
+    arrivals of the last minutes, with the peaks, would keep them busy.
+
+    Pods are never fewer than those that work, and with any work at least one.
+    """
+    steady, mean = _rates(demand)
+    piled_up_s = min(_piled_up_s(demand, steady), demand.waiting_s)
+    burst_s = demand.waiting_s - piled_up_s
+    start_s = _START_BOOTS * demand.boot_s
+    share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + 2 * min(demand.job_s, start_s)
+    order = (
+        _HEADROOM * steady
+        + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
+        + burst_s / max(share_s, demand.job_s)
     )
-    pods = math.ceil(max(order, keep) / demand.devices - 1e-9)
-    has_work = demand.waiting_s > 0 or demand.running > 0
-    return min(max(pods, min(demand.running, demand.ready), has_work, limits.min_pods), limits.max_pods)
+    keep = min(_HEADROOM * mean, (demand.ready + demand.booting) * demand.devices)
+    pods = math.ceil(max(order, keep) / demand.devices - _ROUNDING)
+    at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
+    return min(max(pods, at_least), limits.max_pods)
 
 
-def steady_rate(demand: Demand) -> float:
-    """Estimate the GPUs that work which keeps coming would fill."""
-    window = math.ceil(demand.boot_s / BUCKET_S)
-    lowest = sorted(demand.arrivals_s[-window:])[: window - _PEAKS]
-    missing = window - len(demand.arrivals_s[-window:])
-    lowest = lowest[: max(window - _PEAKS - missing, 0)]
-    return sum(lowest) / ((window - _PEAKS) * BUCKET_S)
+def _rates(demand: Demand) -> tuple[float, float]:
+    """Estimate the GPUs that arriving work fills: without the peaks since it began to come, and with them.
+
+    Both look back one boot: that is how far ahead an order looks.
+    """
+    window = max(math.ceil(demand.boot_s / BUCKET_S), _MIN_WINDOW)
+    arrivals_s = [0.0] * window + list(demand.arrivals_s)
+    recent_s = arrivals_s[-window:]
+    mean = sum(recent_s) / (window * BUCKET_S)
+    while len(recent_s) > _MIN_WINDOW and not recent_s[0]:
+        recent_s.pop(0)
+    usual_s = sorted(recent_s)[:-_PEAKS]
+    return sum(usual_s) / (len(usual_s) * BUCKET_S), mean
 
 
-def _piled_up_s(demand: Demand, rate: float) -> float:
-    """How much of the waiting work is there only because pods for the steady rate were still booting."""
-    piled_up_s = 0.0
+def _piled_up_s(demand: Demand, steady: float) -> float:
+    """How long a queue would be of work that came at the steady rate, and was done as it was."""
+    ahead_s = piled_up_s = 0.0
     for arrived_s, served_s in zip(demand.arrivals_s, demand.served_s, strict=True):
-        piled_up_s = max(piled_up_s + min(arrived_s, rate * BUCKET_S) - served_s, 0)
+        came_s = min(ahead_s + arrived_s, steady * BUCKET_S)
+        ahead_s += arrived_s - came_s
+        piled_up_s = max(piled_up_s + came_s - served_s, 0.0)
     return piled_up_s

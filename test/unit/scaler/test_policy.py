@@ -1,0 +1,135 @@
+"""How many pods the work calls for: cases by hand, and what holds for all."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
+
+BOOT_S = 100
+WINDOW = 7
+"""Intervals of a boot."""
+
+
+def demand(**known):
+    nothing = {"waiting_s": 0, "running": 0, "ready": 0, "booting": 0, "arrivals_s": (), "served_s": ()}
+    known = {**nothing, "job_s": 5, "boot_s": BOOT_S, **known}
+    known["served_s"] = known["served_s"] or (0,) * len(known["arrivals_s"])
+    return Demand(**known)
+
+
+def steady(gpus, intervals, *, ready=0, **known):
+    """Work for so many GPUs that has come for some intervals, to pods that were ready all the time."""
+    each_s = gpus * BUCKET_S
+    served_s = min(ready, gpus) * BUCKET_S
+    known = {"waiting_s": (each_s - served_s) * intervals, "running": min(ready, int(gpus)), **known}
+    return demand(arrivals_s=(each_s,) * intervals, served_s=(served_s,) * intervals, ready=ready, **known)
+
+
+@pytest.mark.parametrize(
+    ("known", "pods"),
+    [
+        (demand(), 0),
+        (demand(waiting_s=0.5, job_s=0.5), 1),
+        # A share of a burst is 60 s that it may wait, 60 s for the boot, and two jobs.
+        (demand(waiting_s=130), 1),
+        (demand(waiting_s=131), 2),
+        (demand(waiting_s=1000), 8),
+        (demand(waiting_s=1000, arrivals_s=(0, 0, 400, 600, 0)), 8),
+        (demand(waiting_s=6000, job_s=150), 15),
+        (demand(waiting_s=100_000), 20),
+        # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
+        (demand(waiting_s=4 * 600, job_s=600), 4),
+        (demand(waiting_s=2 * 3600, job_s=3600), 2),
+        # Slow boots are dear.
+        (demand(waiting_s=1000, boot_s=300), 4),
+        # What has come for a minute is load, and not a burst; what piled up is not load.
+        (steady(5.6, 3), 5),
+        (steady(5.6, 4), 7),
+        (steady(5.6, 7), 8),
+        (steady(5.6, 12, ready=5), 7),
+        (steady(5.6, 12, ready=7), 7),
+        (steady(5.6, 12, ready=12, running=3), 7),
+        (steady(5.6, 12, ready=7, waiting_s=1000), 14),
+        # When it ends, pods stay for what came on average during the last boot time.
+        (demand(ready=7, arrivals_s=(84, 84, 84, 84, 84, 0, 0), served_s=(84,) * 7), 5),
+        (demand(ready=7, arrivals_s=(84, 84, 0, 0, 0, 0, 0), served_s=(84,) * 7), 2),
+        (demand(ready=7, arrivals_s=(0,) * 7), 0),
+        # Two GPUs a pod.
+        (demand(waiting_s=1000, devices=2), 4),
+        (demand(running=5, ready=3, devices=2), 3),
+        # A burst that is nearly done: those that work stay.
+        (demand(waiting_s=10, running=8, ready=8), 8),
+        (demand(running=3, ready=8), 3),
+    ],
+)
+def test_as_many_pods_are_wanted_as_the_work_calls_for(known, pods):
+    assert wanted_pods(known, Limits()) == pods
+
+
+@pytest.mark.parametrize(
+    ("limits", "pods"),
+    [
+        (Limits(min_pods=2), 2),
+        (Limits(max_pods=3), 3),
+        (Limits(target_wait_s=10), 13),
+        (Limits(target_wait_s=930), 1),
+    ],
+)
+def test_the_operator_bounds_and_balances(limits, pods):
+    waiting_s = 0 if limits.min_pods else 1000
+    assert wanted_pods(demand(waiting_s=waiting_s), limits) == pods
+
+
+AMOUNTS = st.floats(0, 1e5)
+COUNTS = st.integers(0, 200)
+
+
+@st.composite
+def demands(draw):
+    intervals = draw(st.integers(0, 40))
+    each = st.lists(st.floats(0, 1e4), min_size=intervals, max_size=intervals)
+    return demand(
+        waiting_s=draw(AMOUNTS),
+        running=draw(COUNTS),
+        ready=draw(COUNTS),
+        booting=draw(COUNTS),
+        arrivals_s=tuple(draw(each)),
+        served_s=tuple(draw(each)),
+        job_s=draw(st.floats(0.01, 3600)),
+        boot_s=draw(st.floats(5, 900)),
+        devices=draw(st.integers(1, 8)),
+    )
+
+
+@st.composite
+def all_limits(draw):
+    low, high = sorted(draw(st.tuples(COUNTS, st.integers(1, 200))))
+    return Limits(target_wait_s=draw(st.floats(0, 1e4)), min_pods=low, max_pods=high)
+
+
+@given(demands(), all_limits())
+def test_pods_stay_within_the_operators_limits_and_never_fall_below_those_that_work(known, limits):
+    pods = wanted_pods(known, limits)
+    assert limits.min_pods <= pods <= limits.max_pods
+    assert pods >= min(known.running, known.ready, limits.max_pods)
+
+
+@given(demands(), all_limits(), AMOUNTS)
+def test_more_waiting_work_never_means_fewer_pods(known, limits, more_s):
+    more = {name: getattr(known, name) for name in known.__slots__} | {"waiting_s": known.waiting_s + more_s}
+    assert wanted_pods(Demand(**more), limits) >= wanted_pods(known, limits)
+
+
+@given(demands(), all_limits(), st.floats(0, 1e4))
+def test_who_lets_work_wait_longer_never_gets_more_pods(known, limits, more_s):
+    patient = Limits(target_wait_s=limits.target_wait_s + more_s, min_pods=limits.min_pods, max_pods=limits.max_pods)
+    assert wanted_pods(known, patient) <= wanted_pods(known, limits)
+
+
+@given(demands())
+def test_no_pod_is_wanted_only_where_there_is_no_work_and_none_keeps_coming(known):
+    if wanted_pods(known, Limits()) == 0:
+        assert known.waiting_s == known.running == 0
+    elif known.waiting_s == known.running == 0:
+        assert any(known.arrivals_s)
