@@ -133,9 +133,21 @@ def test_a_library_with_modules_for_another_version_of_python_is_compiled_apart_
     (tmp_path / "good.py").write_text("x = 1")
     (tmp_path / "_py2.py").write_text("raise exc, None, tb")
     [install] = [line.removeprefix("RUN ") for line in stages(dockerfile)["libraries"] if "pip install" in line]
-    command = install.partition(" && ")[2].partition(" && ")[2]
+    command = install.split(" && ")[2]
     command = command.replace("/opt/venv/bin/python", sys.executable).replace("/opt/venv", str(tmp_path))
     ended = subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=False)
     assert ended.returncode == 0
     assert "_py2.py" in ended.stdout
     assert [file.name.partition(".")[0] for file in tmp_path.rglob("*.pyc")] == ["good"]
+
+
+@pytest.mark.parametrize("name", ["sdwebui", "comfyui", "flux", "invokeai"])
+def test_the_largest_libraries_are_layers_of_their_own_on_top_of_the_others(name):
+    """A layer is unpacked by one processor; side by side, the largest one is what a node waits for."""
+    copies = [line.split()[1:] for line in instructions(DOCKERFILES[name]) if line.startswith("COPY --from=libraries")]
+    targets = [words[-1] for words in copies]
+    place = "/opt/venv/lib/python3.11/site-packages"
+    apart = [f"{place}/{library}" for library in ("nvidia", "torch", "triton")]
+    assert targets[targets.index("/opt/venv") + 1 :][:3] == apart
+    [install] = [line for line in stages(DOCKERFILES[name])["libraries"] if "pip install" in line]
+    assert install.split(" && ")[-1].split() == ["mv", *apart, "/opt/large/"]
