@@ -1,5 +1,6 @@
 """A load on a simulated platform: queue, autoscalers, nodes and pods, by discrete events."""
 
+from planning.simulation.by_work import ByWork
 from planning.simulation.engine import simulate
 from planning.simulation.load import Load
 from planning.simulation.outcome import Moment, Outcome
@@ -7,6 +8,7 @@ from planning.simulation.setup import Autoscaling, Depth, Pods, Policy, Provisio
 
 __all__ = [
     "Autoscaling",
+    "ByWork",
     "Depth",
     "Load",
     "Moment",

@@ -103,8 +103,8 @@ class _Simulation:
     def _poll(self) -> None:
         """KEDA looks at the triggers, and decides between no pod and the first."""
         cluster, agents = self._cluster, self._agents
-        # The formula of depth is above 0 if any message is there, remembers nothing, and HPA asks it itself.
-        is_active = agents.done < agents.arrived if self._is_plain else self._policy(self._seen()) > 0
+        # The formula of depth is above 0 if any message is there, and remembers nothing.
+        is_active = agents.done < agents.arrived if self._is_plain else self._ask() > 0
         replicas = self._keda.poll(cluster.now, cluster.replicas, is_active=is_active)
         if replicas != cluster.replicas:
             cluster.scale(replicas)
@@ -112,7 +112,7 @@ class _Simulation:
     def _rescale(self) -> None:
         """HPA decides on the number of pods."""
         cluster, agents = self._cluster, self._agents
-        replicas = self._hpa.decide(cluster.now, cluster.replicas, lambda: self._policy(self._seen()))
+        replicas = self._hpa.decide(cluster.now, cluster.replicas, self._ask)
         if replicas != cluster.replicas:
             cluster.scale(replicas)
         if agents.done != self._last_done or agents.next_arrival_s is not None or not agents.visible:
@@ -122,11 +122,13 @@ class _Simulation:
                 f"{agents.visible} jobs wait, and none has ended for a day: {cluster.replicas} pods are wanted"
             )
 
-    def _seen(self) -> Seen:
-        agents = self._agents
-        ready, running, seconds = self._beacons.read(self._cluster)
-        return Seen(
-            self._cluster.now, agents.visible, agents.in_flight, len(self._cluster.pods), ready, running, seconds
+    def _ask(self) -> float:
+        """The metric now."""
+        cluster, agents = self._cluster, self._agents
+        ready, running, seconds = self._beacons.read(cluster)
+        devices = ready * self._setup.pods.devices
+        return self._policy(
+            Seen(cluster.now, agents.visible, agents.in_flight, len(cluster.pods), ready, devices, running, seconds)
         )
 
     def _sample(self) -> None:

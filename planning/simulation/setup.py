@@ -25,6 +25,8 @@ class Seen(NamedTuple):
     """All that exist, as KEDA's kubernetes-workload trigger counts them: those that end as well."""
     ready: int
     """Agents that have reported, and below what they reported last."""
+    devices: int
+    """Jobs that they can work on at once."""
     running: int
     seconds: float | None
     """What their jobs took on average; None before the first one has ended."""

@@ -3,6 +3,7 @@
 import math
 import random
 from dataclasses import replace
+from functools import partial
 from itertools import accumulate, pairwise
 from statistics import fmean, stdev
 
@@ -61,16 +62,16 @@ def test_devices_of_one_pod_are_servers_too():
 
 
 jobs = st.lists(st.tuples(st.floats(0, 2000), st.floats(0.1, 300)), max_size=40).map(sorted)
+policies = st.builds(
+    lambda length, keep_busy: partial(Depth, length, keep_busy=keep_busy), st.sampled_from([0.5, 1, 10]), st.booleans()
+)
 setups = st.builds(
     Setup,
     scaling=st.builds(
-        lambda fewest, more, length, cooldown_s, keep_busy: Autoscaling(
-            policy=lambda: Depth(length, keep_busy=keep_busy),
-            min_pods=fewest,
-            max_pods=fewest + more,
-            cooldown_s=cooldown_s,
+        lambda fewest, more, policy, cooldown_s: Autoscaling(
+            policy=policy, min_pods=fewest, max_pods=fewest + more, cooldown_s=cooldown_s
         ),
-        *(st.integers(0, 2), st.integers(1, 8), st.sampled_from([0.5, 1, 10]), st.sampled_from([0, 60]), st.booleans()),
+        *(st.integers(0, 2), st.integers(1, 8), policies, st.sampled_from([0, 60])),
     ),
     nodes=st.builds(Provisioning, warm=st.integers(0, 2), limit=st.sampled_from([None, 4, 7])),
     pods=st.builds(Pods, devices=st.integers(1, 3), held=st.integers(1, 4), overhead_s=st.sampled_from([0, 1.5])),

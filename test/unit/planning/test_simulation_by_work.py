@@ -1,0 +1,14 @@
+from planning.simulation import Autoscaling, ByWork, Load, Seen, Setup, simulate
+from scaler.policy import Limits
+
+
+def test_a_runtime_with_a_scaler_starts_at_once_and_ends_all_jobs():
+    scaling = Autoscaling(policy=lambda: ByWork(Limits(), job_s=10))
+    outcome = simulate(Load.burst(50, 5), Setup(scaling=scaling))
+    assert outcome.unfinished == 0
+    assert next(moment.at_s for moment in outcome.samples if moment.wanted) <= 5
+
+
+def test_each_running_job_keeps_a_pod_whatever_the_scaler_wants():
+    seen = Seen(at_s=0, visible=0, in_flight=7, pods=5, ready=5, devices=5, running=5, seconds=1)
+    assert ByWork(Limits(max_pods=3), job_s=1)(seen) == 5
