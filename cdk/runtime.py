@@ -13,6 +13,7 @@ from cdk.agent import acknowledge_agent, agent_statements
 from cdk.collector import ENDPOINT
 from cdk.context import Context
 from cdk.karpenter import KarpenterController
+from cdk.scaler import scaler_url
 from cdk.task_flow import TaskFlow
 from configuration.config import ModelsRuntime
 from configuration.images import account_registry, pod_images
@@ -59,6 +60,7 @@ class RuntimeRelease(Construct):
             node_role=karpenter.node_role.role_name,
             service_account=runtime.name,
             otlp_endpoint=ENDPOINT,
+            scaler_url=scaler_url(runtime.name),
             registry=account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix),
         )
         chart: dict[str, Any]

@@ -6,7 +6,7 @@ from aws_cdk import App, CfnOutput, Fn, Stack, Validations
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from cdk_nag import AwsSolutionsChecks
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from cdk.addons import Insights, ModelFiles
 from cdk.alarms import Alarms
@@ -21,6 +21,7 @@ from cdk.network import Network
 from cdk.node_drain import NodeDrain
 from cdk.runtime import RuntimeRelease
 from cdk.sagemaker_endpoint import ModelEndpoint, new_endpoint_of
+from cdk.scaler import Scaler, scaled_runtimes
 from cdk.task_flow import TaskFlow
 from configuration.config import Config
 from configuration.platform import ZONES
@@ -74,6 +75,11 @@ class PlatformStack(Stack):
         collector = TelemetryCollector(self, "Collector", context=context, cluster=cluster)
         collector.node.add_dependency(cluster.ready)
         keda = Keda(self, "Keda", context=context, cluster=cluster)
+        offered: list[IDependable] = [collector.manifest, keda]
+        if scaled_runtimes(context.config):
+            scaler = Scaler(self, "Scaler", context=context, cluster=cluster, flow=self._flow)
+            scaler.node.add_dependency(cluster.ready)
+            offered.append(scaler.manifest)
         karpenter = KarpenterController(self, "Karpenter", context=context, cluster=cluster)
         drain = NodeDrain(self, "NodeDrain", context=context, karpenter=karpenter)
         drain.resource.node.add_dependency(models, insights)  # pods that end unmount their models, and still log
@@ -89,7 +95,7 @@ class PlatformStack(Stack):
                 karpenter=karpenter,
             )
             # Removed in the opposite order: first the runtimes, then their nodes, then what made them.
-            deployed.release.node.add_dependency(collector.manifest, keda, drain)
+            deployed.release.node.add_dependency(*offered, drain)
         CfnOutput(self, "ConfigCommand", value=cluster.config_command)
         CfnOutput(self, "ClusterName", value=context.name)
 

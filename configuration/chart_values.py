@@ -304,7 +304,8 @@ class Scaling(Section):
     enabled: bool = True
     """Whether pods follow the queue; without it their number is fixed."""
     queue_length: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Tasks per replica. A pod with a running job stays, however few tasks there are."""
+    """Tasks per replica, while no scaler says how many pods their work calls for. A pod with a running job stays,
+    however few tasks there are."""
     cooldown_period: Annotated[int, Field(ge=1)] = 60
     """Seconds without work after which the last replica is removed."""
     max_replica_count: Annotated[int, Field(ge=1)] = 20
@@ -316,9 +317,16 @@ class Scaling(Section):
     priorities."""
     scale_on_in_flight: bool = True
     """Whether tasks in flight count towards queueLength, or only waiting ones."""
+    target_wait_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    """Seconds within which tasks that wait should be done, beyond what nodes take to start: fewer call for more pods.
+    Only the scaler heeds it."""
+    seconds_per_job: Annotated[float, Field(gt=0, le=86_400)] = 5
+    """GPU seconds that a job is taken for until the runtime's first one has ended."""
     extra_hpa_config: Annotated[dict[str, Any], Field(alias="extraHPAConfig")] = {}
     """Further settings of the HorizontalPodAutoscaler in its own format."""
     warm: Warm = Warm()
+    scaler_url: Annotated[str | None, _COMPUTED] = None
+    """Where KEDA asks how many pods the work calls for. Default: nowhere; queueLength alone decides."""
 
     @model_validator(mode="after")
     def _has_room(self) -> Self:

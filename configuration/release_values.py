@@ -35,6 +35,8 @@ class ReleaseResources:
     """Name of the GPU nodes' IAM role."""
     service_account: str
     otlp_endpoint: str
+    scaler_url: str
+    """Where KEDA asks how many pods the runtime's work calls for."""
     registry: str
     """The account's, where the project's images are unless config.yaml says otherwise."""
 
@@ -57,7 +59,8 @@ def release_values(
 def _chosen(
     config: Config, runtime: ModelsRuntime, resources: ReleaseResources, image_tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the operator may set otherwise: where and how nodes are made, where images come from."""
+    """What the operator may set otherwise: where and how nodes are made, where images come from; and who says how many
+    nodes there are."""
     template = runtime.extra_values.karpenter.node_template
     discovery = {DISCOVERY_TAG: config.cloudformation_stack}
     chosen: dict[str, Any] = {"tags": {RUNTIME_TAG: runtime.name}}
@@ -72,7 +75,8 @@ def _chosen(
         image = one.asked(resources.registry, image_tags[one.source.name])
         images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
     if not runtime.is_managed:
-        return {"karpenter": {"nodeTemplate": chosen}, "runtime": images}
+        scaling = {"scaling": {"scalerUrl": resources.scaler_url}}
+        return {"karpenter": {"nodeTemplate": chosen}, "runtime": {**images, **scaling}}
     pods, jobs_each = managed_pods(runtime)
     images["queueAgent"]["memoryBudgetMib"] = _MANAGED_BUDGET_MIB
     return {"runtime": {**images, "scaling": {"maxReplicaCount": pods, "queueLength": jobs_each}}}

@@ -12,8 +12,25 @@ from test.kit.charts import at, merged
 TOLERANCE = 0.1
 """How far usage may be from the target before the autoscaler acts: kube-controller-manager's default, EKS's too."""
 
-_GRAMMAR = re.compile(r"[a-z\d_.+*/(), -]+")
-"""What of expr-lang, by which KEDA reads formulas, means the same in Python: numbers, names, + - * / max and min."""
+_GRAMMAR = re.compile(r"[a-z\d_.+*/(), ?-]+")
+"""What of expr-lang, by which KEDA reads formulas, means the same in Python: numbers, names, + - * / max and min; and
+??, which is written | below."""
+
+SCALER_URL = "http://scaler.scaling.svc:8080/runtimes/drawings"
+
+
+class _Reading(float):
+    """What a trigger has read."""
+
+    def __or__(self, _):
+        return self
+
+
+class _Nil:
+    """What a trigger is that has failed too often (scalingModifierTriggerValue of KEDA's formula.go)."""
+
+    def __or__(self, other):
+        return other
 
 
 class Autoscaler:
@@ -35,10 +52,11 @@ class Autoscaler:
         return self.of_readings(**read, **{self._pods: pods})
 
     def of_readings(self, **values):
-        """The metric that KEDA answers, in thousandths (pkg/scaling/modifiers/formula.go of KEDA 2.21)."""
+        """The metric that KEDA answers, in thousandths (pkg/scaling/modifiers/formula.go of KEDA 2.21); None is nil."""
         formula = self._modifiers["formula"]
         assert _GRAMMAR.fullmatch(formula), formula
-        return int(eval(formula, {"__builtins__": {}, "max": max, "min": min}, values) * 1000)
+        read = {name: _Nil() if value is None else _Reading(value) for name, value in values.items()}
+        return int(eval(formula.replace("??", "|"), {"__builtins__": {}, "max": max, "min": min}, read) * 1000)
 
     def is_active(self, *, waiting, in_flight, pods):
         """Whether KEDA starts the first pod, or keeps the last one from the end of its cooldown."""
@@ -120,6 +138,42 @@ def test_two_readings_that_do_not_fit_each_other_call_for_no_negative_number(sca
     assert scaled().of_readings(total=10, waiting=12, pods=pods) == 1000
 
 
+@pytest.mark.parametrize(
+    ("wanted", "total", "waiting", "pods", "called_for"),
+    [
+        pytest.param(7, 300, 300, 0, 7, id="the scaler decides, not the tasks' number"),
+        pytest.param(0, 0, 0, 3, 0, id="nothing to do"),
+        pytest.param(2, 8, 0, 4, 4, id="more pods work than it wants"),
+        pytest.param(None, 40, 40, 1, 4, id="the scaler is away: the tasks' number decides"),
+        pytest.param(None, 8, 0, 4, 4, id="the scaler is away: working pods stay"),
+        pytest.param(None, 0, 0, 4, 0, id="the scaler is away, and nothing is to do"),
+        pytest.param(None, None, None, 0, 0, id="nothing can be read: no pod starts"),
+        pytest.param(None, None, None, 5, 5, id="nothing can be read: all pods stay"),
+        pytest.param(9, None, None, 5, 9, id="KEDA cannot read the queue, the scaler can: more pods may start"),
+        pytest.param(1, None, None, 5, 5, id="KEDA cannot read the queue, the scaler can: none is taken"),
+    ],
+)
+def test_the_scaler_says_how_many_pods_work_calls_for_and_the_tasks_number_stands_in(
+    scaled, *, wanted, total, waiting, pods, called_for
+):
+    autoscaler = scaled(scalerUrl=SCALER_URL)
+    assert autoscaler.of_readings(wanted=wanted, total=total, waiting=waiting, pods=pods) == 1000 * called_for
+
+
+def test_the_scaler_is_asked_with_the_runtimes_settings(helm):
+    scaling = {"scalerUrl": SCALER_URL, "maxReplicaCount": 8, "targetWaitSeconds": 20, "secondsPerJob": 0.5}
+    spec = helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"]
+    [trigger] = [one for one in spec["triggers"] if one["name"] == "wanted"]
+    url = f"{SCALER_URL}?min=0&max=8&targetWaitSeconds=20&secondsPerJob=0.5"
+    assert trigger["metadata"] == {"url": url, "valueLocation": "pods", "targetValue": "1"}
+    assert spec["fallback"]["behavior"] == "scalingModifiers"
+    assert spec["fallback"]["replicas"] > 0, "KEDA would remove the last pods after a failure"
+
+
+def test_without_a_scaler_a_failure_is_no_reading(static):
+    assert "fallback" not in static["ScaledObject"]["spec"]
+
+
 @pytest.mark.parametrize("name", ["static", "dynamic"])
 def test_the_pods_counted_are_the_deployments(releases, name):
     labels = releases[name]["Deployment"]["spec"]["selector"]["matchLabels"]
@@ -151,6 +205,10 @@ def test_tasks_of_all_priorities_call_for_pods_together(helm, high, normal, low,
     read |= {f"total{end}": sum(queue) for end, queue in (("_high", high), ("", normal), ("_low", low))}
     triggers = {each["name"]: each["metadata"] for each in spec["triggers"]}
     assert triggers.keys() == {*read, "pods"}
+    away = helm.template(merged(AWS, at("runtime", {"queueAgent": queues, "scaling": {"scalerUrl": SCALER_URL}})))
+    without = Autoscaler(away["ScaledObject"]["spec"])
+    assert without.of_readings(**read, pods=7, wanted=None) == Autoscaler(spec).of_readings(**read, pods=7)
+    assert without.of_readings(**dict.fromkeys(read), pods=7, wanted=None) == 7000
     assert {triggers[name]["queueURL"] for name in ("total_low", "waiting_low")} == {f"{QUEUE}-low"}
     assert [triggers[name]["scaleOnInFlight"] for name in ("total_high", "waiting_high")] == ["true", "false"]
     milli = Autoscaler(spec).of_readings(**read, pods=7)

@@ -6,17 +6,19 @@ from clusterkit.scene import Scene
 
 from test.kit.charts import at
 
+TRIGGERS = {"total", "waiting", "wanted"}
+
 
 def cannot_be_read(scene, control_plane, seconds, condition, what):
-    """Let KEDA fail to read the queue for a while, in which something must hold; it goes on trying, and counting."""
+    """Let KEDA and the scaler fail to read the queue for a while, in which something must hold."""
     namespace = scene.release.namespace
     scene.aws.deny(scene.queue)
     scene.timeline.note("the queue cannot be read from now on")
-    scene.wait(lambda: control_plane.failed_looks(namespace) > 3, "KEDA counts failures", 60)
-    scene.stays(condition, what, seconds // 2)
-    before = control_plane.failed_looks(namespace)
-    scene.stays(condition, what, seconds // 2)
-    assert control_plane.failed_looks(namespace) > before, "it stopped counting, so that no alarm would stay"
+    scene.wait(
+        lambda: control_plane.unread_triggers(namespace) == TRIGGERS, "KEDA has given up on all that reads it", 60
+    )
+    scene.stays(condition, what, seconds)
+    assert control_plane.unread_triggers(namespace) == TRIGGERS, "it says no more that it cannot read the queue"
     scene.aws.allow(scene.queue)
 
 
@@ -41,7 +43,8 @@ def test_a_first_installation_starts_no_pod_where_the_queue_cannot_be_read(imita
     queue = imitated.queue("unreadable-first")
     imitated.aws.deny(queue)
     release = install("unreadable-first", comfyui(queue))
-    wait_for(lambda: imitated.control_plane.failed_looks(release.namespace) > 20, "KEDA counts failures", 60)
+    unread = imitated.control_plane.unread_triggers
+    wait_for(lambda: unread(release.namespace) == TRIGGERS, "KEDA has given up on all that reads it", 60)
     assert release.wanted() == 0
     release.deploy(at("runtime.labels", {"team": "art"}))
     assert release.wanted() == 0
@@ -52,6 +55,7 @@ def test_a_first_installation_starts_no_pod_where_the_queue_cannot_be_read(imita
 def test_five_pods_stay_while_their_queue_cannot_be_read(imitated):
     settings = at("runtime.scaling", {"queueLength": 1, "maxReplicaCount": 5, "cooldownPeriod": 15})
     with Scene(imitated, "unreadable-busy", comfyui, settings) as scene:
+        scene.scaler.stop()
         scene.send(5, seconds=200)
         scene.wait(lambda: scene.ready() == 5, "five pods are ready", 240)
 

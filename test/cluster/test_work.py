@@ -1,4 +1,4 @@
-"""Pods follow the work, and none is taken from a running job."""
+"""Pods follow the number of tasks, and none is taken from a running job."""
 
 from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
@@ -14,7 +14,7 @@ def finishes(scene, timeout_s):
 
 def test_no_pod_is_taken_from_a_long_job_while_others_wait_or_not(imitated):
     settings = at("runtime.scaling", {"queueLength": 4, "maxReplicaCount": 5, "cooldownPeriod": 15})
-    with Scene(imitated, "long-jobs", comfyui, settings) as scene:
+    with Scene(imitated, "long-jobs", comfyui, settings, has_scaler=False) as scene:
         scene.send(16, seconds=45)
         finishes(scene, 600)
         assert scene.agents.taken_busy == 0
@@ -22,7 +22,7 @@ def test_no_pod_is_taken_from_a_long_job_while_others_wait_or_not(imitated):
 
 
 def test_a_burst_is_worked_on_by_all_pods_that_may_be(imitated):
-    with Scene(imitated, "burst", comfyui) as scene:
+    with Scene(imitated, "burst", comfyui, has_scaler=False) as scene:
         scene.send(200, seconds=5)
         scene.wait(lambda: scene.release.wanted() == 20, "twenty pods are wanted", 300)
         finishes(scene, 400)

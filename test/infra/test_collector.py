@@ -19,8 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture(scope="module")
 def objects(stack):
     """The Kubernetes objects that are installed, by kind."""
-    _, manifest = stack.only("Custom::AWSCDK-EKS-KubernetesResource")
-    return {one["kind"]: one for one in json.loads(manifest["Manifest"])}
+    return stack.manifest("collector")[1]
 
 
 @pytest.fixture(scope="module")

@@ -102,7 +102,6 @@ def log(name):
             (release(name), identity(account))
             for name, account in (("karpenter", "karpenter"), ("keda", "keda-operator"))
         ),
-        (("Custom::AWSCDK-EKS-KubernetesResource", {}), identity("collector")),
         # A log group that its writer makes never expires.
         (("AWS::EKS::Cluster", {}), log("/aws/eks/sdoneksStack/cluster")),
         (add_on("amazon-cloudwatch-observability"), log("/aws/containerinsights/sdoneksStack/performance")),
@@ -118,3 +117,12 @@ def test_what_is_needed_comes_first(later, earlier):
     stack = example("minimal")
     (before, _), (after, _) = (stack.only(kind, **wanted) for kind, wanted in (earlier, later))
     assert before in stack.needs(after)
+
+
+@pytest.mark.parametrize("name", ["collector", "scaler"])
+def test_a_component_starts_with_its_identity_and_before_the_runtimes_that_it_serves(name):
+    stack = example("minimal")
+    component, _ = stack.manifest(name)
+    assert stack.only("AWS::EKS::PodIdentityAssociation", ServiceAccount=name)[0] in stack.needs(component)
+    for runtime in stack.config.models_runtime:
+        assert component in stack.needs(stack.releases[runtime.name]["id"])

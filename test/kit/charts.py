@@ -61,5 +61,6 @@ def resources_of(queue_url, service_account):
         node_role="nodes",
         service_account=service_account,
         otlp_endpoint="http://collector.observability.svc:4318",
+        scaler_url=f"http://scaler.scaling.svc:8080/runtimes/{service_account}",
         registry=f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com",
     )

@@ -25,21 +25,51 @@ _low: {{ . | quote }}
 {{- end }}
 
 {{/*
-The formula of the number of pods: as many as the tasks call for, but never fewer than work: each task in flight may be
+The formula of the number of pods: as many as the work calls for, but never fewer than work: each task in flight may be
 on a pod of its own. More tasks than pods are in flight where agents hold some in advance.
+
+What the work calls for is the scaler's to say. KEDA gives nil for it, and ?? another value, while the scaler does not
+answer: then the number of tasks decides. Where the queues cannot be read either, there stay as many pods as there are.
 */}}
 {{- define "sd-on-eks.podsFormula" -}}
 {{- $scaling := .Values.runtime.scaling -}}
-{{- $total := list -}}
-{{- $waiting := list -}}
-{{- range $ending, $url := include "sd-on-eks.queues" . | fromYaml -}}
-{{- $total = append $total (print "total" $ending) -}}
-{{- $waiting = append $waiting (print "waiting" $ending) -}}
+{{- $endings := include "sd-on-eks.queues" . | fromYaml | keys | sortAlpha -}}
+{{- $counted := $scaling.scaleOnInFlight | ternary "total" "waiting" -}}
+{{- if $scaling.scalerUrl -}}
+{{- $tasks := include "sd-on-eks.sumOfReadings" (dict "reading" $counted "endings" $endings "unread" "0") -}}
+{{- $total := include "sd-on-eks.sumOfReadings" (dict "reading" "total" "endings" $endings "unread" "pods") -}}
+{{- $waiting := include "sd-on-eks.sumOfReadings" (dict "reading" "waiting" "endings" $endings "unread" "0") -}}
+max(wanted ?? ({{ $tasks }} / {{ $scaling.queueLength }}), min({{ $total }} - {{ $waiting }}, pods))
+{{- else -}}
+{{- $tasks := include "sd-on-eks.sumOfReadings" (dict "reading" $counted "endings" $endings) -}}
+{{- $total := include "sd-on-eks.sumOfReadings" (dict "reading" "total" "endings" $endings) -}}
+{{- $waiting := include "sd-on-eks.sumOfReadings" (dict "reading" "waiting" "endings" $endings) -}}
+max({{ $tasks }} / {{ $scaling.queueLength }}, min({{ $total }} - {{ $waiting }}, pods))
 {{- end -}}
-{{- $format := gt (len $total) 1 | ternary "(%s)" "%s" -}}
-{{- $total = printf $format (join " + " $total) -}}
-{{- $waiting = printf $format (join " + " $waiting) -}}
-max({{ $scaling.scaleOnInFlight | ternary $total $waiting }} / {{ $scaling.queueLength }}, min({{ $total }} - {{ $waiting }}, pods))
+{{- end }}
+
+{{/*
+The sum of a reading of all queues; "unread" is what takes the place of one that KEDA cannot make.
+*/}}
+{{- define "sd-on-eks.sumOfReadings" -}}
+{{- $terms := list -}}
+{{- range $ending := .endings -}}
+{{- $term := print $.reading $ending -}}
+{{- with $.unread }}{{ $term = printf "(%s ?? %s)" $term . }}{{ end -}}
+{{- $terms = append $terms $term -}}
+{{- end -}}
+{{- join " + " $terms | printf (gt (len $terms) 1 | ternary "(%s)" "%s") -}}
+{{- end }}
+
+{{/*
+What KEDA asks the scaler, with the runtime's settings: they are not the scaler's own, so that it need not be told of a
+change.
+*/}}
+{{- define "sd-on-eks.scalerQuestion" -}}
+{{- with .Values.runtime.scaling -}}
+{{ .scalerUrl }}?min={{ .minReplicaCount }}&max={{ .maxReplicaCount }}&targetWaitSeconds={{ .targetWaitSeconds -}}
+&secondsPerJob={{ .secondsPerJob }}
+{{- end -}}
 {{- end }}
 
 {{/*

@@ -6,11 +6,14 @@ import time
 from collections import deque
 from dataclasses import dataclass, field
 
+from jobs.beacon import Beacon, announce
 from queue_agent.kubernetes import BUSY_ANNOTATIONS
 
 HELD = 2
 """Messages that an agent has: one that it works on and one that it holds in advance."""
 _EVERY_S = 0.5
+_BEACON_S = 60
+"""How often an agent reports (queue_agent/beacon.py)."""
 _EXIT_S = 20
 """What is left of a pod's grace when its running job must have ended."""
 
@@ -29,6 +32,10 @@ class _Agent:
     """When the first one held is done; None while nothing is worked on."""
     marked: bool = False
     leaving: bool = False
+    reported_s: float | None = None
+    """When its last report was written."""
+    took_s: deque = field(default_factory=lambda: deque(maxlen=10))
+    """What its last jobs have taken."""
 
 
 class Agents(threading.Thread):
@@ -59,6 +66,7 @@ class Agents(threading.Thread):
                 self._receive()
                 self._begin()
                 self._mark()
+                self._report()
         except Exception as exc:
             self.fault = exc
             raise
@@ -100,14 +108,17 @@ class Agents(threading.Thread):
             self._give_back(rest)
             agent.held = deque(list(agent.held)[:1] if running else [])
         if (agent is None or not agent.held) and pod["spec"].get("nodeName"):
-            self._agents.pop(uid, None)
+            if self._agents.pop(uid, None) is not None:
+                self._announce(agent, ready=False)
             self._release.kube.delete("pods", pod["metadata"]["name"], self._release.namespace, grace_s=0)
 
     def _finish(self):
         now = time.monotonic()
         for agent in self._agents.values():
             if agent.ends_at is not None and agent.ends_at <= now:
-                self._aws.delete(self._queue, agent.held.popleft())
+                message = agent.held.popleft()
+                self._aws.delete(self._queue, message)
+                agent.took_s.append(_seconds_of(message))
                 agent.ends_at = None
                 self.done += 1
 
@@ -115,7 +126,7 @@ class Agents(threading.Thread):
         now = time.monotonic()
         for agent in self._agents.values():
             if agent.ends_at is None and agent.held:
-                agent.ends_at = now + json.loads(agent.held[0]["Body"])["seconds"]
+                agent.ends_at = now + _seconds_of(agent.held[0])
 
     def _receive(self):
         """Share what can be had: first to those that have nothing."""
@@ -137,9 +148,27 @@ class Agents(threading.Thread):
                 self._release.kube.patch("pods", agent.pod, change, self._release.namespace)
                 agent.marked = bool(agent.held)
 
+    def _report(self):
+        now = time.monotonic()
+        for agent in self._agents.values():
+            if not agent.leaving and (agent.reported_s is None or now >= agent.reported_s + _BEACON_S):
+                self._announce(agent, ready=True)
+                agent.reported_s = now
+
+    def _announce(self, agent, *, ready):
+        seconds = sum(agent.took_s) / len(agent.took_s) if agent.took_s else None
+        beacon = Beacon(
+            owner=agent.pod, ready=ready, devices=1, running=len(agent.held), seconds=seconds, seen_s=time.time()
+        )
+        self._aws.jobs.run(announce(self._release.name, beacon))
+
     def _give_back(self, messages):
         for message in messages:
             self._aws.give_back(self._queue, message)
+
+
+def _seconds_of(message):
+    return json.loads(message["Body"])["seconds"]
 
 
 def is_ready(pod):

@@ -10,6 +10,8 @@ from clusterkit.aws_server import DENIED_PATH, ZONES
 from clusterkit.programs import Program, wait_for
 
 from configuration.release_values import DISCOVERY_TAG
+from jobs.schema import DEFINITION
+from jobs.store import JobStore
 from local.sandbox import ACCOUNT, REGION, sandbox_environment
 from test.kit.processes import HTTP, ROOT, answers, free_port
 
@@ -31,9 +33,15 @@ class Aws:
         keys = {name.lower(): self.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
         self._session = boto3.Session(region_name=REGION, **keys)
         self._sqs = self._client("sqs")
+        self.jobs = JobStore(self._client("dynamodb"), "jobs")
         self._denied = set()
         self.interruptions = self.queue(INTERRUPTIONS)
         self._provision(stacks)
+
+    @property
+    def jobs_table(self):
+        """Name of the table where agents report."""
+        return self.jobs.table
 
     def queue(self, name):
         """Make a queue; gives its URL."""
@@ -65,7 +73,7 @@ class Aws:
         return tuple(int(attributes[name]) for name in names)
 
     def deny(self, queue):
-        """From now on KEDA may not ask how deep a queue is."""
+        """From now on neither KEDA nor the scaler may ask how deep a queue is."""
         self._put_denied(self._denied | {queue})
 
     def allow(self, queue):
@@ -100,6 +108,7 @@ class Aws:
         return self._session.client(name, endpoint_url=self.url, config=_CONFIG)
 
     def _provision(self, stacks):
+        self._client("dynamodb").create_table(TableName=self.jobs_table, **DEFINITION)
         ec2 = self._client("ec2")
         trust = {
             "Statement": [

@@ -13,7 +13,8 @@ from werkzeug.serving import make_server
 from local.long_poll import mend_long_poll
 
 DENIED_PATH = "/rig/denied"
-"""PUT a JSON list of queue URLs here: KEDA, which is written in Go, is not told how deep they are."""
+"""PUT a JSON list of queue URLs here: KEDA and the scaler, known by their clients, are not told how deep they are."""
+_DENIED_CLIENTS = ("aws-sdk-go", "aiobotocore")
 
 IMAGES = {
     f"ami-{number:017x}": (variant, architecture)
@@ -122,7 +123,8 @@ class Aws:
         if environ["PATH_INFO"] == DENIED_PATH:
             self._denied = set(json.loads(body))
             return "200 OK", "application/json", "{}"
-        asks_depth = target == "AmazonSQS.GetQueueAttributes" and "aws-sdk-go" in environ.get("HTTP_USER_AGENT", "")
+        client = environ.get("HTTP_USER_AGENT", "")
+        asks_depth = target == "AmazonSQS.GetQueueAttributes" and any(name in client for name in _DENIED_CLIENTS)
         if asks_depth and json.loads(body)["QueueUrl"] in self._denied:
             error = {
                 "__type": "com.amazonaws.sqs#AccessDeniedException",

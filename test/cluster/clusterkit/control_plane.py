@@ -55,11 +55,16 @@ class ControlPlane:
 
     def failed_looks(self, namespace):
         """How often KEDA could not see how much work the ScaledObjects of a namespace have."""
+        return sum(float(value) for _, value in self._keda_says("keda_scaled_object_errors_total", namespace))
+
+    def unread_triggers(self, namespace):
+        """Triggers that KEDA's formula has nil for, because they have failed too often: KEDA says -1 of them."""
+        read = self._keda_says("keda_scaler_metrics_value", namespace)
+        return {re.search('scaler="([^"]+)"', labels).group(1) for labels, value in read if float(value) == -1}
+
+    def _keda_says(self, name, namespace):
         metrics = httpx.get(f"http://127.0.0.1:{self._keda_port}/metrics", trust_env=False).text
-        counted = re.findall(
-            rf'^keda_scaled_object_errors_total{{.*namespace="{namespace}".*}} (.+)$', metrics, re.MULTILINE
-        )
-        return sum(float(count) for count in counted)
+        return re.findall(rf'^{name}{{(.*namespace="{namespace}".*)}} (.+)$', metrics, re.MULTILINE)
 
     def stop(self):
         if self.kube is not None:

@@ -108,6 +108,12 @@ class Release:
         found = self.deployment()
         return found["spec"].get("replicas", 1) if found else 0
 
+    def scaler_question(self):
+        """The URL by which KEDA asks the scaler, or None."""
+        found = self.kube.list("scaledobjects", self.namespace)
+        urls = [one["metadata"].get("url") for each in found for one in each["spec"]["triggers"]]
+        return next(filter(None, urls), None)
+
     def node_claims(self):
         return self.kube.list("nodeclaims", labels=f"karpenter.sh/nodepool={self.namespace}-{self.name}")
 

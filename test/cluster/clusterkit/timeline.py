@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import Counter
+from datetime import datetime
 
 from clusterkit.agents import is_ready
 
@@ -18,7 +19,12 @@ def state_of(pod):
 
 
 class Timeline(threading.Thread):
-    """Looks and prints until ``stop``; ``last`` is the last line, ``max_wanted`` the most pods that were wanted."""
+    """Looks and prints until ``stop``.
+
+    Attributes:
+        last: The last line.
+        max_wanted: The most pods that were wanted.
+    """
 
     def __init__(self, title, scene, path):
         super().__init__(name=f"timeline of {title}", daemon=True)
@@ -28,6 +34,8 @@ class Timeline(threading.Thread):
         self._stopped = threading.Event()
         self.last = "nothing"
         self.max_wanted = 0
+        self._nodes = {}
+        """When each node was ordered, and when it was last there."""
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("")
         self._print(f"\n== {title}")
@@ -43,6 +51,20 @@ class Timeline(threading.Thread):
     def stop(self):
         self._stopped.set()
         self.join(60)
+        if self._nodes:
+            self._print(f"{self.paid}")
+
+    @property
+    def paid_s(self):
+        """Seconds that all nodes have lived, from their order to their end."""
+        return sum(last_s - ordered_s for ordered_s, last_s in self._nodes.values())
+
+    @property
+    def paid(self):
+        """What was paid for the work, in words."""
+        work_s = self._scene.work_s
+        ratio = f", {self.paid_s / work_s:.2f} for each" if work_s else ""
+        return f"{len(self._nodes)} nodes lived {self.paid_s:.0f} s for {work_s:.0f} s of work{ratio}"
 
     def _look(self):
         scene, at_s = self._scene, time.monotonic() - self._began_s
@@ -51,11 +73,19 @@ class Timeline(threading.Thread):
         states = Counter(scene.states())
         pods = ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none"
         nodes = scene.release.node_claims() if scene.has_karpenter else scene.kube.list("nodes")
+        for node in nodes if scene.has_karpenter else ():
+            ordered = datetime.fromisoformat(node["metadata"]["creationTimestamp"]).timestamp()
+            self._nodes[node["metadata"]["name"]] = (ordered, time.time())
+        says = scene.scaler_says() if scene.scaler is not None else None
+        scaler = (
+            "none" if says is None else "{pods} for {waiting_s:.0f} s, {running} run, {booting} boot".format(**says)
+        )
         interrupted = f"  interrupted {scene.agents.interrupted}" if scene.agents.interrupted else ""
         self.max_wanted = max(self.max_wanted, wanted)
         self.last = (
             f"{at_s:5.0f} s  sent {scene.sent:4}  done {scene.agents.done:4}  waiting {visible:4}  in flight "
             f"{in_flight:3}  wanted {wanted:3}  nodes {len(nodes):3}  pods: {pods}{interrupted}"
+            f"  scaler: {scaler}"
         )
         self._print(self.last)
 

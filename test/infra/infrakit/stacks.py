@@ -17,6 +17,7 @@ NAMES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
 INPUTS = "pictures-of-others"
 NAME = "testStack"
 HELM_CHART = "Custom::AWSCDK-EKS-HelmChart"
+MANIFEST = "Custom::AWSCDK-EKS-KubernetesResource"
 REFERENCE = "${{{}}}".format
 _REFERENCED = re.compile(r"\$\{(\w+)")
 
@@ -75,6 +76,15 @@ class Synthesized:
             properties = {"Description": f"Queue agents of runtime {owner}"}
             kind, attribute = "AWS::Lambda::Function", "Role"
         return self.only(kind, **properties)[1][attribute].removeprefix("${").removesuffix(".Arn}")
+
+    def manifest(self, name):
+        """Logical id of the manifest with a Deployment of this name, and its objects by kind."""
+        read = {id_: json.loads(one["Manifest"]) for id_, one in self.properties(MANIFEST).items()}
+        by_kind = {id_: {one["kind"]: one for one in objects} for id_, objects in read.items()}
+        ((found, objects),) = (
+            (id_, objects) for id_, objects in by_kind.items() if objects["Deployment"]["metadata"]["name"] == name
+        )
+        return found, objects
 
     @cached_property
     def before(self):

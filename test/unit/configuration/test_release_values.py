@@ -22,6 +22,7 @@ RESOURCES = ReleaseResources(
     node_role="nodes",
     service_account="sdruntime",
     otlp_endpoint="http://collector:4318",
+    scaler_url="http://scaler:8080/runtimes/sdruntime",
     registry="registry",
 )
 TAGS = {"sdwebui": "1.2.3-server", "flux": "1.2.3-flux", "queue-agent": "1.2.3-agent"}
@@ -75,6 +76,7 @@ def test_a_managed_runtime_is_an_agent_without_nodes_gpu_and_models(managed):
     assert agent["image"] == {"repository": "registry/sd-on-eks/queue-agent", "tag": "1.2.3-agent"}
     assert (agent["modelOptions"], agent["memoryBudgetMib"]) == ({"concurrency": 4}, 512)
     assert "iamRole" not in values["karpenter"]["nodeTemplate"]
+    assert "scalerUrl" not in values["runtime"]["scaling"]
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,7 @@ def test_every_computed_value_is_set_unless_it_is_left_to_the_chart():
 def test_what_the_stack_has_made_reaches_its_value():
     expected = {
         "runtime.name": "sdruntime",
+        "runtime.scaling.scalerUrl": "http://scaler:8080/runtimes/sdruntime",
         "runtime.type": "sdwebui",
         "runtime.serviceAccountName": "sdruntime",
         "runtime.inferenceApi.modelFilename": "a.safetensors",

@@ -257,8 +257,8 @@ def test_each_edge_of_the_agent_uses_its_own_client_libraries_alone(folder):
 def test_only_the_composition_roots_read_the_environment():
     lambdas = {f"{part}/handlers.py" for part in LAMBDAS}
     roots = {*lambdas, "api/stream_handler.py", "api/asgi.py", "courier/__main__.py"}
-    roots |= {"queue_agent/__main__.py", "queue_agent/lambda_handler.py"}
-    for package in ("api", "queue_agent", "contract", "egress", "jobs", "courier", "keeper", "configuration"):
+    roots |= {"queue_agent/__main__.py", "queue_agent/lambda_handler.py", "scaler/__main__.py"}
+    for package in ("api", "queue_agent", "scaler", "contract", "egress", "jobs", "courier", "keeper", "configuration"):
         for path in in_package(package):
             text = path.read_text(encoding="utf-8")
             assert str(path) in roots or ("os.environ" not in text and "os.getenv" not in text), path
