@@ -146,7 +146,7 @@ class Alarms(Construct):
         self._alarm(
             f"{name}-unread-queue",
             "Queue cannot be read",
-            f"KEDA cannot read the queue of runtime {name}, whose pods stay as many as they are.",
+            f"KEDA cannot read the queue of runtime {name}, or ask the scaler.",
             agents.scaling_errors(runtime.namespace, period=_PERIOD),
             periods=2,  # KEDA reads the queue again a second after a failure; only failures that last matter
         )

@@ -35,7 +35,7 @@ DIMENSIONS: Mapping[str, tuple[tuple[str, ...], ...]] = {
 SCALING_ERRORS = "keda.scaledobject.errors"
 SCALING_DIMENSIONS = ("namespace", "scaledObject")
 """KEDA's count of looks at a queue that failed, and its labels (KEDA 2.21, pkg/metricscollector/opentelemetry.go).
-A ScaledObject with a fallback counts the first few only, and none while the fallback holds."""
+A ScaledObject with a fallback counts the first few only; while that holds the collector counts one a minute."""
 
 EXPORT_S = 60
 """How often an agent sends its metrics (OpenTelemetry's default for OTEL_METRIC_EXPORT_INTERVAL)."""

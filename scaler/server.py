@@ -63,7 +63,7 @@ class ScaledRuntime:
     async def decide(self, question: Question) -> Decision:
         """Say how many pods there should be; ReadingError if that cannot be seen.
 
-        Other settings than those of the last question begin anew: the past counts no more.
+        With other settings than those of the last question the past counts no more.
         """
         now_s = asyncio.get_running_loop().time()
         async with self._one_at_a_time:

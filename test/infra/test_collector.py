@@ -101,6 +101,18 @@ def test_traces_go_to_x_ray_and_metrics_to_cloudwatch_through_components_that_ar
     assert config["processors"]["cumulativetodelta"] == {}
 
 
+def test_what_keda_cannot_read_counts_as_an_error_for_as_long_as_that_lasts(config):
+    processors = config["processors"]
+    assert processors["filter/unread_triggers"] == {
+        "metrics": {"datapoint": ['metric.name == "keda.scaler.metrics.value" and value_double >= 0.0']}
+    }
+    (transform,) = processors["metricstransform/unread_triggers"]["transforms"]
+    assert (transform["include"], transform["new_name"]) == ("keda.scaler.metrics.value", SCALING_ERRORS)
+    assert transform["operations"] == [{"action": "experimental_scale_value", "experimental_scale": -1}]
+    order = config["service"]["pipelines"]["metrics"]["processors"]
+    assert order.index("filter/unread_triggers") < order.index("metricstransform/unread_triggers")
+
+
 def test_every_metric_of_the_agents_goes_to_cloudwatch_by_labels_that_it_has_and_by_no_others(config, measured):
     exporter = config["exporters"]["awsemf"]
     declared = exporter["metric_declarations"]
