@@ -48,7 +48,7 @@ class RuntimeRelease(Construct):
         )
         acknowledge_agent(context, identity.role, runtime)
         # Under these tags ``python -m deploy.images build`` makes the images of this checkout.
-        tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(runtime)}
+        tags = {image.source.name: image.source.tag(_ROOT) for image in pod_images(context.config, runtime)}
         stack, queues = Stack.of(self), flow.messaging.queues[runtime.name]
         resources = ReleaseResources(
             queue_urls={priority: queue.queue_url for priority, queue in queues.by_priority.items()},

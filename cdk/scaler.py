@@ -1,7 +1,7 @@
 """Who tells KEDA how many pods the work of a runtime calls for: the scaler, one for the cluster."""
 
 import json
-from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,9 @@ from cdk.addon import PodIdentity
 from cdk.cluster import EksCluster
 from cdk.context import Context, allow
 from cdk.task_flow import TaskFlow
+from configuration.chart_values import Image
 from configuration.config import Config, ModelsRuntime
-from configuration.images import account_registry, pod_images
+from configuration.images import account_registry, agent_source, pod_images
 from jobs.schema import QUEUE_INDEX
 
 _URL = "http://scaler.scaling.svc:8080/runtimes"
@@ -64,7 +65,7 @@ class Scaler(Construct):
             "JOBS_TABLE": flow.table.table_name,
             "QUEUES": json.dumps({name: [queue.queue_url for queue in its] for name, its in queues.items()}),
         }
-        self.manifest = cluster.cluster.add_manifest("Scaler", *_manifests(_image(stack, runtimes), environment))
+        self.manifest = cluster.cluster.add_manifest("Scaler", *_manifests(_image(stack, context.config), environment))
         # Pods that start before they have an identity get no credentials, and none later.
         self.manifest.node.add_dependency(identity)
 
@@ -74,11 +75,13 @@ def scaled_runtimes(config: Config) -> list[ModelsRuntime]:
     return [one for one in config.models_runtime if one.chart_repository is None and not one.is_managed]
 
 
-def _image(stack: Stack, runtimes: Sequence[ModelsRuntime]) -> str:
+def _image(stack: Stack, config: Config) -> str:
     """The agent's image of this checkout, if any runtime takes that, else the one that config.yaml names."""
     registry = account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix)
-    agents = [image for one in runtimes for image in pod_images(one) if image.container == "queueAgent"]
-    agent = next((image for image in agents if image.is_default), agents[0])
+    agents = [image for one in scaled_runtimes(config) for image in pod_images(config, one)]
+    agents = [image for image in agents if image.container == "queueAgent"]
+    ours = replace(agents[0], source=agent_source(config), chosen=Image())
+    agent = ours if any(image.is_default for image in agents) else agents[0]
     asked = agent.asked(registry, agent.source.tag(_ROOT))
     return f"{asked.repository}@{asked.digest}" if asked.digest else f"{asked.repository}:{asked.tag}"
 

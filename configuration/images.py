@@ -1,6 +1,7 @@
 """Images: what this repository builds and from which files, how they are tagged, and which ones pods run."""
 
 import hashlib
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ from pathlib import Path
 from pathspec import PathSpec
 
 from configuration.chart_values import Image
-from configuration.config import ModelsRuntime
+from configuration.config import Config, ModelsRuntime
 from runtimes.registry import pod_types
 
 _ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,9 @@ FOLDER = "sd-on-eks"
 """Where their repositories are in a registry."""
 AGENT = "queue-agent"
 """Name of the queue agent's image; a model server's is called like its type."""
+AGENT_ON_ARM = f"{AGENT}-arm64"
+"""Name of the same for the cluster's own nodes, where these have Graviton: there managed runtimes' agents run, and the
+scaler."""
 _TAG_DIGITS = 12
 
 
@@ -63,6 +67,8 @@ class ImageSource:
     """Its name, also that of the runtime's type."""
     dockerfile: Path
     """Path from the repository's root, which is the build's context."""
+    platform: str = "linux/amd64"
+    """What it runs on, as container engines name it."""
 
     @property
     def repository(self) -> str:
@@ -78,6 +84,7 @@ IMAGES: Mapping[str, ImageSource] = {
     source.name: source
     for source in (
         ImageSource(name=AGENT, dockerfile=Path("queue_agent/Dockerfile")),
+        ImageSource(name=AGENT_ON_ARM, dockerfile=Path("queue_agent/Dockerfile"), platform="linux/arm64"),
         *(
             ImageSource(name=name, dockerfile=spec.folder.relative_to(_ROOT) / "image" / "Dockerfile")
             for name, spec in pod_types().items()
@@ -88,7 +95,7 @@ IMAGES: Mapping[str, ImageSource] = {
 """All that this repository builds, by name."""
 
 DEPLOYED = (AGENT, *pod_types())
-"""Those that a deployment needs; the stand-in is for clusters without GPU."""
+"""Those that a deployment needs; the stand-in is for clusters without GPU, and one is for Graviton alone."""
 
 
 def account_registry(*, account: str, region: str, url_suffix: str) -> str:
@@ -131,7 +138,17 @@ class PodImage:
         return f"{registry}/{self.source.repository}"
 
 
-def pod_images(runtime: ModelsRuntime) -> tuple[PodImage, ...]:
+def has_arm_nodes(config: Config) -> bool:
+    """Whether the cluster's own nodes have Graviton processors, as t4g.medium and c7gn.large have."""
+    return re.match(r"(a1|[a-z]+\d+g[a-z]*)\.", config.cluster.system_nodes.instance_type) is not None
+
+
+def agent_source(config: Config) -> ImageSource:
+    """The agent's image for the cluster's own nodes; GPU nodes are x86-64."""
+    return IMAGES[AGENT_ON_ARM if has_arm_nodes(config) else AGENT]
+
+
+def pod_images(config: Config, runtime: ModelsRuntime) -> tuple[PodImage, ...]:
     """The images of model server and agent; none for a foreign chart, whose values are its own."""
     if runtime.chart_repository is not None:
         return ()
@@ -142,5 +159,9 @@ def pod_images(runtime: ModelsRuntime) -> tuple[PodImage, ...]:
             if runtime.is_managed
             else (PodImage(container="inferenceApi", source=IMAGES[runtime.type], chosen=values.inference_api.image),)
         ),
-        PodImage(container="queueAgent", source=IMAGES[AGENT], chosen=values.queue_agent.image),
+        PodImage(
+            container="queueAgent",
+            source=agent_source(config) if runtime.is_managed else IMAGES[AGENT],
+            chosen=values.queue_agent.image,
+        ),
     )

@@ -59,8 +59,7 @@ def release_values(
 def _chosen(
     config: Config, runtime: ModelsRuntime, resources: ReleaseResources, image_tags: Mapping[str, str]
 ) -> dict[str, Any]:
-    """What the operator may set otherwise: where and how nodes are made, where images come from; and who says how many
-    nodes there are."""
+    """What the operator may set otherwise: where and how nodes are made, where images come from; and the scaler."""
     template = runtime.extra_values.karpenter.node_template
     discovery = {DISCOVERY_TAG: config.cloudformation_stack}
     chosen: dict[str, Any] = {"tags": {RUNTIME_TAG: runtime.name}}
@@ -71,7 +70,7 @@ def _chosen(
     if runtime.filling is not None:
         chosen["dataVolume"] = {"volumeInitializationRate": open_rate(config.fillings.values())}
     images: dict[str, dict[str, Any]] = {}
-    for one in pod_images(runtime):
+    for one in pod_images(config, runtime):
         image = one.asked(resources.registry, image_tags[one.source.name])
         images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
     if not runtime.is_managed:

@@ -64,6 +64,6 @@ def build_here(engine: str, registry: Registry, builds: Sequence[ImageBuild]) ->
     for one in builds:
         image = f"{one.address}:{one.tag}"
         report(f"Building {image}")
-        place = ["--platform", "linux/amd64", "--file", str(one.source.dockerfile), "--tag", image, "."]
+        place = ["--platform", one.source.platform, "--file", str(one.source.dockerfile), "--tag", image, "."]
         run([engine, "build", *place], environ=buildkit, remedy=_REMEDY)
         run([engine, "push", image], environ=buildkit, remedy=_REMEDY)

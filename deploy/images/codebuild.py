@@ -14,6 +14,12 @@ from deploy.scripts import run
 from deploy.stacks import Stack
 
 _LOG_LINES = 30
+_ARM_MACHINE = {
+    "environmentTypeOverride": "ARM_CONTAINER",
+    "imageOverride": "aws/codebuild/amazonlinux-aarch64-standard:3.0",
+    "computeTypeOverride": "BUILD_GENERAL1_SMALL",
+}
+"""Where an image for Graviton is built, in place of the project's machine."""
 _NO_BUILDS = "more than 0 "
 """CodeBuild's message if the account's quota is 0: "Cannot have more than 0 builds in queue for the account"."""
 
@@ -75,14 +81,16 @@ def _start(codebuild: Any, project: str, build: ImageBuild) -> str | None:
     """The build's id; None while the account's limit on builds is reached."""
     variables = {"DOCKERFILE": build.source.dockerfile.as_posix(), "REPOSITORY": build.address, "TAG": build.tag}
     override = [{"name": name, "value": value, "type": "PLAINTEXT"} for name, value in variables.items()]
+    is_arm = build.source.platform == "linux/arm64"
+    machine = _ARM_MACHINE if is_arm else {}
     try:
-        started = codebuild.start_build(projectName=project, environmentVariablesOverride=override)
+        started = codebuild.start_build(projectName=project, environmentVariablesOverride=override, **machine)
     except ClientError as exc:
         if error_code(exc) != "AccountLimitExceededException":
             raise
         if _NO_BUILDS in str(exc):
             raise DeployError(
-                f"This account may run no builds of CodeBuild's Linux/Large: {exc}",
+                f"This account may run no builds of CodeBuild's {'ARM/Small' if is_arm else 'Linux/Large'}: {exc}",
                 "Raise its quota (deploy/deploy.sh --plan has the link), or build here with"
                 " `python -m deploy.images build --docker`; then run the same command again.",
             ) from exc

@@ -170,6 +170,14 @@ def test_the_scaler_is_asked_with_the_runtimes_settings(helm):
     assert spec["fallback"]["replicas"] > 0, "KEDA would remove the last pods after a failure"
 
 
+@pytest.mark.parametrize(("cooldown", "kept"), [(60, 30), (15, 15), (7200, 30)])
+def test_pods_that_the_scaler_wants_no_more_stay_for_two_of_the_autoscalers_periods(helm, cooldown, kept):
+    scaling = {"scalerUrl": SCALER_URL, "cooldownPeriod": cooldown}
+    advanced = helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"]["advanced"]
+    behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]
+    assert behavior["scaleDown"]["stabilizationWindowSeconds"] == kept
+
+
 def test_without_a_scaler_a_failure_is_no_reading(static):
     assert "fallback" not in static["ScaledObject"]["spec"]
 

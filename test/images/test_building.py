@@ -94,7 +94,7 @@ def test_a_kept_config_yaml_that_names_no_image_ends_with_those_that_the_stack_a
     registry = account_registry(account="123456789012", region="eu-west-1", url_suffix="amazonaws.com")
     found = boto3.client("ecr").describe_images
     for runtime in kept.models_runtime:
-        for image in pod_images(runtime):
+        for image in pod_images(kept, runtime):
             asked = image.asked(registry, image.source.tag(ROOT))
             assert asked.repository == deployment.images[image.source.name].partition("@")[0]
             assert found(repositoryName=image.source.repository, imageIds=[{"imageTag": asked.tag}])["imageDetails"]
@@ -130,7 +130,7 @@ class Builds:
 
     def __init__(self, *states, limit=9):
         self.states = list(states)
-        self.variables = []
+        self.variables, self.machines = [], []
         self.limit, self.seen = limit, []
 
     def client(self, name):
@@ -139,7 +139,8 @@ class Builds:
     def describe_stacks(self, **_):
         return {"Stacks": [{"Outputs": [{"OutputKey": "ProjectName", "OutputValue": "project"}]}]}
 
-    def start_build(self, *, projectName, environmentVariablesOverride):  # noqa: N803 - boto3's own spelling
+    def start_build(self, *, projectName, environmentVariablesOverride, **machine):  # noqa: N803 - boto3's own spelling
+        self.machines.append(machine.get("environmentTypeOverride"))
         if self.seen.count("IN_PROGRESS") >= self.limit:
             message = f"Cannot have more than {self.limit} builds in queue for the account"
             raise ClientError({"Error": {"Code": "AccountLimitExceededException", "Message": message}}, "StartBuild")
@@ -186,6 +187,15 @@ def test_the_project_is_brought_up_to_date_and_a_build_is_told_its_dockerfile_re
     (deployed,) = cdk.calls
     assert deployed["arguments"][:2] == ["deploy", "demoImagesStack"]
     assert "stackName=demo" in deployed["arguments"]
+
+
+def test_an_image_for_graviton_is_built_on_such_a_machine_and_for_it(run, build, programs):
+    builds = Builds(["SUCCEEDED", "SUCCEEDED"])
+    run(builds, "queue-agent", "queue-agent-arm64")
+    assert builds.machines == [None, "ARM_CONTAINER"]
+    assert build("queue-agent-arm64").returncode == 0
+    (built,) = [call["arguments"] for call in programs.calls if call["arguments"][0] == "build"]
+    assert built[1:5] == ["--platform", "linux/arm64", "--file", "queue_agent/Dockerfile"]
 
 
 def test_builds_are_followed_until_the_last_one_ends(run, capsys):

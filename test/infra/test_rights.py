@@ -8,7 +8,16 @@ import yaml
 from infrakit.policies import allowed, denies
 from infrakit.stacks import listed, readable
 
-PODS = ("aws-node", "s3-csi-driver-sa", "cloudwatch-agent", "karpenter", "keda-operator", "collector", "scaler", "static")
+PODS = (
+    "aws-node",
+    "s3-csi-driver-sa",
+    "cloudwatch-agent",
+    "karpenter",
+    "keda-operator",
+    "collector",
+    "scaler",
+    "static",
+)
 INLINE_LIMIT = 10_240
 """Characters of all inline policies of a role (IAM's quotas)."""
 RIGHTS = yaml.safe_load(Path(__file__).with_name("rights.yaml").read_text(encoding="utf-8"))

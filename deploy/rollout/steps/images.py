@@ -8,7 +8,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from configuration.config import Config
-from configuration.images import PodImage, account_registry, pod_images, project_version
+from configuration.images import AGENT, PodImage, account_registry, agent_source, pod_images, project_version
 from deploy.aws import Account, error_code
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import StepWork, step
@@ -35,8 +35,10 @@ def images(context: RolloutContext) -> StepWork:
 def images_left_open(config: Config) -> list[str]:
     """The images that config.yaml leaves to the deployment, also for disabled runtimes."""
     of_pods = config.models_runtime if config.has_cluster else []
-    images = (image for runtime in of_pods for image in pod_images(runtime))
+    images = (image for runtime in of_pods for image in pod_images(config, runtime))
     named = {image.source.name for image in images if image.is_default}
+    if AGENT in named:
+        named.add(agent_source(config).name)  # the scaler's
     # A service may run one of ours, too.
     return sorted(
         named.union(one.managed.image for one in config.models_runtime if one.is_managed and one.managed.image)
@@ -55,7 +57,7 @@ def stale_images(account: Account, config: Config) -> Iterator[str]:
     """Say where config.yaml names other images than this checkout builds."""
     registry, ecr = _registry_of(account), account.client("ecr")
     for runtime in config.models_runtime:
-        named = (image for image in pod_images(runtime) if image.is_ours(registry) and not image.is_default)
+        named = (image for image in pod_images(config, runtime) if image.is_ours(registry) and not image.is_default)
         for image in named:
             tag = image.source.tag(ROOT)
             if tag not in _tags(ecr, image):

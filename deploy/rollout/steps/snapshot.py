@@ -66,7 +66,7 @@ def _offer_what_lacks(ec2: Any, context: RolloutContext, runtimes: list[ModelsRu
     for runtime in runtimes:
         name = _snapshot_of(runtime)
         held = images_in(_described(ec2, name) or {}) if name else set()
-        asked = {address(context.account, image) for image in pod_images(runtime)}
+        asked = {address(context.account, image) for image in pod_images(context.config, runtime)}
         for image in sorted(asked - held) if held else ():
             note(f"Snapshot {name} does not hold {image}: nodes of {runtime.name} pull it first.")
         if held and not asked <= held:

@@ -30,7 +30,7 @@ class Example:
         """What CDK computes for it."""
         config = _read(self.config)
         (runtime,) = [runtime for runtime in config.models_runtime if runtime.name == self.name]
-        tags = {image.source.name: "rig" for image in pod_images(runtime)}
+        tags = {image.source.name: "rig" for image in pod_images(config, runtime)}
         return release_values(config, runtime, resources_of(queue_url, runtime.name), image_tags=tags)
 
     def __str__(self):

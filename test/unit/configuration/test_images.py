@@ -5,7 +5,16 @@ from pathlib import Path
 import pytest
 
 from configuration.config import parse_config
-from configuration.images import AGENT, DEPLOYED, IMAGES, content_tag, context_files, pod_images
+from configuration.images import (
+    AGENT,
+    AGENT_ON_ARM,
+    DEPLOYED,
+    IMAGES,
+    agent_source,
+    content_tag,
+    context_files,
+    pod_images,
+)
 from runtimes.registry import pod_types
 
 DIGEST = "sha256:" + "a" * 64
@@ -18,11 +27,28 @@ def images_of(image=None, **runtime):
     values = {"runtime": {"inferenceApi": {"image": image or {}}}}
     entry = {"name": "one", "namespace": "one", "type": "sdwebui", "dynamicModel": True, "extraValues": values}
     data = {"stackName": "a", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [{**entry, **runtime}]}
-    return pod_images(parse_config(data).models_runtime[0])
+    config = parse_config(data)
+    return pod_images(config, config.models_runtime[0])
 
 
 def test_a_deployment_builds_the_agent_and_a_server_of_each_type():
-    assert set(DEPLOYED) == {AGENT, *pod_types()} == set(IMAGES) - {"standin"}
+    assert set(DEPLOYED) == {AGENT, *pod_types()} == set(IMAGES) - {"standin", AGENT_ON_ARM}
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "is_arm"),
+    [
+        *(("m5.large", False), ("g5.xlarge", False), ("c7i-flex.large", False), ("u7i-6tb.112xlarge", False)),
+        *(("t4g.medium", True), ("a1.large", True), ("m8gd.large", True), ("im4gn.large", True), ("g5g.xlarge", True)),
+    ],
+)
+def test_the_agent_on_the_clusters_own_nodes_is_for_their_processors(instance_type, is_arm):
+    cluster = {"systemNodes": {"instanceType": instance_type}}
+    entry = {"name": "one", "namespace": "one", "type": "sdwebui", "dynamicModel": True}
+    data = {"stackName": "a", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [entry], "cluster": cluster}
+    config = parse_config(data)
+    assert agent_source(config).name == (AGENT_ON_ARM if is_arm else AGENT)
+    assert {image.source.platform for image in pod_images(config, config.models_runtime[0])} == {"linux/amd64"}
 
 
 def test_pods_are_made_of_a_server_of_their_type_and_the_agent_unless_a_foreign_chart_names_its_images():
