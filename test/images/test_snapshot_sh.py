@@ -134,6 +134,35 @@ def test_a_snapshot_of_all_images_is_left_and_nothing_else(cache):
     assert len(made[made.index("--description") + 1]) < 255
 
 
+DAEMONSETS = {
+    "aws-node": [
+        "602401143452.dkr.ecr.eu-west-1.example/amazon-k8s-cni:v1.20",
+        "602401143452.dkr.ecr.eu-west-1.example/agent:v1",
+    ],
+    "fluent-bit-windows": ["public.example/fluent-bit:windows"],
+    "kube-proxy": ["602401143452.dkr.ecr.eu-west-1.example/agent:v1"],
+    "own": [IMAGES[1]],
+}
+
+
+def test_images_of_the_clusters_daemonsets_are_pulled_too_each_once_and_none_for_windows(cache):
+    lines = "".join(f"{name} {' '.join(images)}\\n" for name, images in DAEMONSETS.items())
+    cache.programs.add("kubectl", f"print('{lines}', end='')")
+    assert cache.run("--daemonsets", ",".join(IMAGES))[0] == 0
+    commands = json.dumps(cache.calls("send-command"))
+    assert re.findall(r"--source=(\S+) ", commands) == [*IMAGES, *sorted(DAEMONSETS["aws-node"])]
+    [listed] = [call["arguments"] for call in cache.programs.calls if call["program"] == "kubectl"]
+    assert listed[:3] == ["get", "daemonsets", "--all-namespaces"]
+
+
+def test_nothing_is_launched_where_the_daemonsets_cannot_be_listed(cache):
+    cache.programs.add("kubectl", "sys.exit(1)")
+    code, _, words = cache.run("--daemonsets", ",".join(IMAGES))
+    assert code == 1
+    assert "kubectl could not list the DaemonSets" in words
+    assert cache.calls("create-stack") == []
+
+
 def test_the_template_is_correct_and_its_role_may_pull_and_be_commanded_and_nothing_else():
     file = SCRIPT.parent / "snapshot.yaml"
     linted = subprocess.run([ROOT / ".venv" / "bin" / "cfn-lint", file], capture_output=True, text=True, check=False)

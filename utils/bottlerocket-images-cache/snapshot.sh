@@ -20,6 +20,8 @@ Makes an EBS snapshot that holds the images, from a temporary Bottlerocket insta
   -R, --instance-role NAME existing role for the instance (default: one is made, and deleted)
       --subnet-id ID       subnet of the instance, with a way to the internet (default: one of the default VPC;
                            where there is none, a network is made, and deleted)
+  -d, --daemonsets         also the images of all DaemonSets of the cluster that kubectl talks to, which each node needs
+                           before it takes pods; leave IMAGE out for these alone
   -q, --quiet              print nothing but the snapshot's ID
 TEXT
 }
@@ -31,13 +33,14 @@ fail() {
     exit 1
 }
 
-region='' ami='' arch=amd64 instance_type='' encrypted=false kms_key='' size=80 role='' subnet='' quiet='' images='' network=''
+region='' ami='' arch=amd64 instance_type='' encrypted=false kms_key='' size=80 role='' subnet='' quiet='' images='' network='' daemonsets=''
 
 parse() {
     while (($#)); do
         case $1 in
             -h | --help) usage && exit 0 ;;
             -e | --encrypt) encrypted=true ;;
+            -d | --daemonsets) daemonsets=yes ;;
             -q | --quiet) quiet=yes ;;
             -r | --region | -a | --ami | -A | --arch | -i | --instance-type | -k | --kms-id | -s | --snapshot-size | -R | --instance-role | --subnet-id)
                 (($# > 1)) || fail "$1 needs a value"
@@ -64,7 +67,25 @@ take() {
     esac
 }
 
+# Those for Windows cannot be pulled here.
+images_of_daemonsets() {
+    local name words word
+    kubectl get daemonsets --all-namespaces --output jsonpath="{range .items[*]}{.metadata.name}\
+{' '}{.spec.template.spec.initContainers[*].image}{' '}{.spec.template.spec.containers[*].image}{'\n'}{end}" |
+        while read -r name words; do
+            [[ $name == *windows* ]] && continue
+            for word in $words; do echo "$word"; done
+        done | sort -u
+}
+
 check() {
+    local found
+    if [[ $daemonsets ]]; then
+        found=$(images_of_daemonsets) || fail "kubectl could not list the DaemonSets; --daemonsets needs its access to the cluster"
+        for image in $found; do
+            [[ ,$images, == *,$image,* ]] || images=$images,$image
+        done
+    fi
     case $arch in
         amd64) : "${ami:=/aws/service/bottlerocket/aws-k8s-1.36/x86_64/latest/image_id}" "${instance_type:=m6i.large}" ;;
         arm64) : "${ami:=/aws/service/bottlerocket/aws-k8s-1.36/arm64/latest/image_id}" "${instance_type:=m6g.large}" ;;

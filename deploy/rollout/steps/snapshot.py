@@ -36,7 +36,7 @@ def snapshot(context: RolloutContext) -> StepWork:
     filters = [{"Name": "default-for-az", "Values": ["true"]}, {"Name": "state", "Values": ["available"]}]
     has_subnet = ec2.describe_subnets(Filters=filters)["Subnets"]
     where = "" if has_subnet else "; there is no default subnet: in a network of its own"
-    yield f"make one, unless there is one of the very same images{where}"
+    yield f"make one, unless there is one with these images{where}"
     images = [context.images[name] for name in (context.options.runtime_type, AGENT)]
     context.snapshot = _made_earlier(ec2, images)
     if context.snapshot is not None:
@@ -86,8 +86,8 @@ def _offer_what_lacks(ec2: Any, context: RolloutContext, runtimes: list[ModelsRu
 
 
 def _made_earlier(ec2: Any, images: list[str]) -> str | None:
-    """A snapshot with exactly these images."""
-    same = (one["SnapshotId"] for one in made_snapshots(ec2) if images_in(one) == set(images))
+    """A snapshot with these images, whatever else it holds."""
+    same = (one["SnapshotId"] for one in made_snapshots(ec2) if images_in(one) >= set(images))
     return next(same, None)
 
 
