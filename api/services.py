@@ -4,6 +4,7 @@ Operations that a submission does not need are imported by the first request for
 cold start.
 """
 
+import json
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -67,6 +68,12 @@ class ApiSettings:
     """Whether webhooks may use http and reach any address."""
     icons: str = ""
     """JSON that says what the icon library is made of; see ``icons.settings``. Without it there is none."""
+
+    @property
+    def keys(self) -> dict[str, dict[str, Any]]:
+        """What each key of the configuration may do, by its id."""
+        found: dict[str, dict[str, Any]] = json.loads(self.api_keys or "{}")
+        return found
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "ApiSettings":

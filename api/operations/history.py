@@ -94,26 +94,35 @@ class History:
             raise RequestError(404, "not_found", "There is no such job, or it is older than 90 days.")
         return found
 
-    def page(self, tenant: str, wanted: JobFilter, *, limit: int, start: str | None) -> tuple[list[Job], str | None]:
-        """List up to ``limit`` of a tenant's jobs, newest first. Also returns the id that starts the next page.
+    def page(self, *tenants: str, wanted: JobFilter, limit: int, start: str | None) -> tuple[list[Job], str | None]:
+        """List up to ``limit`` of the tenants' jobs, newest first. Also returns the id that starts the next page.
 
         With a filter, the page may have fewer jobs, or none, even if more follow: it ends after MAX_LOOKED_AT jobs.
         """
+        with ThreadPoolExecutor(_THREADS, thread_name_prefix="list") as threads:
+            pages = list(threads.map(lambda tenant: self._ids(tenant, wanted, limit, start), tenants))
+        ids = sorted((job for found, _ in pages for job in found), reverse=True)
+        # Behind the end of its page a tenant may have more, so that the page of all ends with the first that does.
+        last = max((end for _, end in pages if end is not None), default=None)
+        ids = [job for job in ids if last is None or job >= last]
+        if len(ids) > limit:
+            ids, last = ids[:limit], ids[limit - 1]
+        found = self._jobs.get_many(ids)
+        # The index may still list a job that has just expired.
+        return [found[job] for job in ids if job in found], last
+
+    def _ids(self, tenant: str, wanted: JobFilter, limit: int, start: str | None) -> tuple[list[str], str | None]:
+        """The ids of a page of a tenant's jobs, and the last that was looked at if more may follow."""
         size = PAGE if wanted.is_filter else limit + 1
         ids: list[str] = []
-        last = None
         pages = self._jobs.tenants_pages(tenant, start=start, limit=size, **wanted.parameters)
         for number, page in enumerate(pages, start=1):
             ids += [str(row["pk"]) for row in page.rows]
             if len(ids) > limit:
-                ids, last = ids[:limit], ids[limit - 1]
-                break
+                return ids[:limit], ids[limit - 1]
             if number * size >= MAX_LOOKED_AT:
-                last = page.last
-                break
-        found = self._jobs.get_many(ids)
-        # The index may still list a job that has just expired.
-        return [found[job] for job in ids if job in found], last
+                return ids, page.last
+        return ids, None
 
     def rows(self, tenant: str, wanted: JobFilter, *, start: str | None = None) -> Iterator[Mapping[str, Any]]:
         """List a tenant's jobs, newest first, with the attributes in the index (``jobs.schema.LISTED``).

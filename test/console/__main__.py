@@ -35,6 +35,7 @@ def run_playwright(up: LocalUp, arguments: list[str]) -> int:
         **os.environ,
         "SD_URL": up.target.endpoint.rstrip("/"),
         "SD_API_KEY": up.target.api_key,
+        "SD_ADMIN_KEY": (up.state / "ops.key").read_text().strip(),
         "STANDINS": json.dumps(standins),
         "PYTHON": sys.executable,
         "PLAYWRIGHT_JUNIT_OUTPUT_FILE": str(REPORT),

@@ -70,6 +70,15 @@ test("so do a failed and a running job", async ({ signedIn: page }) => {
   }
 });
 
+test("on a phone the name of a job has the line to itself", async ({ signedIn: page }) => {
+  await page.setViewportSize({ width: 360, height: 640 });
+  await open(page, `jobs/${job.job}`);
+  const box = async (name: string) => (await page.getByText(name, { exact: true }).first().boundingBox())!;
+  const [title, badge] = [await box("everybodys"), await box("Succeeded")];
+  expect(title.width).toBeGreaterThan(150);
+  expect(badge.y).toBeGreaterThanOrEqual(title.y + title.height);
+});
+
 test("so does a form with mistakes, and one of a workflow that the servers cannot run", async ({ signedIn: page }) => {
   await open(page, "new?runtime=draw");
   await page.getByLabel("Steps", { exact: true }).fill("0");

@@ -64,6 +64,35 @@ test("a job runs again with the next seed, and the two pictures are a step apart
   await expect(page.getByRole("row", { name: "content.seed 7 8" })).toBeVisible();
 });
 
+for (const [seed, words] of [
+  [undefined, "without a seed"],
+  [-1, "with a random seed"],
+] as const) {
+  test(`a failed job ${words} runs again with one that is drawn`, async ({ signedIn: page }) => {
+    await faults("draw", { fail_jobs: 1 });
+    const job = await made({ content: { seed } });
+    await open(page, `jobs/${job.job}`);
+    await expect(page.getByText("Random. Enter one")).toBeVisible();
+    await page.getByRole("button", { name: "Seed plus 1" }).click();
+    const drawn = Number(await page.getByLabel("Seed", { exact: true }).inputValue());
+    await page.getByRole("button", { name: "Seed plus 1" }).click();
+    await page.getByRole("button", { name: "Run again" }).click();
+    const again = await ended(await nextJob(page, job));
+    expect([again.images[0]!.seed, again.retry_of]).toEqual([drawn + 1, job.job]);
+  });
+}
+
+test("the request is shown as it was sent, without what the platform fills in", async ({ signedIn: page }) => {
+  for (const names of [{}, { id: "harbour", prefix: "summer" }]) {
+    const job = await made({ id: undefined, ...names });
+    await open(page, `jobs/${job.job}`);
+    await expect(page.locator("pre")).toContainText("A lighthouse");
+    const shown = JSON.parse(await page.locator("pre").innerText()) as Record<string, unknown>;
+    const { content: _, runtime, type, ...others } = shown;
+    expect([others, runtime, type]).toEqual([names, "draw", "text-to-image"]);
+  }
+});
+
 test("a job runs again on another runtime", async ({ signedIn: page }) => {
   const job = await made();
   await open(page, `jobs/${job.job}`);

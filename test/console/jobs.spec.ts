@@ -1,4 +1,4 @@
-import { api, CONSOLE, expect, faults, KEY, made, open, submit, test, URL_, type Job } from "./kit";
+import { ADMIN_KEY, api, CONSOLE, ended, expect, faults, KEY, made, open, submit, test, URL_, type Job } from "./kit";
 
 test("a wrong key is named, the right one opens the jobs, and neither is kept but for the session", async ({ page, context }) => {
   await page.goto(CONSOLE);
@@ -52,6 +52,32 @@ test("the list can be narrowed by state and runtime, and says so where nothing i
   expect(page.url()).toContain("state=cancelled");
   await page.getByRole("link", { name: "Show all jobs" }).click();
   await expect(page.getByText("of-draw").first()).toBeVisible();
+});
+
+test("an admin sees the jobs and pictures of all keys, and whose they are, or those of one", async ({ page }) => {
+  await page.addInitScript((key) => sessionStorage.setItem("console.key", key), ADMIN_KEY);
+  const theirs = await made({ id: "of-a-user" });
+  await ended(await submit({ id: "of-the-admin", key: ADMIN_KEY }), ADMIN_KEY);
+  await open(page, "jobs");
+  await expect(page.getByRole("link", { name: /of-a-user default · draw/ })).toBeVisible();
+  await expect(page.getByRole("link", { name: /of-the-admin ops · draw/ })).toBeVisible();
+  await page.getByLabel("API key").selectOption("ops");
+  await expect(page.getByText("of-a-user")).toHaveCount(0);
+  await expect(page.getByText("of-the-admin").first()).toBeVisible();
+  await page.getByRole("link", { name: "Gallery" }).click();
+  await expect(page.getByText("of-a-user").first()).toBeVisible();
+  await page.getByLabel("API key").selectOption("ops");
+  await expect(page.getByText("of-a-user")).toHaveCount(0);
+  await open(page, "usage");
+  const table = page.getByRole("table", { name: "By runtime" });
+  const rows = async (tenant: string) => (await api<{ rows: { runtime: string; jobs: number }[] }>("GET", `usage?tenant=${tenant}`, undefined, ADMIN_KEY)).rows;
+  const drawn = (found: { runtime: string; jobs: number }[]) => found.find((row) => row.runtime === "draw")!.jobs;
+  const [ofUser, ofAdmin] = [drawn(await rows(theirs.tenant)), drawn(await rows("ops"))];
+  await expect(table.getByRole("row", { name: new RegExp(`^draw ${ofUser + ofAdmin} `) })).toBeVisible();
+  await page.getByLabel("API key").selectOption("ops");
+  await expect(table.getByRole("row", { name: new RegExp(`^draw ${ofAdmin} `) })).toBeVisible();
+  await open(page, `jobs/${theirs.job}`);
+  await expect(page.getByRole("region", { name: "Facts" })).toContainText("API keydefault");
 });
 
 test("a job is found by its id, and the jobs of a task by the task's", async ({ signedIn: page }) => {

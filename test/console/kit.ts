@@ -2,6 +2,7 @@ import { test as base, expect, type Page } from "@playwright/test";
 
 export const URL_ = process.env.SD_URL!;
 export const KEY = process.env.SD_API_KEY!;
+export const ADMIN_KEY = process.env.SD_ADMIN_KEY!;
 export const CONSOLE = `${URL_}/console`;
 const STANDINS = JSON.parse(process.env.STANDINS!) as Record<string, string>;
 const ORIGIN = new URL(URL_).origin;
@@ -12,12 +13,13 @@ export interface Job {
   ended_at: string | null;
   retry_of: string | null;
   runtime: string;
+  tenant: string;
   images: { seed: number; url: string }[];
 }
 
 /** Call the API as a program would. */
-export async function api<T>(method: string, path: string, body?: unknown): Promise<T> {
-  const headers = { "x-api-key": KEY, "Content-Type": "application/json" };
+export async function api<T>(method: string, path: string, body?: unknown, key = KEY): Promise<T> {
+  const headers = { "x-api-key": key, "Content-Type": "application/json" };
   const answer = await fetch(`${URL_}/v1/${path}`, { method, headers, body: body === undefined ? null : JSON.stringify(body) });
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   return (await answer.json()) as T;
@@ -27,20 +29,21 @@ let count = 0;
 
 /** Submit a job; small, so that its picture is drawn in a moment. */
 export async function submit(changes: Record<string, unknown> = {}): Promise<Job> {
-  const { content, ...others } = changes;
-  return await api<Job>("POST", "jobs", {
+  const { content, key, ...others } = changes;
+  const body = {
     runtime: "draw",
     type: "text-to-image",
     id: `task-${++count}`,
     content: { prompt: "A lighthouse at dusk", steps: 4, width: 64, height: 64, seed: 7, ...(content as object) },
     ...others,
-  });
+  };
+  return await api<Job>("POST", "jobs", body, key as string | undefined);
 }
 
 /** Wait for a job's end. */
-export async function ended(job: Job): Promise<Job> {
+export async function ended(job: Job, key = KEY): Promise<Job> {
   let latest = job;
-  while (!latest.ended_at) latest = await api<Job>("GET", `jobs/${job.job}?wait=20`);
+  while (!latest.ended_at) latest = await api<Job>("GET", `jobs/${job.job}?wait=20`, undefined, key);
   return latest;
 }
 

@@ -65,7 +65,7 @@ def jobs(call: DialectCall) -> Answer:
     size = _MAX_LIMIT if labels else min(int(limit), _MAX_LIMIT)
     wanted, rows = JobFilter(runtime=_runtime(call).name), []
     for _ in range(_MAX_PAGES):
-        page, start = call.services.history.page(call.tenant, wanted, limit=size, start=start)
+        page, start = call.services.history.page(call.tenant, wanted=wanted, limit=size, start=start)
         for one in page:
             given = labels_of(one)
             if labels.items() <= given.items():

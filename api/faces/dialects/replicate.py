@@ -79,7 +79,7 @@ def predictions(call: DialectCall) -> Answer:
     cursor = call.request.query.get("cursor")
     if cursor is not None and not re.fullmatch(JOB_ID_PATTERN, cursor):
         raise InvalidRequestError([FieldError("cursor", "must be that of `next` of the page before")])
-    found, last = call.services.history.page(call.tenant, JobFilter(), limit=_LISTED, start=cursor)
+    found, last = call.services.history.page(call.tenant, wanted=JobFilter(), limit=_LISTED, start=cursor)
     following = None if last is None else f"{call.base_url}/v1/predictions?cursor={last}"
     results = [prediction(job, call.links) for job in found]
     return Response.json(200, {"previous": None, "next": following, "results": results})

@@ -3,7 +3,20 @@
 from pydantic import BaseModel, ValidationError
 
 from api.errors import InvalidRequestError, RequestError, UnauthorizedError
-from api.faces.v1 import batches, files, icons, jobs, outputs, pictures, reference, runtimes, usage, webhooks, workflows
+from api.faces.v1 import (
+    batches,
+    files,
+    icons,
+    jobs,
+    keys,
+    outputs,
+    pictures,
+    reference,
+    runtimes,
+    usage,
+    webhooks,
+    workflows,
+)
 from api.faces.v1.problems import PROBLEM, problem_of
 from api.faces.v1.routes import ApiCall, Route
 from api.http import JSON, Answer, Request, Response
@@ -22,6 +35,7 @@ ROUTES: list[Route] = [
     *batches.ROUTES.table,
     *icons.ROUTES.table,
     *usage.ROUTES.table,
+    *keys.ROUTES.table,
     *reference.ROUTES.table,
 ]
 

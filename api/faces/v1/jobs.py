@@ -79,8 +79,8 @@ def list_jobs(call: ApiCall) -> Answer:
     )
     if query.cursor is not None and not re.fullmatch(JOB_ID_PATTERN, query.cursor):
         raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
-    tenant = call.whose(query.tenant)
-    found, last = call.services.history.page(tenant, wanted, limit=query.limit, start=query.cursor)
+    tenants = call.tenants(query.tenant)
+    found, last = call.services.history.page(*tenants, wanted=wanted, limit=query.limit, start=query.cursor)
     return Response.json(200, {"jobs": [view(call, job) for job in found], "next": last})
 
 

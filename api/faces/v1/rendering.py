@@ -49,6 +49,7 @@ def job_view(
         cancel_requested=job.cancel_requested,
         warnings=[WarningView(pointer=one.pointer, detail=one.detail) for one in warnings],
         timings=_timings(job),
+        tenant=job.tenant,
         links=_links(job, here),
     )
     return view.model_dump(mode="json")

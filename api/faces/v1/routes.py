@@ -12,6 +12,7 @@ from api.paths import path_values
 from api.services import Services
 from contract.field_errors import field_errors_of
 
+ALL_TENANTS = "*"
 Model = TypeVar("Model", bound=BaseModel)
 
 
@@ -57,6 +58,13 @@ class ApiCall:
         if tenant is not None and tenant != self.tenant and not self.caller.is_admin:
             raise RequestError(403, "forbidden", "Only a key with the role admin sees the jobs of others.")
         return tenant or self.tenant
+
+    def tenants(self, asked: str | None) -> list[str]:
+        """The same of a list; ``*`` stands for the caller and all keys of the configuration. Raises as ``whose``."""
+        if asked != ALL_TENANTS:
+            return [self.whose(asked)]
+        self.whose(asked)
+        return sorted({self.tenant, *self.services.settings.keys})
 
 
 Handler = Callable[[ApiCall], Answer]

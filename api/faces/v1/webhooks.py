@@ -59,7 +59,7 @@ def list_deliveries(call: ApiCall) -> Answer:
         if query.cursor is not None and not re.fullmatch(JOB_ID_PATTERN, query.cursor):
             raise InvalidRequestError([FieldError("?cursor", "must be `next` of the page before")])
         wanted = JobFilter(since_s=time.time() - RETENTION_S)
-        page, last = history.page(call.tenant, wanted, limit=_JOBS_A_PAGE, start=query.cursor)
+        page, last = history.page(call.tenant, wanted=wanted, limit=_JOBS_A_PAGE, start=query.cursor)
         jobs = [job for job in page if job.webhook is not None]
     rows = [_delivery(row) for job in jobs for row in operations.deliveries(job.id)]
     return Response.json(200, DeliveryPage(deliveries=rows, next=last))

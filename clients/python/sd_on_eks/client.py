@@ -115,6 +115,7 @@ class Calls:
     runtimes = One(platform.runtimes)
     runtime = One(platform.runtime)
     schema = One(platform.schema)
+    workflow_inputs = One(platform.workflow_inputs)
     workflows = Many(platform.workflows)
     workflow = One(platform.workflow)
     put_workflow = One(platform.put_workflow)

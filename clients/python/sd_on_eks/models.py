@@ -123,6 +123,8 @@ class Job(AnswerModel):
     """Only in the answer to the request that submitted it."""
     timings: Timings = Timings()
     context: Any = None
+    tenant: str | None = None
+    """Id of the API key that it was submitted with."""
     links: dict[str, str] = {}
     """Related links: self, events, request, and cancel or retry."""
 
@@ -293,6 +295,15 @@ class Workflow(WorkflowEntry):
     inputs: dict[str, dict[str, Any]]
     """The inputs that jobs may set, with their types and defaults."""
     description: str = ""
+
+
+class SettableInputs(AnswerModel):
+    """What a workflow lets its callers set."""
+
+    inputs: dict[str, dict[str, Any]]
+    """The inputs, with their types and defaults."""
+    inputs_schema: dict[str, Any]
+    """Their JSON schema, with the choices and limits of the runtime's servers if they are known."""
 
 
 class WorkflowList(AnswerModel):

@@ -53,6 +53,14 @@ export interface Job {
   warnings: { pointer: string; detail: string }[];
   timings: { queued_s: number | null; prepare_s: number | null; run_s: number | null; store_s: number | null };
   context: Json;
+  tenant: string | null;
+}
+
+/** What a key may do, and for an admin all keys. */
+export interface OwnKey {
+  id: string;
+  role: "user" | "admin";
+  keys: { id: string; name: string }[];
 }
 
 export interface JobPage {

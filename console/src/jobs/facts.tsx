@@ -1,10 +1,12 @@
 import { write } from "../api/json";
 import type { Job } from "../api/types";
 import { moment, number, table } from "../i18n";
+import { keyName, ownKey } from "../keys";
 import { LinkButton } from "../parts/controls";
 import { CopyButton } from "../parts/copy";
 import { Ago } from "../parts/time";
 import { href } from "../routes";
+import { useStore } from "../store";
 import { shortId } from "./names";
 import { Files } from "./results";
 
@@ -14,6 +16,7 @@ const text = table(
     id: "Job",
     runtime: "Runtime",
     type: "Type",
+    key: "API key",
     priority: "Priority",
     created: "Submitted",
     attempts: "Attempts",
@@ -28,6 +31,7 @@ const text = table(
     id: "任务",
     runtime: "运行时",
     type: "类型",
+    key: "API 密钥",
     priority: "优先级",
     created: "提交时间",
     attempts: "尝试次数",
@@ -41,6 +45,7 @@ const text = table(
 
 /** What is known of a job besides its state: whose it is, when it came, what its caller has said with it. */
 export function Facts({ job }: { job: Job }) {
+  const whose = keyName(useStore(ownKey), job.tenant);
   const t = text();
   return (
     <section class="card facts" aria-label={t.facts}>
@@ -56,6 +61,12 @@ export function Facts({ job }: { job: Job }) {
         </dd>
         <dt>{t.type}</dt>
         <dd>{job.type}</dd>
+        {whose && (
+          <>
+            <dt>{t.key}</dt>
+            <dd>{whose}</dd>
+          </>
+        )}
         {job.priority !== "normal" && (
           <>
             <dt>{t.priority}</dt>

@@ -8,6 +8,8 @@ export interface JobFilter {
   state: string;
   runtime: string;
   task_id: string;
+  /** Id of the key whose jobs they are, * for all; "" for the own. */
+  tenant: string;
 }
 
 interface Loaded {
@@ -27,7 +29,7 @@ const REFRESH_EVERY_MS = 250;
 const REFRESH_AGE_MS = 2000;
 
 /**
- * Jobs of the key, newest first. Pages are loaded on demand; new jobs and the active ones in sight are kept current.
+ * Jobs, newest first. Pages are loaded on demand; new jobs and the active ones in sight are kept current.
  *
  * An AWS table is read for each request, so that a list which nobody looks at asks for nothing.
  */

@@ -6,6 +6,7 @@ import { table } from "../i18n";
 import { Segments } from "../parts/controls";
 import { CopyButton } from "../parts/copy";
 import { ErrorNote, Skeleton } from "../parts/feedback";
+import { isMade } from "./names";
 import { SNIPPETS, type SnippetLanguage } from "./snippets";
 
 const text = table(
@@ -37,7 +38,7 @@ export function RequestCard({ request, error }: { request: JobRequest | undefine
     if (!error) return <Skeleton lines={4} />;
     return error instanceof ApiError && error.status === 404 ? <p class="note">{t.notKept}</p> : <ErrorNote error={error} />;
   }
-  const whole = (one: JobRequest) => (form === "json" ? write(one, 2) : SNIPPETS[form](again(one)));
+  const whole = (one: JobRequest) => (form === "json" ? write(sent(one), 2) : SNIPPETS[form](again(one)));
   return (
     <section class="card request">
       <div class="request-head">
@@ -60,6 +61,11 @@ export function RequestCard({ request, error }: { request: JobRequest | undefine
       </pre>
     </section>
   );
+}
+
+/** What the caller has sent: without an id and a prefix that the platform has filled in. */
+function sent(request: JobRequest): JobRequest {
+  return { ...again(request), ...(request.id && !isMade(request.id) && { id: request.id }) };
 }
 
 /** The request as a caller sends it again: without the names that belong to this job alone. */

@@ -1,20 +1,21 @@
 import type { Job, Json, JsonObject } from "../api/types";
 
-/** A place of a seed in a request's content, and the seed. */
+/** A place of a seed in a request's content, and the seed; null for one that nobody knows. */
 export interface Seed {
   path: string[];
-  value: bigint;
+  value: bigint | null;
 }
 
 const NAME = /^(noise_)?seed$/;
 const MAX_DEPTH = 4;
 
-/** The seeds of a request: its own, or those of a workflow's nodes. A seed of -1 is the one that was drawn for the picture. */
+/** The seeds of a request: its own, or those of a workflow's nodes. A seed of -1 is the one that was drawn for the picture, if there is one. */
 export function seedsOf(content: JsonObject, job: Pick<Job, "images">): Seed[] {
   const drawn = job.images[0]?.seed;
-  const found = [...walk(content, [])].map((seed) => (seed.value === -1n && drawn != null ? { ...seed, value: BigInt(drawn) } : seed));
-  if (found.length || drawn == null) return found;
-  return [{ path: ["seed"], value: BigInt(drawn) }];
+  const known = drawn == null ? null : BigInt(drawn);
+  const found = [...walk(content, [])].map((seed) => (seed.value === -1n ? { ...seed, value: known } : seed));
+  if (found.length || known === null) return found;
+  return [{ path: ["seed"], value: known }];
 }
 
 function* walk(content: Json, path: string[]): Generator<Seed> {

@@ -6,6 +6,7 @@ import { number, table } from "../i18n";
 import { jobList } from "../jobs/job-list";
 import { nameOf } from "../jobs/names";
 import { aboutOutput } from "../jobs/results";
+import { ALL, KeyChoice, keyName, ownKey } from "../keys";
 import { useLoad } from "../load";
 import { Button, LinkButton } from "../parts/controls";
 import { Empty, ErrorNote, Skeleton } from "../parts/feedback";
@@ -75,8 +76,24 @@ const CAPTION_PX = 46;
 
 /** All pictures, newest first. Two can be chosen for a comparison. */
 export function Gallery({ route }: { route: Route }) {
+  const own = useStore(ownKey);
   const runtime = route.query.get("runtime") ?? "";
-  const list = jobList({ state: "succeeded", runtime, task_id: "" });
+  const chosen = route.query.get("tenant") ?? "";
+  const t = text();
+  return (
+    <div class="page filling gallery">
+      <div class="page-head">
+        <h1 tabIndex={-1}>{t.title}</h1>
+        <KeyChoice value={chosen || ALL} onChoose={(tenant) => replace(["gallery"], { runtime, tenant: tenant === ALL ? "" : tenant })} />
+        <RuntimeChoice value={runtime} onChoose={(name) => replace(["gallery"], { runtime: name, tenant: chosen })} />
+      </div>
+      {own ? <Pictures key={`${runtime} ${chosen}`} runtime={runtime} tenant={own.role === "admin" ? chosen || ALL : ""} /> : <Skeleton lines={6} />}
+    </div>
+  );
+}
+
+function Pictures({ runtime, tenant }: { runtime: string; tenant: string }) {
+  const list = jobList({ state: "succeeded", runtime, task_id: "", tenant });
   const { jobs, next, isReady, error } = useStore(list);
   const [open, setOpen] = useState<string>();
   const [chosen, setChosen] = useState<string[]>([]);
@@ -93,11 +110,7 @@ export function Gallery({ route }: { route: Route }) {
   // A third choice takes the place of the second.
   const choose = (id: string) => setChosen(chosen.includes(id) ? chosen.filter((one) => one !== id) : [...chosen.slice(0, 1), id]);
   return (
-    <div class="page filling gallery">
-      <div class="page-head">
-        <h1 tabIndex={-1}>{t.title}</h1>
-        <RuntimeChoice value={runtime} />
-      </div>
+    <>
       {Boolean(error) && <ErrorNote error={error} onRetry={() => void list.more()} />}
       {!isReady && !error && <Skeleton lines={6} />}
       {isReady && !pictures.length && next === null && (
@@ -139,7 +152,7 @@ export function Gallery({ route }: { route: Route }) {
           alt={t.picture(shown.number, nameOf(shown.job))}
           caption={
             <>
-              <b>{nameOf(shown.job)}</b> · {aboutOutput(shown.output)}
+              <b>{nameOf(shown.job)}</b> · {[keyName(ownKey.value, shown.job.tenant), aboutOutput(shown.output)].filter(Boolean).join(" · ")}
             </>
           }
           onStep={{ back: step(at - 1), next: step(at + 1) }}
@@ -147,15 +160,15 @@ export function Gallery({ route }: { route: Route }) {
           actions={<LinkButton href={href(["jobs", shown.job.job])}>{t.open}</LinkButton>}
         />
       )}
-    </div>
+    </>
   );
 }
 
-function RuntimeChoice({ value }: { value: string }) {
+function RuntimeChoice({ value, onChoose }: { value: string; onChoose: (name: string) => void }) {
   const runtimes = useLoad((signal) => call<{ runtimes: Runtime[] }>("GET", "runtimes", { signal }), []).data?.runtimes ?? [];
   const t = text();
   return (
-    <select class="select" aria-label={t.runtime} value={value} onChange={(event) => replace(["gallery"], { runtime: event.currentTarget.value })}>
+    <select class="select" aria-label={t.runtime} value={value} onChange={(event) => onChoose(event.currentTarget.value)}>
       <option value="">{t.all}</option>
       {(runtimes.length ? runtimes.map((one) => one.name) : value ? [value] : []).map((name) => (
         <option key={name} value={name}>

@@ -5,6 +5,7 @@ import { number, span, table } from "../i18n";
 import { jobList, type JobFilter } from "../jobs/job-list";
 import { nameOf, thumbnailOf } from "../jobs/names";
 import { placeOf, startOf } from "../jobs/place";
+import { ALL, KeyChoice, keyName, ownKey } from "../keys";
 import { useLoad } from "../load";
 import { Segments } from "../parts/controls";
 import { Empty, ErrorNote, Skeleton } from "../parts/feedback";
@@ -92,18 +93,21 @@ const NARROW_ROW_PX = 76;
 
 const JOB_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
-/** The queue of each runtime, and all jobs. The query of the address has the filter: state, runtime, task_id. */
+/** The queue of each runtime, and all jobs. The query of the address has the filter: state, runtime, task_id, tenant. */
 export function Jobs({ route }: { route: Route }) {
   const state = route.query.get("state") ?? "";
   const runtime = route.query.get("runtime") ?? "";
   const task_id = route.query.get("task_id") ?? "";
+  const own = useStore(ownKey);
+  const chosen = route.query.get("tenant") ?? "";
   const t = text();
   const s = stateText();
-  const show = (changes: Record<string, string>) => replace(["jobs"], { state, runtime, task_id, ...changes });
+  const show = (changes: Record<string, string>) => replace(["jobs"], { state, runtime, task_id, tenant: chosen, ...changes });
   return (
     <div class="page filling">
       <div class="page-head">
         <h1 tabIndex={-1}>{t.title}</h1>
+        <KeyChoice value={chosen || ALL} onChoose={(id) => show({ tenant: id === ALL ? "" : id })} />
         <Search value={task_id} onSearch={(value) => (JOB_ID.test(value) ? go(["jobs", value]) : show({ task_id: value }))} />
         <Segments
           label={t.filter}
@@ -119,7 +123,7 @@ export function Jobs({ route }: { route: Route }) {
         />
       </div>
       <Queues chosen={runtime} onChoose={(name) => show({ runtime: name })} />
-      <List key={`${state} ${runtime} ${task_id}`} filter={{ state, runtime, task_id }} />
+      {own ? <List key={`${state} ${runtime} ${task_id} ${chosen}`} filter={{ state, runtime, task_id, tenant: own.role === "admin" ? chosen || ALL : "" }} /> : <Skeleton lines={8} />}
     </div>
   );
 }
@@ -203,7 +207,7 @@ function List({ filter }: { filter: JobFilter }) {
   }, [list]);
   if (!isReady) return error ? <ErrorNote error={error} onRetry={() => void list.more()} /> : <Skeleton lines={8} />;
   if (!jobs.length && next === null) {
-    return filter.state || filter.runtime || filter.task_id ? (
+    return filter.state || filter.runtime || filter.task_id || (filter.tenant && filter.tenant !== ALL) ? (
       <Empty icon="search" title={t.noMatch}>
         <p>{t.noMatchHint}</p>
         <a href={href(["jobs"])}>{t.clear}</a>
@@ -233,13 +237,14 @@ function List({ filter }: { filter: JobFilter }) {
 }
 
 function Row({ job, tabIndex }: { job: Job; tabIndex: 0 | -1 }) {
+  const whose = keyName(ownKey.value, job.tenant);
   return (
     <a class="job-row" href={href(["jobs", job.job])} tabIndex={tabIndex}>
       <Thumbnail url={thumbnailOf(job)} icon={job.files.length ? "download" : "gallery"} />
       <span class="job-name">
         <b class="cut">{nameOf(job)}</b>
         <span class="soft small cut">
-          {job.runtime} · {job.type}
+          {[whose, job.runtime, job.type].filter(Boolean).join(" · ")}
         </span>
       </span>
       <StateBadge job={job} />

@@ -3,10 +3,12 @@ import { useState } from "preact/hooks";
 import { call } from "../api/client";
 import type { UsageRow } from "../api/types";
 import { number, span, table } from "../i18n";
+import { ALL, KeyChoice, ownKey } from "../keys";
 import { useLoad } from "../load";
 import { Segments } from "../parts/controls";
 import { Empty, ErrorNote, Skeleton } from "../parts/feedback";
 import { href, replace, type Route } from "../routes";
+import { useStore } from "../store";
 import { dateOf, daysOf, topOf } from "../usage/days";
 import { Chart } from "../usage/chart";
 
@@ -69,15 +71,19 @@ export type Measure = (typeof MEASURES)[number];
 export function UsageView({ route }: { route: Route }) {
   const period = PERIODS.find((days) => String(days) === route.query.get("days")) ?? 30;
   const measure = MEASURES.find((one) => one === route.query.get("show")) ?? "jobs";
+  const own = useStore(ownKey);
+  const chosen = route.query.get("tenant") ?? "";
   const [form, setForm] = useState<"chart" | "table">("chart");
-  const { data, error, reload } = useLoad((signal) => usageOf(period, signal), [period], 60);
+  const tenants = own?.role !== "admin" ? [""] : chosen ? [chosen] : own.keys.map(({ id }) => id);
+  const { data, error, reload } = useLoad(async (signal) => (own ? (await Promise.all(tenants.map((tenant) => usageOf(period, tenant, signal)))).flat() : undefined), [period, own && tenants], 60);
   const t = text();
-  const show = (changes: Record<string, string>) => replace(["usage"], { days: String(period), show: measure, ...changes });
+  const show = (changes: Record<string, string>) => replace(["usage"], { days: String(period), show: measure, tenant: chosen, ...changes });
   const runtimes = data ? [...new Set(data.map((row) => row.runtime))].sort() : [];
   return (
     <div class="page usage">
       <div class="page-head">
         <h1 tabIndex={-1}>{t.title}</h1>
+        <KeyChoice value={chosen || ALL} onChoose={(tenant) => show({ tenant: tenant === ALL ? "" : tenant })} />
         <Segments label={t.period} value={String(period)} onChange={(days) => show({ days })} options={PERIODS.map((days) => ({ value: String(days), text: t.days(days) }))} />
       </div>
       {Boolean(error) && <ErrorNote error={error} onRetry={reload} />}
@@ -123,11 +129,11 @@ function shown(value: number, measure: Measure): string {
   return measure === "gpu_seconds" ? span(value) : number(value);
 }
 
-async function usageOf(period: number, signal: AbortSignal): Promise<UsageRow[]> {
+async function usageOf(period: number, tenant: string, signal: AbortSignal): Promise<UsageRow[]> {
   const rows: UsageRow[] = [];
   let cursor: string | undefined;
   do {
-    const page = await call<{ rows: UsageRow[]; next: string | null }>("GET", "usage", { query: { by: "day", from: dateOf(period - 1), to: dateOf(0), cursor }, signal });
+    const page = await call<{ rows: UsageRow[]; next: string | null }>("GET", "usage", { query: { by: "day", from: dateOf(period - 1), to: dateOf(0), tenant, cursor }, signal });
     rows.push(...page.rows);
     cursor = page.next ?? undefined;
   } while (cursor);

@@ -206,6 +206,10 @@ def test_runtimes_tell_what_they_take_and_a_workflow_runs_by_its_name(kit, shell
         assert sd.schema(rig.name, "pipeline")["$schema"].startswith("https://json-schema.org/")
         with pytest.raises(NotFound):
             sd.runtime("nowhere")
+        asked = sd.workflow_inputs(rig.name, content_of("comfyui"))
+        assert asked.inputs.keys() == asked.inputs_schema["properties"].keys() > {"seed"}
+        with pytest.raises(NotFound):
+            sd.workflow_inputs("nowhere", content_of("comfyui"))
         stored = sd.put_workflow("sketch", content_of("comfyui"), description="a sketch")
         assert (stored, [one.name for one in sd.workflows()]) == (sd.workflow("sketch"), ["sketch"])
         job = sd.submit(runtime=rig.name, type="workflow", content={"workflow": "sketch", "inputs": {"seed": 5}})

@@ -11,6 +11,7 @@ from contract.queues import Priority
 from jobs import commands, requests
 from jobs.job import Progress
 from local.api_key import API_KEY_ID
+from test.kit.door import KEYS
 from test.kit.tasks import TASKTYPES, content_of
 
 
@@ -83,6 +84,22 @@ def test_a_job_is_seen_and_touched_by_its_own_tenant_and_by_an_admin_alone(api):
     assert api.call("GET", "/jobs?tenant=local0key0", key="other-key").status_code == 403
     assert [one["job"] for one in api.get("/jobs?tenant=local0key0", key="admin-key")["jobs"]] == [job]
     assert api.get(f"/jobs/{job}", key="admin-key")["state"] == "queued"
+
+
+def test_an_admin_lists_the_jobs_of_all_keys_page_by_page_and_nobody_else_does(api):
+    keys = ["key", "other-key", "admin-key", "key", "key", "other-key"]
+    jobs = [api.submit(key=key)["job"] for key in keys]
+    listed, pages, cursor = [], 0, ""
+    while pages == 0 or cursor:
+        page = api.get(f"/jobs?tenant=*&limit=2&state=queued{cursor}", key="admin-key")
+        listed += [(job["job"], job["tenant"]) for job in page["jobs"]]
+        pages, cursor = pages + 1, page["next"] and f"&cursor={page['next']}"
+    assert [job for job, _ in listed] == jobs[::-1]
+    assert [tenant for _, tenant in listed] == [KEYS[key] for key in reversed(keys)]
+    assert api.call("GET", "/jobs?tenant=*").status_code == 403
+    admin, user = api.get("/key", key="admin-key"), api.get("/key", key="daily")
+    assert (admin["role"], {one["id"] for one in admin["keys"]}) == ("admin", {*KEYS.values(), "daily", "waiting"})
+    assert user == {"id": "daily", "role": "user", "jobs_per_day": 3, "queued_jobs": None, "keys": []}
 
 
 def test_jobs_are_listed_by_page_state_task_and_time(api):

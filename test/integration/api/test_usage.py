@@ -132,7 +132,7 @@ def test_a_filter_that_finds_little_looks_at_so_many_jobs_and_says_where_to_go_o
         history = History(jobs=rig.store, notifier=None, make_s3=None, bucket="")
         pages, start = [], None
         while not pages or start:
-            found, start = history.page("t", JobFilter(states=["failed"]), limit=1, start=start)
+            found, start = history.page("t", wanted=JobFilter(states=["failed"]), limit=1, start=start)
             pages.append([job.id for job in found])
         assert pages == [[], [], [oldest]]
 

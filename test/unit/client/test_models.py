@@ -27,6 +27,7 @@ SAME = {
     models.Sizes: runtimes.SizesView,
     models.WorkflowEntry: workflows.WorkflowRow,
     models.Workflow: workflows.WorkflowView,
+    models.SettableInputs: workflows.WorkflowInputs,
     models.WorkflowList: workflows.WorkflowPage,
     models.UsageRow: usage.UsageRow,
     models.UsagePage: usage.UsageView,

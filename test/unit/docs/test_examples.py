@@ -143,3 +143,9 @@ def test_the_submitter_has_a_task_for_every_type_of_runtime(runtime_type):
         assert list(request_errors(task["content"], "text-to-image", runtime.card)) == []
     own = load("submit_and_wait").make_request("mine", prompt, runtime_type, '{"prompt": "PROMPT", "steps": 4}')
     assert own["content"] == {"prompt": prompt, "steps": 4}
+
+
+def test_the_nodes_of_the_example_workflow_are_told_apart_by_the_titles_that_an_export_has():
+    graph = json.loads((EXAMPLES / "workflow.json").read_text())
+    titles = {node["_meta"]["title"] for node in graph.values()}
+    assert len(titles) == len(graph)

@@ -93,7 +93,7 @@ class ListQuery(ApiRequest):
     cursor: str | None = None
     """`next` from the previous page."""
     tenant: str | None = None
-    """For admin keys only: the tenant whose jobs to show. Default: your own."""
+    """For admin keys only: the key whose jobs to list, by its id, or `*` for all. Default: your own."""
 
 
 class QueueView(ApiModel):
@@ -184,6 +184,8 @@ class JobView(ApiModel):
     """Only in the answer to the request that submitted it."""
     timings: Timings = Timings()
     context: Any = None
+    tenant: str | None = None
+    """Id of the API key that it was submitted with."""
     links: dict[str, str]
     """Related links: self, events, request, and cancel or retry."""
 

@@ -16,6 +16,7 @@ from sd_on_eks.models import (
     Runtime,
     RuntimeDetails,
     RuntimeList,
+    SettableInputs,
     UsagePage,
     UsageRow,
     WebhookDelivery,
@@ -55,6 +56,25 @@ def schema(runtime: str, type: str | None = None) -> Flow[dict[str, Any]]:  # no
     """
     response = yield Send("GET", f"{_runtime(runtime)}/schema", params={"type": type})
     return read(RootModel[dict[str, Any]], response).root
+
+
+def workflow_inputs(
+    runtime: str, workflow: Mapping[str, Any], inputs: Mapping[str, Mapping[str, Any]] | None = None
+) -> Flow[SettableInputs]:
+    """Get the inputs of a workflow without storing it, with the choices and limits of a runtime's servers.
+
+    Args:
+        runtime: Name of the ComfyUI runtime.
+        workflow: As for ``put_workflow``.
+        inputs: As for ``put_workflow``.
+
+    Raises:
+        InvalidRequest: The workflow has errors; ``errors`` lists all of them.
+        NotFound: There is no such runtime, or it runs no workflows.
+    """
+    body = {"workflow": workflow, **({} if inputs is None else {"inputs": inputs})}
+    response = yield Send("POST", f"{_runtime(runtime)}/workflow-inputs", json=body)
+    return read(SettableInputs, response)
 
 
 def workflows() -> Stream[WorkflowEntry]:
