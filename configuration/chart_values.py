@@ -58,16 +58,27 @@ class Provisioner(Section):
     capacity_type: CapacityType = CapacityType()
     instance_type: Annotated[list[str], Field(min_length=1)] = ["g5.xlarge", "g5.2xlarge"]
     """EC2 instance types to choose from."""
+    preferred_instance_type: list[str] | None = None
+    """Those of instanceType that are launched first, on Spot where that is allowed; the others, and instances on
+    demand, serve where there are none. Default on AWS: those that draw the most pictures for a dollar, which
+    `docs/costs.md` lists; [] prefers none."""
     extra_requirements: list[dict[str, Any]] = []
     """Further requirements in NodePool's own format."""
     extra_taints: list[dict[str, Any]] = []
     """Further taints. nvidia.com/gpu and the runtime's own are always set."""
     resource_limits: dict[str, Quantity] | None = None
     """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
-    pods, of a quarter more during a roll-out, of placeholders, and 8 for a node that is used in part."""
+    pods, of a quarter more during a roll-out, of placeholders, and 8 for a node that is used in part. Preferred types
+    are counted by themselves."""
     consolidation: bool = True
     """Whether empty and underused nodes are removed."""
     disruption: Disruption = Disruption()
+
+    @model_validator(mode="after")
+    def _prefers_some_of_its_own(self) -> Self:
+        if others := set(self.preferred_instance_type or ()) - set(self.instance_type):
+            raise ValueError(f"preferredInstanceType must be some of instanceType, not {', '.join(sorted(others))}")
+        return self
 
 
 class Volume(Section):

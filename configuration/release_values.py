@@ -6,6 +6,7 @@ from typing import Any
 
 from configuration.chart_values import ChartValues
 from configuration.config import Config, ModelsRuntime
+from configuration.gpus import preferred_types, workload_of
 from configuration.images import pod_images
 from configuration.managed_pods import managed_pods
 from configuration.volume_filling import open_rate
@@ -74,8 +75,12 @@ def _chosen(
         image = one.asked(resources.registry, image_tags[one.source.name])
         images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
     if not runtime.is_managed:
-        scaling = {"scaling": {"scalerUrl": resources.scaler_url}}
-        return {"karpenter": {"nodeTemplate": chosen}, "runtime": {**images, **scaling}}
+        types = runtime.extra_values.karpenter.provisioner.instance_type
+        nodes = {
+            "nodeTemplate": chosen,
+            "provisioner": {"preferredInstanceType": preferred_types(types, workload_of(runtime.model))},
+        }
+        return {"karpenter": nodes, "runtime": {**images, "scaling": {"scalerUrl": resources.scaler_url}}}
     pods, jobs_each = managed_pods(runtime)
     images["queueAgent"]["memoryBudgetMib"] = _MANAGED_BUDGET_MIB
     return {"runtime": {**images, "scaling": {"maxReplicaCount": pods, "queueLength": jobs_each}}}

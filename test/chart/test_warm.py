@@ -39,7 +39,7 @@ def test_a_new_node_gets_the_images_and_reads_their_libraries_before_it_has_netw
     assert spec["hostNetwork"] is True
     assert spec["tolerations"] == [{"operator": "Exists"}]
     assert "volumes" not in spec
-    assert spec["nodeSelector"] == release.pod["spec"]["nodeSelector"]
+    assert spec["affinity"] == release.pod["spec"]["affinity"]
     assert spec.get("imagePullSecrets") == release.pod["spec"].get("imagePullSecrets")
 
 
@@ -78,7 +78,7 @@ def test_placeholders_fit_where_the_runtimes_pods_fit_and_give_way_to_them_at_on
     release = warm(nodes=2)
     own = named(release, "Deployment")["spec"]["template"]["spec"]
     spec = named(release, "Deployment", "-warm")["spec"]["template"]["spec"]
-    assert (spec["nodeSelector"], spec["tolerations"]) == (own["nodeSelector"], own["tolerations"])
+    assert (spec["affinity"], spec["tolerations"]) == (own["affinity"], own["tolerations"])
     asked = [container["resources"] for container in spec["containers"]]
     assert asked == [container["resources"] for container in (*own["initContainers"], *own["containers"])]
     assert {container["image"] for container in spec["containers"]} == {own["containers"][0]["image"]}

@@ -120,7 +120,7 @@ def test_config_yaml_loads_and_has_the_defaults_and_the_example_is_kept_beside_i
     assert (config.stack_name, config.model_bucket_arn) == ("sdoneks", f"arn:aws:s3:::{BUCKET}")
     assert (runtime.name, runtime.namespace, runtime.type) == ("sdruntime", "default", "sdwebui")
     assert runtime.model_filename == "v1-5-pruned-emaonly.safetensors"
-    types = "g6.2xlarge g6.xlarge g5.xlarge g5.2xlarge"
+    types = "g5.xlarge g6.xlarge g5.2xlarge g6.2xlarge"
     assert values.karpenter.provisioner.instance_type == types.split()
     assert (values.runtime.scaling.cooldown_period, values.runtime.scaling.max_replica_count) == (300, 5)
     assert values.runtime.inference_api.image.digest == values.runtime.queue_agent.image.digest != ""

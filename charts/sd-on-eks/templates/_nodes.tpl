@@ -5,6 +5,37 @@ true
 {{- end -}}
 {{- end }}
 
+{{/* Name of the NodePool of preferred types. */}}
+{{- define "sd-on-eks.preferredPool" -}}
+{{- $name := include "sd-on-eks.clusterName" . -}}
+{{- if gt (len $name) 53 -}}
+{{- $name = printf "%s-%s" ($name | trunc 44 | trimSuffix "-") ($name | sha256sum | trunc 8) -}}
+{{- end -}}
+{{ $name }}.preferred
+{{- end }}
+
+{{/*
+The runtime's NodePools, as YAML: one of all its instance types, and if some are preferred one of these with a weight,
+which Karpenter tries first. Where Spot is allowed the second has Spot alone, so that another type's Spot goes before an
+instance on demand. The first one's name never changes; a dot is in no other name.
+https://karpenter.sh/docs/concepts/nodepools/#specweight
+*/}}
+{{- define "sd-on-eks.nodePools" -}}
+{{- $provisioner := .Values.karpenter.provisioner -}}
+{{- $name := include "sd-on-eks.clusterName" . -}}
+{{- $onDemand := $provisioner.capacityType.onDemand | ternary (list "on-demand") list -}}
+{{- $spot := $provisioner.capacityType.spot | ternary (list "spot") list -}}
+- name: {{ $name }}
+  capacityTypes: {{ concat $onDemand $spot | toJson }}
+  instanceTypes: {{ $provisioner.instanceType | toJson }}
+{{- with $provisioner.preferredInstanceType }}
+- name: {{ include "sd-on-eks.preferredPool" $ }}
+  weight: 10
+  capacityTypes: {{ $spot | default $onDemand | toJson }}
+  instanceTypes: {{ . | toJson }}
+{{- end }}
+{{- end }}
+
 {{/* Taints of the runtime's own nodes. */}}
 {{- define "sd-on-eks.taints" -}}
 - key: nvidia.com/gpu
@@ -18,14 +49,21 @@ true
 {{- end }}
 {{- end }}
 
-{{/* Labels of the nodes that the pods may be on, as YAML; empty where any will do. */}}
-{{- define "sd-on-eks.nodeSelector" -}}
-{{- $nodes := dict }}
-{{- if include "sd-on-eks.hasOwnNodes" . }}
-{{- $nodes = dict "karpenter.sh/nodepool" (include "sd-on-eks.clusterName" .) }}
+{{/* Which nodes the pods may be on, as keys of a pod's spec: any with the operator's labels, of the runtime's own pools. */}}
+{{- define "sd-on-eks.placement" -}}
+{{- with .Values.runtime.nodeSelector }}
+nodeSelector:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
-{{- with mustMergeOverwrite (deepCopy .Values.runtime.nodeSelector) $nodes }}
-{{- toYaml . }}
+{{- if include "sd-on-eks.hasOwnNodes" . }}
+affinity:
+  nodeAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      nodeSelectorTerms:
+        - matchExpressions:
+            - key: karpenter.sh/nodepool
+              operator: In
+              values: [{{ include "sd-on-eks.clusterName" . }}, {{ include "sd-on-eks.preferredPool" . }}]
 {{- end }}
 {{- end }}
 

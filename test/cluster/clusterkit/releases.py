@@ -93,9 +93,8 @@ class Release:
         return [document for document in yaml.safe_load_all(done.stdout) if document]
 
     def named(self, kind):
-        """Name of the only object of a kind."""
-        (found,) = [document for document in self.manifest if document["kind"] == kind]
-        return found["metadata"]["name"]
+        """Name of the object of a kind; of several that of the first, which is the NodePool of all instance types."""
+        return min(document["metadata"]["name"] for document in self.manifest if document["kind"] == kind)
 
     def pods(self):
         return self.kube.list("pods", self.namespace, labels=f"app.kubernetes.io/instance={self.name}")
@@ -115,7 +114,8 @@ class Release:
         return next(filter(None, urls), None)
 
     def node_claims(self):
-        return self.kube.list("nodeclaims", labels=f"karpenter.sh/nodepool={self.namespace}-{self.name}")
+        pool = f"{self.namespace}-{self.name}"
+        return self.kube.list("nodeclaims", labels=f"karpenter.sh/nodepool in ({pool},{pool}.preferred)")
 
     def condition(self, kind, name, condition, namespace=None):
         """The status of a condition, as "True", and its message."""

@@ -5,7 +5,7 @@ from decimal import Decimal
 import pytest
 from pydantic import ValidationError
 
-from configuration.chart_values import ChartValues
+from configuration.chart_values import ChartValues, Provisioner
 from configuration.config import parse_config
 from configuration.gpus import GPUS, instances_that_fit
 from configuration.quantities import amount
@@ -195,3 +195,8 @@ class TestResourceLimits:
     )
     def test_quantities_are_read_as_kubernetes_does(self, quantity, number):
         assert amount(quantity) == (None if number is None else Decimal(number))
+
+
+def test_only_types_that_a_runtime_allows_can_be_preferred():
+    with pytest.raises(ValidationError, match=r"preferredInstanceType must be some of instanceType, not g6\.xlarge"):
+        Provisioner.model_validate({"instanceType": ["g5.xlarge"], "preferredInstanceType": ["g5.xlarge", "g6.xlarge"]})

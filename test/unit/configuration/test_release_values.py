@@ -144,6 +144,20 @@ def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choi
 
 
 @pytest.mark.parametrize(
+    ("provisioner", "preferred"),
+    [
+        ({"instanceType": ["g4dn.xlarge", "g5.2xlarge", "g5.xlarge"]}, ["g5.xlarge"]),
+        ({"instanceType": ["g5.xlarge", "g6.xlarge"]}, []),
+        ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "preferredInstanceType": ["g4dn.xlarge"]}, ["g4dn.xlarge"]),
+        ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "preferredInstanceType": []}, []),
+    ],
+)
+def test_types_that_draw_the_most_for_a_dollar_are_preferred_unless_the_operator_says_which(provisioner, preferred):
+    values = values_of(extraValues={"karpenter": {"provisioner": provisioner}})
+    assert leaf(values, "karpenter.provisioner.preferredInstanceType") == preferred
+
+
+@pytest.mark.parametrize(
     ("volume", "rate"),
     [
         ({}, None),
