@@ -1,5 +1,6 @@
 """The EKS cluster: control plane, who administers it, and the nodes and add-ons without which no pod runs."""
 
+from collections.abc import Mapping
 from typing import cast
 
 from aws_cdk import Aws, Tags
@@ -12,11 +13,15 @@ from constructs import Construct, IConstruct, IDependable
 from cdk.addon import PodIdentity, add_on
 from cdk.context import Context
 from cdk.kubectl import finish_kubectl
-from cdk.nag import acknowledge_managed_policy
+from cdk.nag import acknowledge, acknowledge_managed_policy
+from cdk.network import Network
 from cdk.node_group import NodeGroup
+from configuration.platform import LOG_TYPES, LogType
 from configuration.release_values import DISCOVERY_TAG
 
 _CNI_POLICY = "AmazonEKS_CNI_Policy"
+_LOGS: Mapping[LogType, eks.ClusterLoggingTypes] = dict(zip(LOG_TYPES, eks.ClusterLoggingTypes, strict=True))
+"""Both are in order."""
 
 
 class EksCluster(Construct):
@@ -31,32 +36,33 @@ class EksCluster(Construct):
         config_command: The command that gives kubectl access to those who may assume the administrator's role.
     """
 
-    def __init__(self, scope: Construct, construct_id: str, *, context: Context, vpc: ec2.IVpc) -> None:
+    def __init__(self, scope: Construct, construct_id: str, *, context: Context, network: Network) -> None:
         super().__init__(scope, construct_id)
         self._context = context
+        self._network = network
         self.admin_role = iam.Role(
             self,
             "AdminRole",
             assumed_by=iam.AccountRootPrincipal(),
             description=f"Administers cluster {context.name}",
         )
-        control_plane = self._control_plane(vpc)
+        control_plane = self._control_plane()
         # EKS decides the name. A group that EKS makes itself never expires.
         log = context.log_group(self, "Log", name=f"/aws/eks/{context.name}/cluster")
         control_plane.node.add_dependency(log)
-        finish_kubectl(control_plane, context.log_group(self, "KubectlLog"))
+        finish_kubectl(control_plane, context.log_group(self, "KubectlLog"), in_vpc=context.config.vpc.nat_gateways > 0)
         administrators: list[IConstruct] = [control_plane.node.find_child("mastersRoleAccess")]
         for number, arn in enumerate(context.config.cluster.admin_arns):
             administrators.append(control_plane.grant_cluster_admin(f"Admin{number}", arn))
         self.cluster = cast("eks.ICluster", control_plane)  # which it is, but for the types that jsii generates
-        self.node_security_group = self._node_security_group(vpc)
+        self.node_security_group = self._node_security_group()
         self.ready = self._start(administrators)
         self.config_command = (
             f"aws eks update-kubeconfig --name {context.name} --region {Aws.REGION} "
             f"--role-arn {self.admin_role.role_arn}"
         )
 
-    def _control_plane(self, vpc: ec2.IVpc) -> eks.Cluster:
+    def _control_plane(self) -> eks.Cluster:
         settings = self._context.config.cluster
         endpoint = eks.EndpointAccess.PRIVATE
         if settings.public_access_cidrs:
@@ -66,10 +72,10 @@ class EksCluster(Construct):
             "Cluster",
             cluster_name=self._context.name,
             version=eks.KubernetesVersion.of(settings.version),
-            vpc=vpc,
+            vpc=self._network.vpc,
             vpc_subnets=[ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS)],
             endpoint_access=endpoint,
-            cluster_logging=list(eks.ClusterLoggingTypes),
+            cluster_logging=[kind for name, kind in _LOGS.items() if name in settings.log_types],
             secrets_encryption_key=self._context.key,
             masters_role=self.admin_role,
             output_config_command=False,
@@ -82,10 +88,15 @@ class EksCluster(Construct):
         acknowledge_managed_policy(
             cluster.role, "AmazonEKSClusterPolicy", "What EKS asks of every cluster, changed by AWS together with it."
         )
+        for name in set(LOG_TYPES) - set(settings.log_types):
+            reason = "The operator does not keep this log, which costs by the GB."
+            acknowledge(cluster, f"AwsSolutions-EKS2[LogExport::{name}]", reason)
         return cluster
 
-    def _node_security_group(self, vpc: ec2.IVpc) -> ec2.SecurityGroup:
-        nodes = ec2.SecurityGroup(self, "Nodes", vpc=vpc, description=f"Nodes of cluster {self._context.name}")
+    def _node_security_group(self) -> ec2.SecurityGroup:
+        nodes = ec2.SecurityGroup(
+            self, "Nodes", vpc=self._network.vpc, description=f"Nodes of cluster {self._context.name}"
+        )
         Tags.of(nodes).add(DISCOVERY_TAG, self._context.name)
         control_plane = self.cluster.cluster_security_group
         nodes.add_ingress_rule(nodes, ec2.Port.all_traffic(), "Nodes and pods among each other")
@@ -102,6 +113,8 @@ class EksCluster(Construct):
             cluster=self.cluster,
             version=self._context.config.cluster.version,
             security_group=self.node_security_group,
+            subnets=self._network.node_subnets,
+            settings=self._context.config.cluster.system_nodes,
         )
         # Both security groups contain their rules. At removal nodes need the rules to the end, and operators need
         # their access as long, to see with kubectl what the removal waits for.

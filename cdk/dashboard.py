@@ -82,7 +82,7 @@ def _pods(context: Context) -> Iterator[list[cloudwatch.IWidget]]:
     """What the agents in pods measure, and what is measured of their nodes."""
     runtimes = context.config.models_runtime
     agents = {one.name: AgentMetrics(context.name, one.name) for one in runtimes}
-    yield _replicas(context.name, runtimes, agents)
+    yield _replicas(context, runtimes, agents)
     for name, of_runtime in agents.items():
         yield _jobs(name, of_runtime)
 
@@ -117,37 +117,37 @@ def _agents(stack_name: str, agents: Mapping[str, lambda_.IFunction]) -> Iterato
 
 
 def _replicas(
-    stack_name: str, runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]
+    context: Context, runtimes: list[ModelsRuntime], agents: Mapping[str, AgentMetrics]
 ) -> list[cloudwatch.IWidget]:
-    cluster = {"ClusterName": stack_name}
+    cluster, is_measured = {"ClusterName": context.name}, context.config.monitoring.container_insights == "enhanced"
 
-    def insights(name: str, **options: Any) -> cloudwatch.Metric:
+    def insights(name: str, **options: Any) -> Iterator[cloudwatch.Metric]:
         """A metric of the CloudWatch observability add-on (its agent's translator/…/awsemf/kubernetes.go)."""
         defaults: dict[str, Any] = {"statistic": "Average", "period": _PERIOD}
-        return cloudwatch.Metric(namespace="ContainerInsights", metric_name=name, **defaults | options)
+        if is_measured:
+            yield cloudwatch.Metric(namespace="ContainerInsights", metric_name=name, **defaults | options)
 
     # Agents of managed runtimes have no GPU to tell of.
     on_gpus = [one for one in runtimes if not one.is_managed]
     namespaces, reporting = dict.fromkeys(one.namespace for one in on_gpus), [agents[one.name] for one in on_gpus]
+    gpus = [
+        metric
+        for name in namespaces
+        for metric in insights("pod_gpu_utilization", label=name, dimensions_map={**cluster, "Namespace": name})
+    ]
     return _graphs(
         (
             "Replicas that report, and GPUs; looks at queues that failed",
             [
                 *map(_reporting, reporting),
-                insights("node_gpu_limit", statistic="Sum", label="GPUs of all nodes", dimensions_map=cluster),
+                *insights("node_gpu_limit", statistic="Sum", label="GPUs of all nodes", dimensions_map=cluster),
             ],
             [
                 agents[one.name].scaling_errors(one.namespace, period=_PERIOD, label=f"{one.name} unread")
                 for one in runtimes
             ],
         ),
-        (
-            "GPU in use by its own account (DCGM), %",
-            [
-                insights("pod_gpu_utilization", label=name, dimensions_map={**cluster, "Namespace": name})
-                for name in namespaces
-            ],
-        ),
+        *([("GPU in use by its own account (DCGM), %", gpus)] if is_measured else []),
         (
             "Time in which the model server had a job, %",
             [*map(_gpu_busy_share, reporting)],

@@ -7,21 +7,25 @@ from aws_cdk import aws_eks_v2 as eks
 from aws_cdk import aws_logs as logs
 from constructs import IConstruct
 
-from cdk.escape_hatches import log_to, logical_id
+from cdk.escape_hatches import log_to, logical_id, resource_of
 from cdk.nag import acknowledge, acknowledge_framework, acknowledge_managed_policy
 
 _REASON = "CDK's own function, which pulls charts from registries and runs only during deployments."
 
 
-def finish_kubectl(cluster: eks.Cluster, log_group: logs.ILogGroup) -> None:
+def finish_kubectl(cluster: eks.Cluster, log_group: logs.ILogGroup, *, in_vpc: bool) -> None:
     """Let the function and CDK's framework around it log to a group, and accept what cdk-nag finds in them.
 
-    The values of charts are among what they log.
+    The values of charts are among what they log. Where they are not ``in_vpc``, they reach the cluster by its public
+    endpoint: a function in a VPC has no public address, whatever its subnet, and without a NAT gateway it would reach
+    neither registries of charts nor STS. CDK puts it there whenever the endpoint can be reached from the VPC.
     """
     provider = cluster.node.find_child("KubectlProvider")
     handler = provider.node.find_child("Handler")
     for function in (handler, provider.node.find_child("Provider").node.find_child("framework-onEvent")):
         log_to(function, log_group)
+        if not in_vpc:
+            resource_of(function).add_property_deletion_override("VpcConfig")
     acknowledge_framework(provider, handler)
     acknowledge_managed_policy(provider, "AmazonEC2ContainerRegistryReadOnly", _REASON)
     acknowledge(provider, f"AwsSolutions-IAM4[Policy::{_public_registry_policy(handler)}]", _REASON)

@@ -8,6 +8,7 @@ from constructs import Construct
 
 from cdk.context import Context
 from cdk.escape_hatches import log_to, resource_of
+from cdk.nag import acknowledge
 from configuration.platform import ZONE_ID, ZONES
 from configuration.release_values import DISCOVERY_TAG
 
@@ -16,11 +17,19 @@ _SUBNET_BITS = 3
 
 
 class Network(Construct):
-    """A VPC with a public and a private subnet in each zone; all that runs, runs in the private ones.
+    """A VPC with a public and a private subnet in each zone; nodes are in the private ones if there is a NAT gateway.
+
+    Without one they are in the public ones, which give each instance a public address: Karpenter's nodes and the node
+    group's get it because neither says otherwise. What comes from outside is kept out by their security group alone.
+    The control plane's own network interfaces are in the private subnets in any case, for they call nothing outside.
 
     S3 and DynamoDB are reached through gateway endpoints, which are free, so models, pictures, the layers of images in
     ECR and the jobs table cost no NAT traffic. There are no interface endpoints: each would be paid for by the hour in
-    each zone, while SQS, SNS and STS move kilobytes, and links to pictures need the NAT gateways anyway.
+    each zone, while SQS, SNS and STS move kilobytes, and links to pictures need a way to the internet anyway.
+
+    Attributes:
+        vpc: The VPC.
+        node_subnets: Where nodes are.
     """
 
     def __init__(self, scope: Construct, construct_id: str, *, context: Context) -> None:
@@ -39,7 +48,7 @@ class Network(Construct):
                     name="Public",
                     subnet_type=ec2.SubnetType.PUBLIC,
                     cidr_mask=prefix,
-                    map_public_ip_on_launch=False,
+                    map_public_ip_on_launch=settings.nat_gateways == 0,
                 ),
                 ec2.SubnetConfiguration(
                     name="Private", subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS, cidr_mask=prefix
@@ -52,10 +61,16 @@ class Network(Construct):
         )
         for subnet in (*self.vpc.public_subnets, *self.vpc.private_subnets):
             _stand_by_zone_id(subnet)
-        for subnet in self.vpc.private_subnets:
+        private = settings.nat_gateways > 0
+        kind = ec2.SubnetType.PRIVATE_WITH_EGRESS if private else ec2.SubnetType.PUBLIC
+        self.node_subnets = ec2.SubnetSelection(subnet_type=kind)
+        for subnet in self.vpc.private_subnets if private else self.vpc.public_subnets:
             Tags.of(subnet).add(DISCOVERY_TAG, context.name)
-        flows = context.log_group(self, "FlowLog")
-        self.vpc.add_flow_log("Flows", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flows))
+        if context.config.monitoring.flow_logs:
+            flows = context.log_group(self, "FlowLog")
+            self.vpc.add_flow_log("Flows", destination=ec2.FlowLogDestination.to_cloud_watch_logs(flows))
+        else:
+            acknowledge(self.vpc, "AwsSolutions-VPC7", "The operator has switched flow logs off, which cost by the GB.")
         closer = Stack.of(self).node.find_child("Custom::VpcRestrictDefaultSGCustomResourceProvider")
         log_to(closer.node.find_child("Handler"), context.log_group(self, "DefaultGroupLog"))
 

@@ -8,9 +8,8 @@ from constructs import Construct
 
 from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge_managed_policy
+from configuration.platform import SystemNodes
 
-_INSTANCE_TYPE = "m5.large"
-_NODES = 2
 _OS_VOLUME_GIB, _DATA_VOLUME_GIB = 4, 30
 _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
 
@@ -34,12 +33,14 @@ def node_role(scope: Construct, construct_id: str, *, description: str) -> iam.R
 
 
 class NodeGroup(Construct):
-    """Two small Bottlerocket nodes, on demand, on which CoreDNS, Karpenter, KEDA and the agents of add-ons run.
+    """Small Bottlerocket nodes, on demand, on which CoreDNS, Karpenter, KEDA and the agents of add-ons run.
 
     They have no taint: GPU nodes have, so whatever does not ask for a GPU comes here, and no add-on must be told to
     tolerate one. Their disks are encrypted with the account's default key for EBS; nothing is kept on them.
 
-    Without a Kubernetes version a group would keep the one it was made with when the cluster's is raised.
+    Without a Kubernetes version a group would keep the one it was made with when the cluster's is raised. A group whose
+    subnets, processors or instance type change is replaced: CloudFormation makes the new one first, as it has no name
+    of its own, and EKS drains the old one's nodes before it ends them.
     """
 
     def __init__(
@@ -50,6 +51,8 @@ class NodeGroup(Construct):
         cluster: eks.ICluster,
         version: str,
         security_group: ec2.ISecurityGroup,
+        subnets: ec2.SubnetSelection,
+        settings: SystemNodes,
     ) -> None:
         super().__init__(scope, construct_id)
         role = node_role(self, "Role", description="Nodes of the cluster's own components")
@@ -61,19 +64,21 @@ class NodeGroup(Construct):
             http_put_response_hop_limit=1,  # pods, a hop further away, cannot become the node
             block_devices=[_volume("/dev/xvda", _OS_VOLUME_GIB), _volume("/dev/xvdb", _DATA_VOLUME_GIB)],
         )
+        instance_type = ec2.InstanceType(settings.instance_type)
+        is_arm = instance_type.architecture is ec2.InstanceArchitecture.ARM_64
         group = eks.Nodegroup(
             self,
             "Group",
             cluster=cluster,
-            ami_type=eks.NodegroupAmiType.BOTTLEROCKET_X86_64,
+            ami_type=eks.NodegroupAmiType.BOTTLEROCKET_ARM_64 if is_arm else eks.NodegroupAmiType.BOTTLEROCKET_X86_64,
             capacity_type=eks.CapacityType.ON_DEMAND,
-            instance_types=[ec2.InstanceType(_INSTANCE_TYPE)],
-            min_size=_NODES,
-            desired_size=_NODES,
-            max_size=_NODES + 1,
+            instance_types=[instance_type],
+            min_size=settings.count,
+            desired_size=settings.count,
+            max_size=settings.count + 1,
             max_unavailable=1,
             node_role=role,
-            subnets=ec2.SubnetSelection(subnet_type=ec2.SubnetType.PRIVATE_WITH_EGRESS),
+            subnets=subnets,
             launch_template_spec=eks.LaunchTemplateSpec(
                 id=str(template.launch_template_id), version=template.latest_version_number
             ),

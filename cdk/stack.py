@@ -8,12 +8,13 @@ from aws_cdk import aws_lambda as lambda_
 from cdk_nag import AwsSolutionsChecks
 from constructs import Construct, IDependable
 
-from cdk.addons import Insights, ModelFiles
+from cdk.addons import ModelFiles
 from cdk.alarms import Alarms
 from cdk.cluster import EksCluster
 from cdk.collector import TelemetryCollector
 from cdk.context import Context
 from cdk.dashboard import Dashboard
+from cdk.insights import Insights
 from cdk.karpenter import KarpenterController
 from cdk.keda import Keda
 from cdk.managed_runtime import ManagedRuntime
@@ -69,7 +70,7 @@ class PlatformStack(Stack):
     def _add_cluster(self, context: Context) -> None:
         """The cluster, what it offers (models, scaling, nodes, somewhere to send measurements), and its runtimes."""
         network = Network(self, "Network", context=context)
-        cluster = EksCluster(self, "Cluster", context=context, vpc=network.vpc)
+        cluster = EksCluster(self, "Cluster", context=context, network=network)
         models = ModelFiles(self, "ModelFiles", context=context, cluster=cluster)
         insights = Insights(self, "Insights", context=context, cluster=cluster)
         collector = TelemetryCollector(self, "Collector", context=context, cluster=cluster)
@@ -82,7 +83,9 @@ class PlatformStack(Stack):
             offered.append(scaler.manifest)
         karpenter = KarpenterController(self, "Karpenter", context=context, cluster=cluster)
         drain = NodeDrain(self, "NodeDrain", context=context, karpenter=karpenter)
-        drain.resource.node.add_dependency(models, insights)  # pods that end unmount their models, and still log
+        drain.resource.node.add_dependency(
+            models, insights, insights.shippers
+        )  # pods that end unmount their models, and still log
         for runtime in context.config.models_runtime:
             for queue in self._flow.messaging.queues[runtime.name].by_priority.values():
                 keda.watch(queue)

@@ -54,6 +54,11 @@ COLLECTOR_IMAGE = "aws-observability/aws-otel-collector"
 COLLECTOR_VERSION = "v0.49.0"
 """Of July 2026, with OpenTelemetry's components 0.156.0. Source: github.com/aws-observability/aws-otel-collector."""
 
+LOG_SHIPPER_IMAGE = "aws-observability/aws-for-fluent-bit"
+"""Fluent Bit's image by AWS, in the public registry and in a mirror."""
+LOG_SHIPPER_VERSION = "3.4.8"
+"""What chart 6.4.0 of CloudWatch's add-on takes (github.com/aws-observability/helm-charts, August 2026)."""
+
 
 def published() -> dict[str, list[dict[str, str]] | list[str]]:
     """List what others publish: ``charts`` with name, version and repository; ``images`` that are in none of these.
@@ -62,7 +67,10 @@ def published() -> dict[str, list[dict[str, str]] | list[str]]:
     """
     return {
         "charts": [asdict(chart) for chart in (KEDA, KARPENTER_CRD, KARPENTER)],
-        "images": [f"{PUBLIC_REGISTRY}/{COLLECTOR_IMAGE}:{COLLECTOR_VERSION}"],
+        "images": [
+            f"{PUBLIC_REGISTRY}/{COLLECTOR_IMAGE}:{COLLECTOR_VERSION}",
+            f"{PUBLIC_REGISTRY}/{LOG_SHIPPER_IMAGE}:{LOG_SHIPPER_VERSION}",
+        ],
     }
 
 

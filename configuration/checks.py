@@ -21,6 +21,7 @@ from runtimes.spec import RuntimeSpec
 STACK_SUFFIX = "Stack"
 """What follows stackName in the name of the CloudFormation stack."""
 _MAX_QUEUE_NAME = 80
+_EVERYWHERE = "0.0.0.0/0"
 _PLACEHOLDER = re.compile(r"<[^<>]+>|\$\{[^{}]*\}")
 _FREE_TEXT = frozenset({"userData", "commandArguments", "extraEnv", "extraHPAConfig"})
 """Keys whose values go elsewhere as they are; angle brackets and ${…} mean something there."""
@@ -35,7 +36,9 @@ def file_errors(data: Any) -> Iterator[FieldError]:
         yield from deadline_errors(data.get("deadlines"), own)
         yield from icon_errors(data, runtimes)
         yield from dialect_errors(data.get("dialects"), runtimes)
-    yield from _model_bucket(data, runtimes)
+    if not _all_are_managed(runtimes):
+        yield from _model_bucket(data)
+        yield from _endpoint(data)
     yield from _repeated(runtimes, "name", "name")
     yield from _repeated(runtimes, "modelFilename", "checkpoint", checkpoint_stem)
     yield from _repeated(_entries(data, "APIGW", "keys"), "name", "name")
@@ -46,12 +49,28 @@ def file_errors(data: Any) -> Iterator[FieldError]:
         yield from _queue_name(data.get("stackName"), runtime.get("name"), f"{at}.name")
 
 
-def _model_bucket(data: Any, runtimes: Mapping[str, dict[Any, Any]]) -> Iterator[FieldError]:
-    """A model bucket is missing though a runtime may need it."""
+def _all_are_managed(runtimes: Mapping[str, dict[Any, Any]]) -> bool:
     types = [RUNTIME_TYPES.get(str(runtime.get("type"))) for runtime in runtimes.values()]
-    all_are_managed = bool(types) and all(one is not None and one.is_managed for one in types)
-    if isinstance(data, dict) and data.get("modelBucketArn") in (None, "") and not all_are_managed:
+    return bool(types) and all(one is not None and one.is_managed for one in types)
+
+
+def _model_bucket(data: Any) -> Iterator[FieldError]:
+    """A model bucket is missing though a runtime may need it."""
+    if isinstance(data, dict) and data.get("modelBucketArn") in (None, ""):
         yield FieldError("modelBucketArn", "is required")
+
+
+def _endpoint(data: Any) -> Iterator[FieldError]:
+    """A Kubernetes API that the function which installs charts cannot reach."""
+    vpc, cluster = (data.get(key) if isinstance(data, dict) else None for key in ("vpc", "cluster"))
+    cidrs = cluster.get("publicAccessCidrs") if isinstance(cluster, dict) else None
+    gateways = vpc.get("natGateways") if isinstance(vpc, dict) else None
+    if gateways == 0 and isinstance(cidrs, list) and _EVERYWHERE not in cidrs:
+        yield FieldError(
+            "cluster.publicAccessCidrs",
+            f"must have {_EVERYWHERE}, or set vpc.natGateways to 1: without a NAT gateway, charts are installed "
+            "through the public address of the Kubernetes API, from addresses of AWS that nobody knows beforehand",
+        )
 
 
 def _entries(data: Any, *path: str) -> dict[str, dict[Any, Any]]:

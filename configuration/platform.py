@@ -2,7 +2,7 @@
 
 import re
 from ipaddress import IPv4Network
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
@@ -99,6 +99,7 @@ class SystemNodes(Section):
 
 LogType = Literal["api", "audit", "authenticator", "controllerManager", "scheduler"]
 """A log of the control plane, as EKS names it."""
+LOG_TYPES: tuple[LogType, ...] = get_args(LogType)
 
 
 class Cluster(Section):
@@ -111,9 +112,7 @@ class Cluster(Section):
     admin_arns: list[Administrator] = []
     """Roles and users that administer the cluster, besides the one that output ConfigCommand names."""
     system_nodes: SystemNodes = SystemNodes()
-    log_types: Annotated[list[LogType], AfterValidator(_different)] = [
-        *("api", "audit", "authenticator", "controllerManager", "scheduler")
-    ]
+    log_types: Annotated[list[LogType], AfterValidator(_different)] = [*LOG_TYPES]
     """Logs of the control plane that are kept: who called the Kubernetes API and how (audit), who was let in
     (authenticator), and what its programs write."""
 

@@ -26,7 +26,9 @@ def of_configuration(name):
     return synthesized
 
 
-stack, configured, watched, managed = map(of_configuration, ("stack", "configured", "watched", "managed"))
+stack, configured, watched, managed, lean, standard = map(
+    of_configuration, ("stack", "configured", "watched", "managed", "lean", "standard")
+)
 
 
 @pytest.fixture(scope="session")

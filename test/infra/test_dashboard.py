@@ -142,3 +142,10 @@ def test_a_function_writes_what_its_dashboard_and_alarms_read_and_keeps_metrics_
 def test_every_widget_is_of_the_stacks_region(widgets):
     regions = {one["properties"].get("region") for one in widgets if one["type"] == "metric"}
     assert regions == {"${AWS::Region}"}
+
+
+def test_the_dashboard_shows_nothing_that_the_profile_does_not_measure(lean):
+    [of_lean] = lean.properties("AWS::CloudWatch::Dashboard").values()
+    assert "ContainerInsights" not in of_lean["DashboardBody"]
+    assert "DCGM" not in of_lean["DashboardBody"]
+    assert "queue_agent.gpu.busy" in of_lean["DashboardBody"]

@@ -88,3 +88,15 @@ def test_laying_a_profile_changes_neither_the_file_nor_the_profile():
 
 def test_off_without_quotes_is_off():
     assert parsed(("monitoring.containerInsights", False)).monitoring.container_insights == "off"
+
+
+@pytest.mark.parametrize("places", [[("profile", "lean")], [("vpc.natGateways", 0)]])
+def test_without_a_nat_gateway_charts_are_installed_from_anywhere(places):
+    error = errors_of(changed(*places, ("cluster.publicAccessCidrs", ["203.0.113.0/24"])))
+    assert list(error) == ["cluster.publicAccessCidrs"]
+    assert "vpc.natGateways to 1" in error["cluster.publicAccessCidrs"]
+    for value in (["203.0.113.0/24", "0.0.0.0/0"], None):
+        parsed(*places, ("cluster.publicAccessCidrs", value))
+    parsed(*places, ("vpc.natGateways", 1), ("cluster.publicAccessCidrs", []))
+    managed = {"name": "a", "type": "bedrock", "model": {"id": "stability.stable-image-core-v1:1"}}
+    parsed(*places, ("cluster.publicAccessCidrs", []), runtime=managed)
