@@ -111,10 +111,9 @@ class EksCluster(Construct):
             self,
             "NodeGroup",
             cluster=self.cluster,
-            version=self._context.config.cluster.version,
             security_group=self.node_security_group,
             subnets=self._network.node_subnets,
-            settings=self._context.config.cluster.system_nodes,
+            settings=self._context.config.cluster,
         )
         # Both security groups contain their rules. At removal nodes need the rules to the end, and operators need
         # their access as long, to see with kubectl what the removal waits for.

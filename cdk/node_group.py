@@ -8,7 +8,7 @@ from constructs import Construct
 
 from cdk.escape_hatches import resource_of
 from cdk.nag import acknowledge_managed_policy
-from configuration.platform import SystemNodes
+from configuration.platform import Cluster
 
 _OS_VOLUME_GIB, _DATA_VOLUME_GIB = 4, 30
 _NODE_POLICIES = ("AmazonEKSWorkerNodePolicy", "AmazonEC2ContainerRegistryPullOnly")
@@ -49,10 +49,9 @@ class NodeGroup(Construct):
         construct_id: str,
         *,
         cluster: eks.ICluster,
-        version: str,
         security_group: ec2.ISecurityGroup,
         subnets: ec2.SubnetSelection,
-        settings: SystemNodes,
+        settings: Cluster,
     ) -> None:
         super().__init__(scope, construct_id)
         role = node_role(self, "Role", description="Nodes of the cluster's own components")
@@ -64,7 +63,8 @@ class NodeGroup(Construct):
             http_put_response_hop_limit=1,  # pods, a hop further away, cannot become the node
             block_devices=[_volume("/dev/xvda", _OS_VOLUME_GIB), _volume("/dev/xvdb", _DATA_VOLUME_GIB)],
         )
-        instance_type = ec2.InstanceType(settings.instance_type)
+        nodes = settings.system_nodes
+        instance_type = ec2.InstanceType(nodes.instance_type)
         is_arm = instance_type.architecture is ec2.InstanceArchitecture.ARM_64
         group = eks.Nodegroup(
             self,
@@ -73,9 +73,9 @@ class NodeGroup(Construct):
             ami_type=eks.NodegroupAmiType.BOTTLEROCKET_ARM_64 if is_arm else eks.NodegroupAmiType.BOTTLEROCKET_X86_64,
             capacity_type=eks.CapacityType.ON_DEMAND,
             instance_types=[instance_type],
-            min_size=settings.count,
-            desired_size=settings.count,
-            max_size=settings.count + 1,
+            min_size=nodes.count,
+            desired_size=nodes.count,
+            max_size=nodes.count + 1,
             max_unavailable=1,
             node_role=role,
             subnets=subnets,
@@ -83,7 +83,7 @@ class NodeGroup(Construct):
                 id=str(template.launch_template_id), version=template.latest_version_number
             ),
         )
-        resource_of(group).add_property_override("Version", version)
+        resource_of(group).add_property_override("Version", settings.version)
 
 
 def _volume(device: str, size_gib: int) -> ec2.BlockDevice:
