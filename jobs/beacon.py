@@ -12,6 +12,8 @@ FRESH_S = 150
 """Agents write their beacon every minute. An agent that misses two counts as gone."""
 KEPT_S = 3600
 """How long an agent's pace counts for estimates."""
+REMEMBERED_S = 24 * KEPT_S
+"""How long it is in the table, and tells the scaler what a job takes: a runtime may rest for a night."""
 
 _MIN_SECONDS = 0.001
 """The table stores numbers to the millisecond."""
@@ -61,7 +63,7 @@ class Servers:
         ready: Number of servers.
         devices: Number of jobs, or batches of jobs, that they run in parallel.
         running: Number of claimed jobs that they have not finished.
-        seconds: Average seconds that a job takes on a device; None if none has ended in the last hour.
+        seconds: Average seconds that a job takes on a device; None if none has ended lately.
     """
 
     ready: int
@@ -70,9 +72,9 @@ class Servers:
     seconds: float | None
 
     @classmethod
-    def of(cls, beacons: Iterable[Beacon], now_s: float) -> Self:
-        """Sum up a runtime's beacons. Agents that are gone still count for ``seconds``."""
-        recent = [beacon for beacon in beacons if beacon.seen_s > now_s - KEPT_S]
+    def of(cls, beacons: Iterable[Beacon], now_s: float, *, kept_s: float = KEPT_S) -> Self:
+        """Sum up a runtime's beacons. Agents that are gone still count for ``seconds``, for as long as ``kept_s``."""
+        recent = [beacon for beacon in beacons if beacon.seen_s > now_s - kept_s]
         ready = [beacon for beacon in recent if beacon.ready and beacon.seen_s > now_s - FRESH_S]
         return cls(
             ready=len(ready),
@@ -102,7 +104,7 @@ def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
         "devices": beacon.devices,
         "running": beacon.running,
         "seen_at": beacon.seen_s,
-        TTL_ATTRIBUTE: int(beacon.seen_s) + KEPT_S,
+        TTL_ATTRIBUTE: int(beacon.seen_s) + REMEMBERED_S,
         **({} if beacon.seconds is None else {"seconds": beacon.seconds}),
     }
     update = expressions({"UpdateExpression": f"SET {', '.join(setting(values))}"}, **values)
@@ -113,14 +115,14 @@ def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
     )
 
 
-def beacons_of(runtime: str, now_s: float) -> JobCommand[list[Beacon]]:
-    """Read the beacons of a runtime's agents from the last hour: one page, which holds thousands."""
+def beacons_of(runtime: str, now_s: float, *, kept_s: float = KEPT_S) -> JobCommand[list[Beacon]]:
+    """Read the beacons of a runtime's agents that are not older than ``kept_s``: one page, which holds thousands."""
     texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
     return JobCommand(
         operation="Query",
         parameters={
             "IndexName": QUEUE_INDEX,
-            **expressions(texts, queue=agents_of(runtime), since=now_s - KEPT_S),
+            **expressions(texts, queue=agents_of(runtime), since=now_s - kept_s),
         },
         read=lambda answer: [Beacon.from_item(item) for item in answer["Items"]],
     )

@@ -10,7 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 
-from jobs.beacon import Servers, beacons_of
+from jobs.beacon import REMEMBERED_S, Servers, beacons_of
 from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.store import AsyncJobStore
 from scaler.demand import Reading
@@ -74,10 +74,10 @@ class RuntimeReadings:
     async def _read_servers(self, now_s: float) -> Servers:
         if self._servers is None or now_s >= self._servers_until_s:
             try:
-                beacons = await self._jobs.run(beacons_of(self._runtime, now_s))
+                beacons = await self._jobs.run(beacons_of(self._runtime, now_s, kept_s=REMEMBERED_S))
             except (*AWS_ERRORS, HttpError) as exc:
                 raise ReadingError(f"dynamodb:Query failed: {error_name(exc)}") from exc
-            self._servers = Servers.of(beacons, now_s)
+            self._servers = Servers.of(beacons, now_s, kept_s=REMEMBERED_S)
             self._servers_until_s = now_s + BEACONS_KEPT_S
         return self._servers
 

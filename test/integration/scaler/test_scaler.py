@@ -47,8 +47,10 @@ class Asked:
         for _ in range(count):
             self.sqs.send_message(QueueUrl=queue, MessageBody="secret words")
 
-    def report(self, owner, *, seconds, devices=1):
-        beacon = Beacon(owner=owner, ready=True, devices=devices, running=devices, seconds=seconds, seen_s=time.time())
+    def report(self, owner, *, seconds, devices=1, ago_s=0):
+        beacon = Beacon(
+            owner=owner, ready=True, devices=devices, running=devices, seconds=seconds, seen_s=time.time() - ago_s
+        )
         self.table.store.run(announce(self.name, beacon))
 
 
@@ -87,6 +89,14 @@ def test_a_job_takes_what_the_settings_say_until_an_agent_knows(asked):
     asked.send(asked.queues[0], 10)
     assert asked.ask(secondsPerJob=0.5).json()["waiting_s"] == 5
     assert asked.ask(secondsPerJob=600).json()["waiting_s"] == 6000
+
+
+def test_after_a_night_a_job_takes_what_it_took_yesterday(asked):
+    asked.send(asked.queues[0], 10)
+    asked.report("gone", seconds=42.0, ago_s=20 * 3600)
+    asked.report("forgotten", seconds=7.0, ago_s=25 * 3600)
+    found = asked.ask().json()
+    assert (found["job_s"], found["waiting_s"], found["ready"]) == (42, 420, 0)
 
 
 def test_nothing_to_do_calls_for_no_pod(asked):
