@@ -324,8 +324,8 @@ class Scaling(Section):
     min_replica_count: Annotated[int, Field(ge=0)] = 0
     """Number of pods that stay when there is no work."""
     polling_interval: Annotated[int, Field(ge=1)] = 2
-    """Seconds between two readings of the queue; each is two requests of KEDA to SQS, for each queue of a runtime with
-    priorities."""
+    """Seconds between two readings of the queue; each is two requests of KEDA to SQS and one of the scaler, for each
+    queue of a runtime with priorities."""
     scale_on_in_flight: bool = True
     """Whether tasks in flight count towards queueLength, or only waiting ones."""
     target_wait_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
