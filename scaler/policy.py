@@ -76,8 +76,8 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
       jobs are added to the share, because pods that run one job each would all be started for that one. A job that is
       longer than what a pod costs counts as no more than that: it is worth a pod of its own.
 
-    More pods are ordered for what is certain to come, without the peaks. Those that there are stay while the
-    arrivals of the last minutes, with the peaks, would keep them busy.
+    More pods are ordered for what is certain to come, without the peaks. Those that there are, be it that they still
+    boot, stay while the arrivals of the last boot time, with the peaks, keep them busy, or half a share each does.
 
     Pods are never fewer than those that work, and with any work at least one.
     """
@@ -91,7 +91,8 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
         + burst_s / max(share_s, demand.job_s)
     )
-    keep = min(_HEADROOM * mean, (demand.ready + demand.booting) * demand.devices)
+    useful = max(_HEADROOM * mean, burst_s / max(share_s / 2, demand.job_s))
+    keep = min(useful, (demand.ready + demand.booting) * demand.devices)
     pods = math.ceil(max(order, keep) / demand.devices - _ROUNDING)
     at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
     return min(max(pods, at_least), limits.max_pods)
