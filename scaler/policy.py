@@ -17,6 +17,8 @@ _START_BOOTS = 1.5
 """What a pod costs besides its work, in boots: the boot, and the node's time until it is gone again."""
 _SHARE_BOOTS = 0.6
 """What slower boots add to each pod's share of a burst, in boots: the dearer a pod is, the more it should do."""
+_SHARE_JOBS = 2.1
+"""What longer jobs add to it, in jobs: pods that had one each would all be started for that one."""
 _SPREAD_BOOTS = 4
 """How many boots later than a burst what piled up during a boot may be done."""
 _ROUNDING = 1e-9
@@ -85,7 +87,7 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     piled_up_s = min(_piled_up_s(demand, steady), demand.waiting_s)
     burst_s = demand.waiting_s - piled_up_s
     start_s = _START_BOOTS * demand.boot_s
-    share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + 2 * min(demand.job_s, start_s)
+    share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + _SHARE_JOBS * min(demand.job_s, start_s)
     order = (
         _HEADROOM * steady
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)

@@ -31,12 +31,12 @@ def steady(gpus, intervals, *, ready=0, **known):
     [
         (demand(), 0),
         (demand(waiting_s=0.5, job_s=0.5), 1),
-        # A share of a burst is 60 s that it may wait, 60 s for the boot, and two jobs.
+        # A share of a burst is 60 s that it may wait, 60 s for the boot, and two jobs and a bit.
         (demand(waiting_s=130), 1),
         (demand(waiting_s=131), 2),
         (demand(waiting_s=1000), 8),
         (demand(waiting_s=1000, arrivals_s=(0, 0, 400, 600, 0)), 8),
-        (demand(waiting_s=6000, job_s=150), 15),
+        (demand(waiting_s=6000, job_s=150), 14),
         (demand(waiting_s=100_000), 20),
         # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
         (demand(waiting_s=4 * 600, job_s=600), 4),
