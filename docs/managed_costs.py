@@ -3,9 +3,12 @@
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
+from configuration.file import load_config
 from docs import tables
-from docs.costs import WRITE_UNITS, Row, table, total
+from docs.costs import table
+from planning.bill import WRITE_UNITS, Line, Usage, bill, total
 from runtimes.bedrock.families import FAMILIES
 
 DAYS = 30
@@ -15,83 +18,69 @@ FAMILY = "stability.stable-image-core"
 """The model that the page shows."""
 
 _MILLION = 1_000_000
-_MINUTES = DAYS * 24 * 60
 _CALL_S, _FUNCTION_GB = 9.0, 1.0
 """How long a picture takes, and the agent's memory: the function waits, and is paid for that."""
 _PICTURE_KIB = 1500
 """Of a picture of a megapixel, as PNG."""
-_POLLS = 0.65
-"""Million receives a month of an idle event source: five long polls of 20 s at a time."""
 _METRICS = 13
 """Of a runtime: 7, and about 6 kinds of errors. CloudWatch charges a metric for the hours in which it gets data."""
-_SOURCES_BESIDES = 2
-"""The courier's queue, and of each runtime the queue of returned messages."""
 _ENDPOINT_USD_PER_HOUR = 1.13
 """ml.g6.xlarge; list price in US East (N. Virginia), November 2026."""
+_EXAMPLE = Path(__file__).parent.parent / "examples" / "configs" / "managed.yaml"
 _ENDPOINT_CALL_S, _ENDPOINT_WAKE_S = 5.0, 900.0
 """A picture of FLUX.1-schnell in 8 bits, assumed; an instance's start and the time until it is taken away again."""
 
 
-def at_rest() -> list[Row]:
-    """What one runtime costs while nobody asks for anything."""
-    sources = 1 + _SOURCES_BESIDES
-    return [
-        Row("SQS", "million requests", f"{sources} event sources * 650,000 receives", sources * _POLLS, 0.40),
-        Row("CloudWatch", "metric of an alarm, month", "runtimes * 10 + 10", 20, 0.10),
-        Row("CloudWatch", "dashboard, month", "1", 1, 3.00),
-        Row("CloudWatch", "GB of logs", "reaper, 1 KB a minute", _MINUTES / 1024**2, 0.50),
-        Row("Secrets Manager", "secret, month", "1, which signs links", 1, 0.40),
-        Row("X-Ray", "million traces", "reaper, once a minute", _MINUTES / _MILLION, 5.00),
-        Row("Lambda", "million requests", "reaper, once a minute", _MINUTES / _MILLION, 0.20),
-        Row("Lambda", "GB-second", "reaper, 0.1 s * 0.5 GB a minute", _MINUTES * 0.05, 0.0000133334),
-        Row("DynamoDB", "million reads", "reaper, 1 a minute", _MINUTES / _MILLION, 0.125),
-        Row("KMS", "key, month", "1, where alarms go to e-mail", 1, 1.00),
-    ]
+def at_rest() -> list[Line]:
+    """What one runtime, with alarms by e-mail, costs while nobody asks for anything."""
+    config = load_config(_EXAMPLE)
+    emails = config.monitoring.model_copy(update={"alarm_emails": ["ops@example.com"]})
+    return bill(config.model_copy(update={"models_runtime": config.models_runtime[:1], "monitoring": emails}), Usage())
 
 
-def agent(per_day: float) -> list[Row]:
+def agent(per_day: float) -> list[Line]:
     """What the agent costs as a function, with what it measures."""
     images = per_day * DAYS
     metrics = _METRICS * min(per_day / 24, 1)
     return [
-        Row("Lambda", "GB-second", "agent, images * 9 s * 1 GB", images * _CALL_S * _FUNCTION_GB, 0.0000133334),
-        Row("Lambda", "million requests", "agent, images", images / _MILLION, 0.20),
-        Row("CloudWatch", "metric, month", "13, hours with a picture / 720", metrics, 0.30),
-        Row("CloudWatch", "GB of logs", "a line of metrics, images * 0.6 KB", images * 0.6 / 1024**2, 0.50),
+        Line("Lambda", "GB-second", "agent, images * 9 s * 1 GB", images * _CALL_S * _FUNCTION_GB, 0.0000133334),
+        Line("Lambda", "million requests", "agent, images", images / _MILLION, 0.20),
+        Line("CloudWatch", "metric, month", "13, hours with a picture / 720", metrics, 0.30),
+        Line("CloudWatch", "GB of logs", "a line of metrics, images * 0.6 KB", images * 0.6 / 1024**2, 0.50),
     ]
 
 
-def platform(per_day: float) -> list[Row]:
+def platform(per_day: float) -> list[Line]:
     """What the way of so many pictures through the platform costs, without the agent and the model."""
     images = per_day * DAYS
     m = images / _MILLION
     return [
-        Row("API Gateway", "million requests", "images", m, 3.50),
-        Row("Lambda", "GB-second", "API, images * 0.1 s * 1 GB", images * 0.1, 0.0000133334),
-        Row("Lambda", "million requests", "images * 2 (API, authorizer)", 2 * m, 0.20),
-        Row("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50),
-        Row("SQS", "million requests", "images * 3 (receive, change, delete)", 3 * m, 0.40),
-        Row("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * images / 1000, 0.005),
-        Row("S3", "GB-month", "images * 1,500 KB, kept a month", images * _PICTURE_KIB / 1024**2, 0.023),
-        Row("DynamoDB", "million writes", f"images * {WRITE_UNITS}", WRITE_UNITS * m, 0.625),
-        Row("CloudWatch", "GB of logs", "images * 8 KB", images * 8 / 1024**2, 0.50),
-        Row("X-Ray", "million traces", "images, at most", m, 5.00),
+        Line("API Gateway", "million requests", "images", m, 3.50),
+        Line("Lambda", "GB-second", "API, images * 0.1 s * 1 GB", images * 0.1, 0.0000133334),
+        Line("Lambda", "million requests", "images * 2 (API, authorizer)", 2 * m, 0.20),
+        Line("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50),
+        Line("SQS", "million requests", "images * 3 (receive, change, delete)", 3 * m, 0.40),
+        Line("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * images / 1000, 0.005),
+        Line("S3", "GB-month", "images * 1,500 KB, kept a month", images * _PICTURE_KIB / 1024**2, 0.023),
+        Line("DynamoDB", "million writes", f"images * {WRITE_UNITS}", WRITE_UNITS * m, 0.625),
+        Line("CloudWatch", "GB of logs", "images * 8 KB", images * 8 / 1024**2, 0.50),
+        Line("X-Ray", "million traces", "images, at most", m, 5.00),
     ]
 
 
-def model(per_day: float) -> list[Row]:
+def model(per_day: float) -> list[Line]:
     """What Bedrock charges."""
     family = FAMILIES[FAMILY]
-    return [Row("Bedrock", "picture", family.title, per_day * DAYS, family.price_usd)]
+    return [Line("Bedrock", "picture", family.title, per_day * DAYS, family.price_usd)]
 
 
-def endpoint(per_day: float) -> list[Row]:
+def endpoint(per_day: float) -> list[Line]:
     """What an asynchronous endpoint of SageMaker costs in place of Bedrock, if it starts once a day at least."""
     drawing_h = per_day * DAYS * _ENDPOINT_CALL_S / 3600
     waking_h = DAYS * _ENDPOINT_WAKE_S / 3600
     return [
-        Row("SageMaker", "ml.g6.xlarge, hour", "images * 5 s / 3600", drawing_h, _ENDPOINT_USD_PER_HOUR),
-        Row("SageMaker", "ml.g6.xlarge, hour", "30 starts * 900 s / 3600", waking_h, _ENDPOINT_USD_PER_HOUR),
+        Line("SageMaker", "ml.g6.xlarge, hour", "images * 5 s / 3600", drawing_h, _ENDPOINT_USD_PER_HOUR),
+        Line("SageMaker", "ml.g6.xlarge, hour", "30 starts * 900 s / 3600", waking_h, _ENDPOINT_USD_PER_HOUR),
     ]
 
 

@@ -157,9 +157,14 @@ def _standing_hours(runtime: ModelsRuntime) -> float:
     return values.scaling.min_replica_count * HOURS + warm_hours(values.scaling.warm)
 
 
-def _queues(config: Config) -> int:
-    """Queues that runtimes take tasks from."""
-    return sum(len(one.deployed(config.deadlines).priorities) for one in config.models_runtime)
+def _queues_of(config: Config, runtime: ModelsRuntime) -> int:
+    """Queues that a runtime takes tasks from."""
+    return len(runtime.deployed(config.deadlines).priorities)
+
+
+def _is_scaled(runtime: ModelsRuntime) -> bool:
+    """Whether the scaler says how many pods a runtime has."""
+    return not runtime.is_managed and runtime.chart_repository is None and runtime.extra_values.runtime.scaling.enabled
 
 
 def _cluster(config: Config, usage: Usage) -> Iterator[Line]:
@@ -253,25 +258,32 @@ def _requests(config: Config, usage: Usage) -> Iterator[Line]:
         yield _line("WAF", "waf requests", "images", m)
     agents = usage.all_gpu_hours
     yield _line("SQS", "sqs", "agents' long polls, 3 a minute", agents * 180 / _MILLION)
+    asked = (
+        3 * 240 * min(agents, HOURS) * sum(_queues_of(config, one) for one in config.models_runtime if _is_scaled(one))
+    )
+    yield _line("SQS", "sqs", "the autoscaler's questions while there are pods: queues * 3 each 15 s", asked / _MILLION)
     yield _line("DynamoDB", "writes", "agents' state, 2 a minute", agents * 120 / _MILLION)
 
 
 def _standing(config: Config) -> Iterator[Line]:
     """What asks, and what is kept, whether there are pictures or not."""
-    queues, runtimes = _queues(config), len(config.models_runtime)
+    queues = sum(_queues_of(config, runtime) for runtime in config.models_runtime)
+    runtimes = len(config.models_runtime)
     polled = runtimes + (1 if config.webhooks.enabled else 0)
     yield _line(
         "SQS", "sqs", "keeper and courier: 650,000 receives for each of their queues", polled * _POLLS / _MILLION
     )
     if config.has_cluster:
-        keda, asked = 0.0, 0.0
+        keda, scaler, asked = 0.0, 0.0, 0
         for runtime in config.models_runtime:
-            scaling, read = runtime.extra_values.runtime.scaling, len(runtime.deployed(config.deadlines).priorities)
+            scaling, read = runtime.extra_values.runtime.scaling, _queues_of(config, runtime)
             if scaling.enabled:
                 keda += read * 2 * _SECONDS / scaling.polling_interval
+            if _is_scaled(runtime):
+                scaler += read * _SECONDS / scaling.polling_interval
                 asked += 1
         yield _line("SQS", "sqs", "KEDA: queues * 2 at each pollingInterval", keda / _MILLION)
-        yield _line("SQS", "sqs", "scaler: queues * one each 2 s", queues * _SECONDS / 2 / _MILLION)
+        yield _line("SQS", "sqs", "scaler: queues * one at each pollingInterval", scaler / _MILLION)
         yield _line("SQS", "sqs", "Karpenter: 3 a minute", 3 * _MINUTES / _MILLION)
         yield _line("DynamoDB", "reads", "scaler: runtimes * one each 15 s", asked * _SECONDS / 15 / _MILLION)
         yield _line("ECR", "ecr", "20 GB of images", IMAGES_GB)
@@ -293,7 +305,8 @@ def _watching(config: Config, usage: Usage) -> Iterator[Line]:
     monitoring, images, runtimes = config.monitoring, usage.images, len(config.models_runtime)
     yield _line("CloudWatch", "dashboard", "1", 1)
     watched = "3 for each queue, 6 for each runtime (7 in Lambda), 8, and 2 for webhooks"
-    metrics = 3 * _queues(config) + (6 if config.has_cluster else 7) * runtimes + 8
+    queues = sum(_queues_of(config, runtime) for runtime in config.models_runtime)
+    metrics = 3 * queues + (6 if config.has_cluster else 7) * runtimes + 8
     yield _line("CloudWatch", "alarm", watched, metrics + (2 if config.webhooks.enabled else 0))
     reported = min(usage.all_gpu_hours, HOURS) / HOURS
     agents = "runtimes * 20 (14, and about 6 kinds of errors) * hours in which agents report / 720"

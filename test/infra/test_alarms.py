@@ -108,21 +108,6 @@ def test_each_alarm_says_what_is_wrong_and_leads_to_its_entry_in_the_runbook_whi
     assert {re.sub(r"^(fast|slow-1|single)(?=-)", "…", name) for name in alarms} == listed
 
 
-def test_the_cost_page_counts_as_many_metrics_as_the_alarms_look_at(alarms):
-    from docs.costs import Month, left_out
-
-    (row,) = [row for row in left_out(Month(runtimes=2)) if row.unit == "metric of an alarm, month"]
-    assert sum(len(metrics_of(alarm)) for alarm in alarms.values()) == row.quantity
-
-
-def test_the_cost_page_counts_the_metrics_of_a_runtime_without_a_cluster(of_functions):
-    from docs.managed_costs import at_rest
-
-    (row,) = [row for row in at_rest() if row.unit == "metric of an alarm, month"]
-    counted = [one for name, one in of_functions.items() if not name.startswith("cloud-1-")]
-    assert sum(len(metrics_of(alarm)) for alarm in counted) == row.quantity
-
-
 def test_alarms_are_of_their_runtime_and_published_when_raised_and_when_over(watched, alarms):
     assert str(alarms["slow-1-unread-queue"]["Dimensions"]).count("slow-1") == 1
     assert str(alarms["fast-failing-jobs"]["Metrics"]).count("{'Name': 'runtime', 'Value': 'fast'}") == 2

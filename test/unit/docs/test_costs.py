@@ -1,3 +1,5 @@
+"""The page of costs: tables are the code's, figures in words follow from them; the calculator prints idle first."""
+
 import json
 import re
 from pathlib import Path
@@ -9,33 +11,68 @@ from moto import mock_aws
 from configuration.chart_values import ChartValues
 from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from deploy.support import quotas
-from docs.costs import WRITE_UNITS, Month, estimate, following_table, idle, left_out, main, table, total
+from docs.costs import MILLION, config_of, main
+from docs.costs_tables import DEARER_USD, PAGE, TABLES
+from docs.tables import fill
 from jobs import commands, requests
 from jobs.job import JobState
 from jobs.schema import DEFINITION, key_of, request_pk
+from planning.bill import END_S, START_S, WRITE_UNITS, Usage, bill, idle, total
+from planning.fleet import GpuNode, usd_per_hour
 from test.kit.jobs import JobsTable
+from test.unit.planning.configs import RUNTIME, config_with
 
+COSTS = PAGE.read_text(encoding="utf-8")
 DOCS = Path(__file__).resolve().parents[3] / "docs"
-COSTS = (DOCS / "costs.md").read_text(encoding="utf-8")
 README = (DOCS.parent / "README.md").read_text(encoding="utf-8")
 QUOTAS = (DOCS / "quotas.md").read_text(encoding="utf-8")
-MONTH = Month()
+SPOT = usd_per_hour(GpuNode("g5.xlarge", "spot"))
 
 
-def test_the_tables_and_sums_on_the_page_are_what_the_calculator_says():
-    lines = estimate(MONTH), left_out(MONTH), idle(MONTH)
-    for rows in lines:
-        assert table(rows) in COSTS
-    counted, besides, at_rest = map(total, lines)
-    assert f"they are ${counted}" in COSTS
-    both = counted + besides
-    assert f"first table, that is ${both:.2f}, or ${both / MONTH.images:.5f} a picture" in COSTS
-    assert f"About ${at_rest:.0f} a month remain" in COSTS
-    assert f"about [${at_rest:.0f} a month](docs/costs.md#idle)" in README
+def test_the_tables_on_the_page_are_what_the_code_says():
+    assert fill(COSTS, TABLES) == COSTS, "run: python -m docs.costs_tables"
 
 
-def test_what_it_costs_to_follow_jobs_is_what_the_calculator_says():
-    assert following_table((2, 10, 60)) in COSTS
+def million(profile, usd=None):
+    config = config_of(profile)
+    return total(bill(config, Usage.of_images(config, MILLION, usd_per_hour=usd)))
+
+
+def test_the_page_and_the_readme_say_in_words_what_the_tables_say():
+    at_rest = total(idle(config_of("lean")))
+    assert f"[${at_rest:.0f} a month](docs/costs.md#idle)" in README
+    assert f"[${at_rest:.0f} a month](#idle)" in COSTS
+    assert f"pictures of 1.5 s cost about ${round(million('lean'), -1):.0f} in all" in README
+    assert f"a g5.xlarge on Spot at ${SPOT} an hour" in COSTS
+    assert f"about ${720 * SPOT:.0f} a month for a g5.xlarge on Spot" in COSTS
+    assert f"${720 * ON_DEMAND_USD_PER_HOUR['g5.xlarge']:.0f} on\n  demand" in COSTS
+    kept_s = START_S + ChartValues().runtime.scaling.cooldown_period + END_S
+    assert f"That is {kept_s * SPOT / 36:.1f} cents with the defaults" in COSTS
+    assert f"idle time: {60 * SPOT / 36:.1f} cents a minute" in COSTS
+
+
+@pytest.mark.parametrize(
+    ("profile", "at_most", "words"), [("lean", 400, "Below $0.44"), ("standard", 480, "up to $0.39")]
+)
+def test_the_page_says_at_which_price_of_a_gpu_a_profile_keeps_what_it_promises(profile, at_most, words):
+    usd = float(words.rpartition("$")[2])
+    assert million(profile, usd) <= at_most < million(profile, usd + 0.01)
+    assert million(profile, DEARER_USD) > at_most
+    assert words in COSTS
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        (
+            {"modelsRuntime": [RUNTIME, {**RUNTIME, "name": "b", "namespace": "b", "modelFilename": "b.safetensors"}]},
+            "Each further runtime costs about ${:.2f} idle",
+        ),
+        ({"runtime.priorities": True}, "Priorities cost another ${:.2f}."),
+    ],
+)
+def test_the_page_says_what_more_of_the_same_costs(keys, words):
+    assert words.format(total(idle(config_with(**keys))) - total(idle(config_with()))) in COSTS
 
 
 def units(before, after):
@@ -81,25 +118,31 @@ def test_a_job_takes_as_many_write_units_as_the_calculator_counts():
     assert counted + units({}, {**kept, "request": ""}) == WRITE_UNITS
 
 
-def test_idle_is_what_stays_of_all_lines_when_nothing_is_drawn_and_no_node_starts():
-    at_rest = Month(images=0, node_starts=0)
-    assert total(idle(MONTH)) == total([*estimate(at_rest), *left_out(at_rest)])
-    assert all(row.quantity for row in idle(MONTH))
-    assert not {"GPU instance, hour", "metric, month"} & {row.unit for row in idle(MONTH)}
-    assert total(idle(Month(idle_nodes=1))) - total(idle(MONTH)) > 720 * MONTH.usd_per_hour
+def test_the_calculator_prints_idle_first_then_pictures_then_the_sum(capsys):
+    assert main(["--profile", "standard", "--images", "10", "--seconds", "36", "--usd-per-hour", "2"]) == 0
+    printed = capsys.readouterr().out
+    parts = [printed.index(words) for words in ("Idle, a month:", "10 pictures of 36 s add:", "Together: $")]
+    assert parts == sorted(parts)
+    assert f"**{total(idle(config_of('standard'))):.2f}**" in printed[: parts[1]]
+    assert "| EC2 | g5.xlarge, spot, hour | hours of GPU nodes | 20.10 | 2 | 40.20 |" in printed[parts[1] :]
 
 
-def test_the_calculator_takes_figures_of_ones_own_and_says_what_idle_costs_whatever_is_drawn(capsys):
-    figures = ["--images", "10", "--seconds", "36", "--usd-per-hour", "2"]
-    for arguments, words in (
-        (figures, "| EC2 | GPU instance, hour | images * seconds / 3600 | 0.10 | 2 | 0.20 |"),
-        (["--images", "1", "--node-starts", "0"], "Together: $"),
-        (["--images", "0"], "EKS"),
-    ):
-        assert main(arguments) == 0
-        printed = capsys.readouterr().out
-        assert words in printed
-        assert printed.endswith(f"Idle: ${total(idle(MONTH)):.0f} a month\n")
+def test_without_pictures_the_calculator_prints_what_idle_costs_and_nothing_else(capsys):
+    assert main(["--images", "0"]) == 0
+    printed = capsys.readouterr().out
+    assert f"**{total(idle(config_of('lean'))):.2f}**" in printed
+    assert "Together" not in printed
+
+
+def test_the_calculator_takes_a_configuration_of_ones_own_and_says_what_is_wrong_with_it(tmp_path, capsys):
+    file = tmp_path / "config.yaml"
+    file.write_text((DOCS.parent / "examples/configs/minimal.yaml").read_text() + "vpc: {natGateways: 2}\n")
+    assert main(["--config", str(file), "--images", "0"]) == 0
+    assert "gateways * 720 h | 1,440.00" in capsys.readouterr().out
+    file.write_text("stackName: a\n")
+    with pytest.raises(SystemExit):
+        main(["--config", str(file)])
+    assert "modelsRuntime" in capsys.readouterr().err
 
 
 def test_a_number_that_counts_nothing_is_refused_in_plain_words(capsys):
@@ -108,12 +151,8 @@ def test_a_number_that_counts_nothing_is_refused_in_plain_words(capsys):
     assert "argument --images: '1.5' is not a whole number from 0" in capsys.readouterr().err
 
 
-def test_volumes_and_vcpus_on_the_pages_are_those_of_the_charts_defaults():
+def test_vcpus_on_the_page_of_quotas_are_those_of_the_charts_defaults():
     values = ChartValues()
-    volume = type(values.karpenter.node_template.data_volume).model_fields["volume_size"]
-    assert "10Gi for the OS volume, 80Gi for the data volume" in volume.description
-    (row,) = [row for row in left_out(MONTH) if row.unit == "GPU node's volumes, month"]
-    assert "10 + 80 GB, 4000 IOPS, 1000 MiB/s" in row.formula
     assert f"{values.runtime.scaling.max_replica_count} replicas on up to g5.2xlarge" in QUOTAS
     assert set(values.karpenter.provisioner.instance_type) == {"g5.xlarge", "g5.2xlarge"}
 

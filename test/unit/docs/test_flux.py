@@ -10,9 +10,10 @@ from configuration.config import parse_config
 from configuration.prices import ON_DEMAND_USD_PER_HOUR
 from configuration.warnings import warnings
 from docs.break_even import BreakEven, main
-from docs.costs import Month, idle, total
+from docs.costs import config_of
 from docs.flux_tables import LICENCES, PAGE, TABLES
 from docs.tables import fill
+from planning.bill import idle, total
 from runtimes.flux.checks import request_errors
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.profiles import PROFILES
@@ -60,7 +61,8 @@ def test_a_gpu_of_ones_own_is_cheaper_from_the_numbers_in_the_table_of_the_page(
         assert [f"{name} on demand", f"{ON_DEMAND_USD_PER_HOUR[name]:.4f}"] in [row[:2] for row in rows]
     for _, usd_per_hour, *figures in rows:
         alone, with_platform = (
-            BreakEven(usd_per_hour=float(usd_per_hour), usd_per_day=usd) for usd in (0, total(idle(Month())) / 30)
+            BreakEven(usd_per_hour=float(usd_per_hour), usd_per_day=usd)
+            for usd in (0, total(idle(config_of("lean"))) / 30)
         )
         share, least = f"{alone.utilisation:.1%}", f"{alone.min_usd_per_image:.5f}"
         assert figures == [f"{alone.images_per_day:,.0f}", share, f"{with_platform.images_per_day:,.0f}", least]

@@ -1,7 +1,5 @@
 """A month's bill: it adds up by hand, and follows the configuration."""
 
-import copy
-
 import pytest
 
 from configuration.chart_values import Warm
@@ -10,25 +8,10 @@ from planning.bill import HOURS, Usage, beyond, bill, idle, total
 from planning.fleet import GpuNode, UnknownPriceError
 from planning.prices import PRICES
 from planning.warm_hours import warm_hours
+from test.unit.planning.configs import FILE, config_with
 
-RUNTIME = {"name": "a", "namespace": "a", "type": "sdwebui", "modelFilename": "a.safetensors"}
-FILE = {"stackName": "a", "modelBucketArn": "arn:aws:s3:::models", "modelsRuntime": [RUNTIME]}
 BEDROCK = {"name": "b", "type": "bedrock", "model": {"id": "stability.stable-image-core-v1:1", "region": "us-west-2"}}
 MILLION = 1_000_000
-
-
-def config_with(profile="lean", **keys):
-    """A configuration of one runtime; a key with dots sets what is below it, ``runtime.`` of the first runtime."""
-    data = copy.deepcopy(FILE) | {"profile": profile}
-    for path, value in keys.items():
-        *above, last = path.split(".")
-        at = data
-        if above[:1] == ["runtime"]:
-            at, above = data["modelsRuntime"][0], above[1:]
-        for key in above:
-            at = at.setdefault(key, {})
-        at[last] = value
-    return parse_config(data)
 
 
 def quantities(lines, service, how=""):
@@ -53,7 +36,7 @@ def test_a_million_pictures_of_a_lean_platform_add_up_by_hand():
     hours = MILLION * 1.5 / 3600 + 300 * (90 + 60 + 90) / 3600
     nodes = hours * (0.3651 + 0.005 + (10 + 20) * 0.08 / 720) + 300 * 500 * 0.0004 / 1000
     api = 3.50 + MILLION * 0.1 * 0.0000133334 + 2 * 0.20
-    messages = 2 * 0.50 + 8 * MILLION / 1024**2 * 0.09 + (2 + hours * 180 / MILLION) * 0.40
+    messages = 2 * 0.50 + 8 * MILLION / 1024**2 * 0.09 + (2 + hours * (180 + 3 * 240) / MILLION) * 0.40
     kept = 3 * 2.5 * MILLION / 1024**2 * (0.25 + 0.20)
     table = 20 * 0.625 + hours * 120 / MILLION * 0.625 + kept
     bucket = 2000 * 0.005 + 150 * MILLION / 1024**2 * (0.023 + 0.09)
