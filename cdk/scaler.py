@@ -15,7 +15,7 @@ from cdk.context import Context, allow
 from cdk.task_flow import TaskFlow
 from configuration.chart_values import Image
 from configuration.config import Config, ModelsRuntime
-from configuration.images import account_registry, agent_source, pod_images
+from configuration.images import account_registry, agent_source, has_arm_nodes, pod_images
 from jobs.schema import QUEUE_INDEX
 
 _URL = "http://scaler.scaling.svc:8080/runtimes"
@@ -76,12 +76,15 @@ def scaled_runtimes(config: Config) -> list[ModelsRuntime]:
 
 
 def _image(stack: Stack, config: Config) -> str:
-    """The agent's image of this checkout, if any runtime takes that, else the one that config.yaml names."""
+    """The agent's image of this checkout, if any runtime takes that, else the one that config.yaml names.
+
+    What config.yaml names is for the x86-64 of GPU nodes. On Graviton, it is this checkout's in any case.
+    """
     registry = account_registry(account=stack.account, region=stack.region, url_suffix=stack.url_suffix)
     agents = [image for one in scaled_runtimes(config) for image in pod_images(config, one)]
     agents = [image for image in agents if image.container == "queueAgent"]
     ours = replace(agents[0], source=agent_source(config), chosen=Image())
-    agent = ours if any(image.is_default for image in agents) else agents[0]
+    agent = ours if has_arm_nodes(config) or any(image.is_default for image in agents) else agents[0]
     asked = agent.asked(registry, agent.source.tag(_ROOT))
     return f"{asked.repository}@{asked.digest}" if asked.digest else f"{asked.repository}:{asked.tag}"
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from configuration.checks import STACK_SUFFIX
 from configuration.config import Config, ConfigError, parse_config
 from configuration.platform import ZONES
 from deploy.aws import Account
@@ -11,13 +12,14 @@ from deploy.errors import DeployError
 from deploy.models.bucket import ModelBucket
 from deploy.rollout.config_yaml import ConfigYaml
 from deploy.rollout.first_runtime import first_runtime, instance_types, preferred
-from deploy.rollout.options import RolloutOptions
+from deploy.rollout.options import NEW_SNAPSHOT, RolloutOptions
 from deploy.stacks import Stack
 from deploy.support.region import node_types, offered, zones_for
 from deploy.table_indexes import TableIndexes
 
 ZONES_VARIABLE = "CDK_AVAILABILITY_ZONES"
 """The variable that gives cdk.__main__ the zones if config.yaml names none."""
+_FIRST_PROFILE = "lean"
 
 
 @dataclass(kw_only=True)
@@ -30,6 +32,7 @@ class RolloutContext:
         file: config.yaml.
         bucket: The model bucket's name.
         kept: The operator's own config.yaml, if it is used unchanged; None if the script writes one.
+        profile: What a new config.yaml says; None for no key.
         instance_types: The instance types for a new runtime's nodes.
         zones: Names of the availability zones, unless config.yaml names its own.
         images: By name, ``repository@digest`` of each image once it is built.
@@ -41,10 +44,17 @@ class RolloutContext:
     file: ConfigYaml
     bucket: str
     kept: Config | None
+    profile: str | None = None
     instance_types: list[str] = field(default_factory=list)
     zones: list[str] = field(default_factory=list)
     images: dict[str, str] = field(default_factory=dict)
     snapshot: str | None = None
+
+    @property
+    def makes_snapshot(self) -> bool:
+        """Whether a snapshot is made if there is none with the images: on request, and for a file without a profile."""
+        asked = self.options.snapshot
+        return self.kept is None and (asked == NEW_SNAPSHOT or (asked is None and self.profile is None))
 
     @property
     def model_bucket(self) -> ModelBucket:
@@ -56,6 +66,7 @@ class RolloutContext:
         """The content of a new config.yaml, as far as it is known."""
         return {
             "stackName": self.options.stack_name,
+            **({"profile": self.profile} if self.profile is not None else {}),
             **({} if self.options.is_managed else {"modelBucketArn": self.account.bucket_arn(self.bucket)}),
             **({"vpc": {"availabilityZones": self.zones}} if len(self.zones) == ZONES else {}),
             "modelsRuntime": [first_runtime(self.options, self.instance_types, self.images, self.snapshot)],
@@ -89,7 +100,8 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     """
     account = Account.find(options.region)
     file = ConfigYaml(root / "config.yaml")
-    bucket, kept = _bucket_and_kept(options, account, file)
+    bucket, present = _bucket_and_present(options, account, file)
+    kept = present if file.is_edited else None
     takes_models = kept is None and options.bucket is None and not options.is_managed
     if takes_models and not account.partition.reaches_hugging_face:
         raise DeployError(
@@ -102,8 +114,9 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
         file=file,
         bucket=bucket,
         kept=kept,
+        profile=_new_profile(options, account, present),
         instance_types=[] if kept is not None or options.is_managed else _instance_types(account, options),
-        snapshot=options.snapshot,
+        snapshot=None if options.snapshot == NEW_SNAPSHOT else options.snapshot,
     )
     try:
         config = context.config
@@ -114,8 +127,16 @@ def open_context(options: RolloutOptions, root: Path) -> RolloutContext:
     return context
 
 
-def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
-    """The model bucket, and the operator's config.yaml if it is for this deployment."""
+def _new_profile(options: RolloutOptions, account: Account, present: Config | None) -> str | None:
+    """That of the file before it; for a deployment without one, none if it is there, and else the cheapest."""
+    if present is not None:
+        return present.profile if "profile" in present.model_fields_set else None
+    stack = Stack(account.client("cloudformation"), f"{options.stack_name}{STACK_SUFFIX}")
+    return _FIRST_PROFILE if stack.status is None else None
+
+
+def _bucket_and_present(options: RolloutOptions, account: Account, file: ConfigYaml) -> tuple[str, Config | None]:
+    """The model bucket, and the config.yaml that is there if it is for this deployment."""
     present = file.load() if file.path.exists() else None
     if present is not None and present.stack_name != options.stack_name:
         present = None
@@ -125,7 +146,7 @@ def _bucket_and_kept(options: RolloutOptions, account: Account, file: ConfigYaml
         bucket = named if _is_usable(_bucket(account, named, present)) else None
     bucket = bucket or ModelBucket.default_name(account, options.stack_name)
     is_ours = present is not None and present.model_bucket_arn in {None, account.bucket_arn(bucket)}
-    return bucket, present if is_ours and file.is_edited else None
+    return bucket, present if is_ours or not file.is_edited else None
 
 
 def _bucket(account: Account, name: str, config: Config | None) -> ModelBucket:

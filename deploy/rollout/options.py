@@ -12,6 +12,8 @@ FIRST_MODELS: Mapping[str, Mapping[str, Any]] = {
     "bedrock": {"id": "stability.stable-image-core-v1:1", "region": "us-west-2", "concurrency": 4},
 }
 """What a new runtime of a managed type draws with: of Bedrock's models the cheapest."""
+NEW_SNAPSHOT = "new"
+"""In place of a snapshot's ID: one is made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--plan", action="store_true", help="touch nothing in the account; say what would be done")
     parser.add_argument("-b", "--bucket", metavar="NAME", help="a model bucket that exists in the region (one is made)")
-    parser.add_argument("-s", "--snapshot", metavar="ID", help="an EBS snapshot that holds the images (one is made)")
+    parser.add_argument(
+        "-s",
+        "--snapshot",
+        metavar="ID",
+        help=f"an EBS snapshot that holds the images, or {NEW_SNAPSHOT}: one is made (nodes pull the images)",
+    )
     parser.add_argument("-r", "--runtime-name", default="sdruntime", metavar="NAME", help="the runtime (%(default)s)")
     parser.add_argument(
         "-t", "--runtime-type", default="sdwebui", choices=[*pod_types(), *FIRST_MODELS], help="its type (%(default)s)"

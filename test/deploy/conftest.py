@@ -38,7 +38,7 @@ ACCOUNT, REGION = "123456789012", "us-west-2"
 MODEL = random.Random(4).randbytes(3 << 20)
 IMAGES = {
     name: {"repository": f"registry.example/sd-on-eks/{name}", "digest": "sha256:" + "a" * 64}
-    for name in ("queue-agent", "sdwebui", "comfyui", "flux")
+    for name in ("queue-agent", "queue-agent-arm64", "sdwebui", "comfyui", "flux")
 }
 OPERATOR = "operator"
 """The access key of the person who runs the scripts."""

@@ -36,7 +36,7 @@ class Climb:
     def __init__(self, checkout, models):
         self.checkout, self.world, self.models = checkout, checkout.world, models
         self.runs = {title: self.run(cause) for title, cause, _ in RUNGS}
-        self.last = self.runs["last"] = checkout.run("deploy.sh", "-T", "--yes")
+        self.last = self.runs["last"] = checkout.run("deploy.sh", "-T", "-s", "new", "--yes")
 
     def run(self, cause):
         world = self.world
@@ -60,7 +60,7 @@ class Climb:
         }
         arrange, mend = causes.get(cause, (lambda: self.checkout.break_(cause), self.checkout.mend))
         arrange()
-        ended = self.checkout.run("deploy.sh", "-T", *([] if cause == "no --yes" else ["--yes"]))
+        ended = self.checkout.run("deploy.sh", "-T", "-s", "new", *([] if cause == "no --yes" else ["--yes"]))
         mend()
         if cause == "tasks in a queue":  # by now the snapshot is made, and as the real snapshot.sh tags it
             self.checkout.answer("snapshot.sh", world.snapshot(*IMAGES))
@@ -105,7 +105,8 @@ def test_after_all_failures_the_same_command_ends_well_and_makes_nothing_again(c
 
 
 def test_just_the_images_that_are_needed_are_built_and_put_into_a_snapshot_and_the_runtime_is_verified(climb):
-    assert climb.last.called("images")[0].startswith("images build queue-agent sdwebui -n sdoneks -R us-west-2 ")
+    names = "queue-agent queue-agent-arm64 sdwebui"
+    assert climb.last.called("images")[0].startswith(f"images build {names} -n sdoneks -R us-west-2 ")
     ami = "/aws/service/bottlerocket/aws-k8s-1.36/x86_64/1.68.1/image_id"
     made = f"snapshot.sh -r us-west-2 -a {ami} -q {','.join(IMAGES)} "
     assert climb.called("snapshot.sh")[0].startswith(made)
@@ -118,6 +119,7 @@ def test_config_yaml_loads_and_has_the_defaults_and_the_example_is_kept_beside_i
     [runtime] = config.models_runtime
     values = runtime.extra_values
     assert (config.stack_name, config.model_bucket_arn) == ("sdoneks", f"arn:aws:s3:::{BUCKET}")
+    assert config.profile == "lean"
     assert (runtime.name, runtime.namespace, runtime.type) == ("sdruntime", "default", "sdwebui")
     assert runtime.model_filename == "v1-5-pruned-emaonly.safetensors"
     types = "g5.xlarge g6.xlarge g5.2xlarge g6.2xlarge"

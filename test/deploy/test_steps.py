@@ -3,10 +3,12 @@
 import json
 
 import pytest
+import yaml
 
 from configuration.images import IMAGES
 from deploy.errors import DeployError
 from deploy.rollout.__main__ import after_preparing
+from deploy.rollout.config_yaml import ConfigYaml
 from deploy.rollout.steps.config import config_file, removed_runtimes
 from deploy.rollout.steps.images import images
 from deploy.rollout.steps.models import model_bucket, models
@@ -50,17 +52,34 @@ def flux(model, env="[]"):
     return FLUX.replace("MODEL", model).replace("ENV", env)
 
 
-def with_images(snapshot=None, *, server=None, agent=None):
+def with_images(snapshot=None, *, server=None, agent=None, profile=None):
     """A file whose one runtime has these images, and starts from a snapshot."""
     values = {
         "karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": snapshot}}},
         "runtime": {"inferenceApi": {"image": server or {}}, "queueAgent": {"image": agent or {}}},
     }
     runtime = {"name": "one", "namespace": "one", "type": "comfyui", "extraValues": values}
-    return json.dumps({"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::mine", "modelsRuntime": [runtime]})
+    place = {"stackName": "sdoneks", "profile": profile, "modelBucketArn": "arn:aws:s3:::mine"}
+    return json.dumps({**place, "modelsRuntime": [runtime]})
 
 
 class TestConfigYaml:
+    def test_a_first_deployment_is_lean_and_stays_what_its_file_says(self, inside, world, deployment):
+        world.bucket("mine")
+        config_file.run(deployment("-b", "mine"))
+        assert deployment("-b", "mine").config.profile == "lean"
+        assert snapshot.run(deployment("-b", "mine")).startswith("none: new nodes pull their images first")
+        content = yaml.safe_load(inside.config.read_text())
+        del content["profile"]
+        ConfigYaml(inside.config).write(content)  # as an earlier release wrote it
+        earlier = deployment("-b", "mine")
+        assert "profile" not in earlier.new_config
+        assert earlier.makes_snapshot
+        inside.config.unlink()
+        deployed = json.dumps({"Resources": {"Topic": {"Type": "AWS::SNS::Topic"}}})
+        world.client("cloudformation").create_stack(StackName="sdoneksStack", TemplateBody=deployed)
+        assert "profile" not in deployment("-b", "mine").new_config
+
     def test_a_file_of_the_scripts_own_is_written_again_until_a_letter_changes(self, inside, world, deployment):
         world.bucket("mine")
         config_file.run(deployment("-b", "mine"))
@@ -208,6 +227,7 @@ class TestImages:
             (FOREIGN, ["queue-agent", "sdwebui"]),
             (with_images(server=MINE), ["queue-agent"]),
             *((with_images(server=MINE, agent=agent), []) for agent in (AGENT, {"tag": "7"}, {"digest": DIGEST})),
+            (with_images(server=MINE, agent={"digest": DIGEST}, profile="lean"), ["queue-agent-arm64"]),  # the scaler's
         ],
     )
     def test_just_the_images_that_config_yaml_leaves_open_are_built(self, own, built, text, names):
@@ -260,7 +280,7 @@ class TestSnapshot:
             "deploy.rollout.steps.snapshot.output_of",
             lambda command, **_: commands.append(command) or world.snapshot(*command[-1].split(",")),
         )
-        opened = deployment()
+        opened = deployment("-s", "new")
         opened.images = {name: f"registry/{name}@{DIGEST}" for name in ("sdwebui", "queue-agent")}
         for _ in range(2):
             snapshot.run(opened)
@@ -270,11 +290,11 @@ class TestSnapshot:
         assert len(commands) == 2
 
     def test_a_plan_says_where_it_gets_a_network_of_its_own(self, inside, deployment, world):
-        assert "network of its own" not in snapshot.plan(deployment())
+        assert "network of its own" not in snapshot.plan(deployment("-s", "new"))
         ec2 = world.client("ec2")
         for subnet in ec2.describe_subnets()["Subnets"]:
             ec2.delete_subnet(SubnetId=subnet["SubnetId"])
-        assert "network of its own" in snapshot.plan(deployment())
+        assert "network of its own" in snapshot.plan(deployment("-s", "new"))
 
     @pytest.fixture
     def offer(self, own, world, monkeypatch, capsys):

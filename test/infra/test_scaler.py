@@ -1,11 +1,15 @@
 """The scaler: what it is installed as, what it is told, and that KEDA asks where it listens."""
 
 import json
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
 
+from configuration.images import IMAGES
 from scaler.settings import ScalerSettings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -66,3 +70,10 @@ def test_it_runs_in_the_image_of_the_queue_agents(stack, container):
         if (image := release["Values"].get("runtime", {}).get("queueAgent", {}).get("image"))
     }
     assert container["image"] in images, json.dumps(sorted(images))
+
+
+def test_on_graviton_it_runs_in_this_checkouts_image_whatever_the_pods_on_gpu_nodes_run(lean):
+    (container,) = lean.manifest("scaler")[1]["Deployment"]["spec"]["template"]["spec"]["containers"]
+    repository, _, tag = container["image"].rpartition(":")
+    assert repository.endswith("/sd-on-eks/queue-agent-arm64")
+    assert tag == IMAGES["queue-agent-arm64"].tag(ROOT)

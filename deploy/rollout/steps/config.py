@@ -6,6 +6,7 @@ from deploy.backlog import backlogs, held_tasks
 from deploy.console import note
 from deploy.errors import DeployError
 from deploy.rollout.context import RolloutContext
+from deploy.rollout.options import NEW_SNAPSHOT
 from deploy.rollout.steps import StepWork, step
 from deploy.rollout.steps.images import stale_images
 
@@ -38,7 +39,7 @@ def _differences(context: RolloutContext) -> Iterator[str]:
         yield f"-r {options.runtime_name} has no effect: config.yaml has {', '.join(names)}."
     for runtime in runtimes:
         snapshot = runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
-        if options.snapshot not in {None, snapshot}:
+        if options.snapshot not in {None, NEW_SNAPSHOT, snapshot}:
             there = snapshot or "no snapshot"
             yield f"-s {options.snapshot} has no effect on {runtime.name}: config.yaml has {there} there."
     yield from stale_images(context.account, context.config)

@@ -8,7 +8,15 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from configuration.config import Config
-from configuration.images import AGENT, PodImage, account_registry, agent_source, pod_images, project_version
+from configuration.images import (
+    AGENT,
+    PodImage,
+    account_registry,
+    agent_source,
+    has_arm_nodes,
+    pod_images,
+    project_version,
+)
 from deploy.aws import Account, error_code
 from deploy.rollout.context import RolloutContext
 from deploy.rollout.steps import StepWork, step
@@ -37,8 +45,8 @@ def images_left_open(config: Config) -> list[str]:
     of_pods = config.models_runtime if config.has_cluster else []
     images = (image for runtime in of_pods for image in pod_images(config, runtime))
     named = {image.source.name for image in images if image.is_default}
-    if AGENT in named:
-        named.add(agent_source(config).name)  # the scaler's
+    if AGENT in named or (of_pods and has_arm_nodes(config)):
+        named.add(agent_source(config).name)  # the scaler's, which on Graviton is always this checkout's
     # A service may run one of ours, too.
     return sorted(
         named.union(one.managed.image for one in config.models_runtime if one.is_managed and one.managed.image)

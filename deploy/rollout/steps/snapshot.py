@@ -25,14 +25,14 @@ _KEY = "extraValues.karpenter.nodeTemplate.dataVolume.snapshotID"
 def snapshot(context: RolloutContext) -> StepWork:
     """Make a snapshot for a new config.yaml; check those that an existing one names."""
     ec2 = context.account.client("ec2")
-    if context.kept is not None or context.options.snapshot is not None:
+    if not context.makes_snapshot:
         names = _named(context)
         yield f"check {', '.join(names) or 'none: config.yaml names no snapshot'}"
         for name in names:
             _require(ec2, name)
         if context.kept is not None:
             _offer_what_lacks(ec2, context, _on_nodes(context.kept))
-        return f"{', '.join(names)} is there" if names else "none: new nodes pull their images first"
+        return f"{', '.join(names)} is there" if names else "none: new nodes pull their images first (-s new makes one)"
     filters = [{"Name": "default-for-az", "Values": ["true"]}, {"Name": "state", "Values": ["available"]}]
     has_subnet = ec2.describe_subnets(Filters=filters)["Subnets"]
     where = "" if has_subnet else "; there is no default subnet: in a network of its own"
@@ -47,7 +47,7 @@ def snapshot(context: RolloutContext) -> StepWork:
 
 def _named(context: RolloutContext) -> list[str]:
     if context.kept is None:
-        return [context.options.snapshot] if context.options.snapshot else []
+        return [context.snapshot] if context.snapshot else []
     return sorted({name for one in _on_nodes(context.kept) if (name := _snapshot_of(one)) is not None})
 
 

@@ -49,7 +49,7 @@ def tools(context: RolloutContext) -> StepWork:
 def _look_for_programs(context: RolloutContext) -> None:
     """Those that a cluster and its snapshot are looked at and made with."""
     if shutil.which("aws") is None:
-        if context.options.snapshot is None and context.kept is None:
+        if context.makes_snapshot:
             raise DeployError(
                 "The AWS CLI is not on the PATH; the snapshot is made with it.",
                 "Install it (docs.aws.amazon.com/cli), or name a snapshot with -s.",

@@ -78,11 +78,13 @@ class Synthesized:
         return self.only(kind, **properties)[1][attribute].removeprefix("${").removesuffix(".Arn}")
 
     def manifest(self, name):
-        """Logical id of the manifest with a Deployment of this name, and its objects by kind."""
+        """Logical id of the manifest with a Deployment or DaemonSet of this name, and its objects by kind."""
         read = {id_: json.loads(one["Manifest"]) for id_, one in self.properties(MANIFEST).items()}
         by_kind = {id_: {one["kind"]: one for one in objects} for id_, objects in read.items()}
         ((found, objects),) = (
-            (id_, objects) for id_, objects in by_kind.items() if objects["Deployment"]["metadata"]["name"] == name
+            (id_, objects)
+            for id_, objects in by_kind.items()
+            if name in {objects[kind]["metadata"]["name"] for kind in ("Deployment", "DaemonSet") if kind in objects}
         )
         return found, objects
 
