@@ -3,6 +3,8 @@
 from clusterkit.releases import comfyui
 from clusterkit.scene import Scene
 
+from test.kit.charts import at
+
 PATIENCE_S = 300
 """How long the nodes of a load that is done may take to go."""
 
@@ -31,7 +33,7 @@ def test_a_burst_of_short_jobs_orders_few_nodes_at_once(imitated):
 
 
 def test_few_long_jobs_get_many_pods_and_none_is_taken_from_them(imitated):
-    with Scene(imitated, "long-40x150s", comfyui) as scene:
+    with Scene(imitated, "long-40x150s", comfyui, at("runtime.scaling.secondsPerJob", 150)) as scene:
         scene.send(40, seconds=150)
         ends(scene, within_s=720)
         assert scene.timeline.paid_s <= 1.5 * scene.work_s

@@ -45,7 +45,8 @@ class Aws:
 
     def queue(self, name):
         """Make a queue; gives its URL."""
-        url = self._sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "300"})["QueueUrl"]
+        # Agents renew what they hold; the imitated ones do not, and give back all that they cannot end.
+        url = self._sqs.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "3600"})["QueueUrl"]
         return f"{self.url}/{ACCOUNT}/{url.rpartition('/')[2]}"
 
     def send(self, queue, bodies):
