@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from math import ceil, inf
 
 from configuration.config import Config, ModelsRuntime
+from configuration.images import has_arm_nodes
 from configuration.volume_filling import REGION_MIB_S, asked_for
 from deploy.aws import Account, items, log_groups
 from deploy.console import aligned
@@ -49,7 +50,7 @@ def assess(account: Account, config: Config, *, zones: Sequence[str], builds: in
         *(_cluster(account, config, zones) if config.has_cluster else []),
         *(service.look(account, runtime.name, runtime.model) for service, runtime in managed(config.enabled_runtimes)),
         *icons.look(account, config.icons),
-        *([_compare(account, quotas.BUILDS, needed=builds, least=1)] if builds else []),
+        *(_compare(account, quota, needed=count, least=1) for quota, count in _builds(config, builds) if count > 0),
         _compare(account, quotas.PUBLISHES, needed=requests_per_s * _MESSAGES_PER_TASK),
         _compare(account, quotas.CONCURRENCY, needed=functions),
         *([] if exists else _network_and_buckets(account, config)),
@@ -63,6 +64,13 @@ def _services(account: Account, config: Config) -> Finding:
     verdict = Sufficiency.UNKNOWN if missing else Sufficiency.ENOUGH
     advice = f"boto3 does not know {', '.join(missing)} there" if missing else ""
     return Finding("Services", str(len(wanted)), str(len(wanted) - len(missing)), verdict, advice)
+
+
+def _builds(config: Config, builds: int) -> Iterator[tuple[Quota, int]]:
+    """How many of some builds run on which machines: one of them may be for Graviton."""
+    on_arm = int(builds > 0 and config.has_cluster and has_arm_nodes(config))
+    yield quotas.BUILDS, builds - on_arm
+    yield quotas.ARM_BUILDS, on_arm
 
 
 def _agents(config: Config) -> int:

@@ -37,6 +37,11 @@ BUILDS = Quota(
     "codebuild",
     name="Concurrently running builds for Linux/Large environment",
 )
+ARM_BUILDS = Quota(
+    "CodeBuild ARM/Small builds at a time",
+    "codebuild",
+    name="Concurrently running builds for ARM/Small environment",
+)
 
 
 def quota_value(account: Account, quota: Quota) -> float | None:
