@@ -2,13 +2,15 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
 
 DEFAULT_BOOT_S = 100.0
 """What a pod's boot is taken for until one has been seen: a node, its GPU driver, the images, the model."""
 _MIN_JOB_S = 0.01
+_UNSEEN_JOBS = 8
+"""As many arrivals and ends cannot hide from each other in one interval's readings."""
 _STILL_S = 30.0
 """For so long the number of jobs stays the same by chance: as many come as end."""
 _KEPT = 40
@@ -50,9 +52,16 @@ class Decision:
 
 @dataclass(slots=True)
 class _Bucket:
-    """What happened in one interval: the change in the number of jobs, and the seconds that devices worked."""
+    """An interval.
+
+    Attributes:
+        change: By how much the number of jobs has grown.
+        moved: Whether that number changed at all, if only in between.
+        worked_s: Seconds that devices have worked.
+    """
 
     change: float = 0.0
+    moved: bool = False
     worked_s: float = 0.0
 
 
@@ -77,6 +86,7 @@ class Tracker:
         self._opened_s = 0.0
         self._opened_jobs = 0
         self._last: Reading | None = None
+        self._devices = 1
         self._ordered = 0
         self._first_ordered_s: float | None = None
 
@@ -100,9 +110,12 @@ class Tracker:
             self._opened_s, self._opened_jobs = reading.at_s, 0
             return
         self._open.worked_s += _busy(reading, self._ordered) * (reading.at_s - last.at_s)
+        self._open.moved |= jobs != last.visible + last.in_flight
         if (buckets := int((reading.at_s - self._opened_s) / BUCKET_S)) > 0:
-            change, worked_s = jobs - self._opened_jobs, self._open.worked_s
-            self._buckets.extend(_Bucket(change / buckets, worked_s / buckets) for _ in range(buckets))
+            each = replace(
+                self._open, change=(jobs - self._opened_jobs) / buckets, worked_s=self._open.worked_s / buckets
+            )
+            self._buckets.extend([each] * buckets)
             self._open = _Bucket()
             self._opened_s, self._opened_jobs = reading.at_s, jobs
 
@@ -129,30 +142,33 @@ class Tracker:
     def _demand(self, reading: Reading) -> Demand:
         busy = _busy(reading, self._ordered)
         jobs = reading.visible + reading.in_flight
-        arrivals_s = self._arrivals_s()
-        per_pod = max(round(reading.devices / reading.ready), 1) if reading.ready else 1
-        working = math.ceil(busy / per_pod)
-        ready = max(reading.ready, working)
+        if reading.ready:
+            self._devices = max(round(reading.devices / reading.ready), 1)
+        ready = max(reading.ready, math.ceil(busy / self._devices))
         return Demand(
             waiting_s=(jobs - busy) * self._job_s,
             running=busy,
             ready=ready,
             booting=max(self._ordered - ready, 0),
-            arrivals_s=arrivals_s,
+            arrivals_s=self._arrivals_s(),
             served_s=[bucket.worked_s for bucket in self._buckets],
             job_s=self._job_s,
             boot_s=self._boot_s,
-            devices=per_pod,
+            devices=self._devices,
         )
 
     def _arrivals_s(self) -> list[float]:
-        """Estimate the work that arrived in each bucket."""
+        """Estimate the work that arrived in each bucket.
+
+        What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
+        what may be in the jobs they work on: then others came in the place of those that ended.
+        """
         arrivals_s, begun_s = [], 0.0
         for bucket in self._buckets:
             arrived_s = max(bucket.change, 0) * self._job_s
             begun_s += bucket.worked_s + min(bucket.change, 0) * self._job_s
             most_s = bucket.worked_s / BUCKET_S * self._job_s
-            if self._knows_jobs:
+            if self._knows_jobs and (bucket.moved or bucket.worked_s > _UNSEEN_JOBS * self._job_s):
                 arrived_s += max(begun_s - most_s, 0)
             begun_s = min(max(begun_s, 0), most_s)
             arrivals_s.append(arrived_s)

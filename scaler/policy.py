@@ -19,6 +19,8 @@ _SHARE_BOOTS = 0.6
 """What slower boots add to each pod's share of a burst, in boots: the dearer a pod is, the more it should do."""
 _SHARE_JOBS = 2.1
 """What longer jobs add to it, in jobs: pods that had one each would all be started for that one."""
+_KEPT_SHARE = 0.25
+"""What must be left of a share for a pod that still boots to stay."""
 _SPREAD_BOOTS = 4
 """How many boots later than a burst what piled up during a boot may be done."""
 _ROUNDING = 1e-9
@@ -78,8 +80,9 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
       jobs are added to the share, because pods that run one job each would all be started for that one. A job that is
       longer than what a pod costs counts as no more than that: it is worth a pod of its own.
 
-    More pods are ordered for what is certain to come, without the peaks. Those that there are, be it that they still
-    boot, stay while the arrivals of the last boot time, with the peaks, keep them busy, or half a share each does.
+    More pods are ordered for what is certain to come, without the peaks. Those that there are stay for what came on
+    average during the last boot, with the peaks, and as long as there is a quarter of a share for each: a pod that
+    boots has been paid for. Less than half a GPU's work keeps none: KEDA's cooldown keeps the last pod.
 
     Pods are never fewer than those that work, and with any work at least one.
     """
@@ -93,9 +96,9 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
         + burst_s / max(share_s, demand.job_s)
     )
-    useful = max(_HEADROOM * mean, burst_s / max(share_s / 2, demand.job_s))
+    useful = max(_HEADROOM * mean, demand.waiting_s / max(_KEPT_SHARE * share_s, demand.job_s))
     keep = min(useful, (demand.ready + demand.booting) * demand.devices)
-    pods = math.ceil(max(order, keep) / demand.devices - _ROUNDING)
+    pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + 0.5))
     at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
     return min(max(pods, at_least), limits.max_pods)
 
