@@ -63,6 +63,7 @@ SPOT: Mapping[str, Mapping[str, Quote]] = {
 """By region. Spot prices move by the day: pass your own where you know them."""
 _SPOT_SHARE = 0.45
 """Of the price on demand, where there is no quote: an assumption, about the mean of the quotes above."""
+_UNKNOWN_S = 1.5
 
 
 def usd_per_hour(node: GpuNode, region: str = "us-west-2") -> float:
@@ -91,6 +92,13 @@ def best_type(instance_types: Iterable[str], workload: Workload) -> str:
     """Which of some instance types draws the most pictures for a dollar on demand; the first where none is known."""
     types = list(instance_types)
     return max(types, key=lambda name: pictures_per_usd(name, workload) or 0)
+
+
+def likely_seconds(runtime: ModelsRuntime) -> float:
+    """How long a picture of the workload that a runtime is most like takes on that node; 1.5 s where nobody knows."""
+    gpu = gpu_of(likely_node(runtime).instance_type)
+    speed = SPEEDS[workload_of(runtime.model)].get(gpu.name) if gpu is not None else None
+    return _UNKNOWN_S if speed is None else 1 / speed.pictures_per_s
 
 
 def _purchase(allowed: CapacityType) -> Purchase:

@@ -9,6 +9,7 @@ from deploy.console import in_words, say
 from deploy.errors import DeployError
 from deploy.rollout.context import ZONES_VARIABLE, RolloutContext, open_context
 from deploy.rollout.options import RolloutOptions, parse_options
+from deploy.rollout.outlook import outlook
 from deploy.rollout.steps import RolloutStep
 from deploy.rollout.steps.account import bootstrap, consent, spot_role, support
 from deploy.rollout.steps.config import config_file, removed_runtimes
@@ -41,6 +42,9 @@ def _deploy(options: RolloutOptions) -> None:
     if options.plan:
         for number, step in enumerate(DEPLOY, start=1):
             say(f"[{number:>2}/{len(DEPLOY)}] {step.title}: {step.plan(context)}")
+        say("")
+        for line in outlook(context.config, context.runtime, account.region):
+            say(line)
     elif options.dry_run:
         _run(PREPARE, context)
         say(after_preparing(context))

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from configuration.checks import STACK_SUFFIX
-from configuration.config import Config, ConfigError, parse_config
+from configuration.config import Config, ConfigError, ModelsRuntime, parse_config
 from configuration.platform import ZONES
 from deploy.aws import Account
 from deploy.errors import DeployError
@@ -80,6 +80,12 @@ class RolloutContext:
             configuration.config.ConfigError: An option gives a name that config.yaml may not have.
         """
         return self.kept or parse_config(self.new_config)
+
+    @property
+    def runtime(self) -> ModelsRuntime:
+        """The runtime that -r names, or the first one that takes tasks."""
+        runtimes = self.config.enabled_runtimes or self.config.models_runtime
+        return next((one for one in runtimes if one.name == self.options.runtime_name), runtimes[0])
 
     @property
     def stack(self) -> Stack:

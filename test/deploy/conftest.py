@@ -221,7 +221,7 @@ class Checkout:
         self.calls, self.config = root / "calls", root / "config.yaml"
         for folder in ("bin", "fail", "answers", "home", ".venv/bin", "test", "utils/bottlerocket-images-cache"):
             (root / folder).mkdir(parents=True)
-        for folder in ("contract", "jobs", "configuration", "runtimes"):
+        for folder in ("contract", "jobs", "configuration", "runtimes", "planning", "scaler"):
             shutil.copytree(ROOT / folder, root / folder)
         shutil.copytree(ROOT / "deploy", root / "deploy", ignore=shutil.ignore_patterns("images"))
         for name in ("package.json", "package-lock.json"):

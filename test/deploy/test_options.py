@@ -41,6 +41,8 @@ def test_a_plan_changes_nothing(checkout, world):
     assert ended.code == 0, ended.err
     bucket, role = "make sdoneks-models-123456789012-us-west-2", "create AWSServiceRoleForEC2Spot"
     assert all(words in ended.out for words in ("L-DB2E81BA", bucket, "download v1-5", role, LINE))
+    assert "A million pictures of 1.5 s by sdruntime on " in ended.out
+    assert "The first picture, after a rest: typically " in ended.out
     assert ended.calls == ["make .venv/stamps/deploy"]  # neither the CDK nor Node
     assert world.client("s3").list_buckets()["Buckets"] == []
     assert not checkout.config.exists()

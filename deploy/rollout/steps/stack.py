@@ -89,8 +89,7 @@ def _last_change(stack: Stack) -> datetime:
 @step("Verification")
 def verification(context: RolloutContext) -> StepWork:
     """Post the samples of the runtime that -r names, or of the first one; the first tasks wait for a node."""
-    runtimes = context.config.enabled_runtimes or context.config.models_runtime
-    runtime = next((one for one in runtimes if one.name == context.options.runtime_name), runtimes[0])
+    runtime = context.runtime
     charged = ", each a picture that the service charges for" if runtime.is_managed else ""
     yield f"post samples to {runtime.name}{charged}"
     variables = {"STACK_NAME": context.config.cloudformation_stack, "RUNTIME_NAME": runtime.name}

@@ -88,7 +88,7 @@ LIBRARIES = {
     "configuration": {"pydantic", "yaml", "pathspec"},
     "courier": {"pydantic", "botocore", "httpcore"},
     "keeper": {"pydantic", "botocore"},
-    "planning": {"pydantic"},
+    "planning": {"pydantic", "rich", "yaml"},
     "sd_on_eks": {"httpx", "pydantic", "rich", "typing_extensions"},
 }
 AGENT_EDGES = ("queue_agent.aws", "queue_agent.inputs", "queue_agent.telemetry")

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from sd_on_eks.cli.arguments import parser
 from sd_on_eks.cli.commands import WrongUsage
+from sd_on_eks.cli.planner import plan
 from sd_on_eks.cli.screen import Screen
 from sd_on_eks.errors import ClientError, JobFailed, NotConfigured
 
@@ -20,6 +21,21 @@ FAILED, USAGE, API_ERROR, INTERRUPTED = 1, 2, 3, 130
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
+    words = sys.argv[1:] if arguments is None else [*arguments]
+    # The checkout knows the options of a plan.
+    return _planned(words[1:]) if words[:1] == ["plan"] else _called(words)
+
+
+def _planned(arguments: Sequence[str]) -> int:
+    try:
+        return plan(arguments)
+    except NotConfigured as exc:
+        return _failed(Screen(as_json=False), exc, USAGE)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _called(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     screen = Screen(as_json=options.json)
     try:

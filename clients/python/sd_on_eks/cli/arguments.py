@@ -67,6 +67,8 @@ def _add_platform(subcommands: Any) -> None:
     key.add_argument("--save", action="store_true", help="save both in ~/.config, in a file that only you can read")
     key.add_argument("--url", help="URL to save; sd then asks for the key, or reads it from stdin")
 
+    subcommands.add_parser("plan", help="say what a load would cost and how long its jobs would wait, in a checkout")
+
     webhook = subcommands.add_parser("webhook", help="receive webhooks").add_subparsers(
         required=True, metavar="COMMAND"
     )

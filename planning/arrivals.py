@@ -1,0 +1,245 @@
+"""A load as an operator describes it: a number of pictures a day, a curve of rates, or a CSV file of arrivals."""
+
+import csv
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from planning.simulation.load import Lengths, Load
+
+HOUR_S, DAY_S = 3600.0, 86400.0
+_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_STEP = re.compile(r"(?:([a-z]{3}) +)?(\d{1,2}):(\d{2}) *= *(\S+)", re.IGNORECASE)
+_COLUMNS = ("time", "seconds", "runtime")
+_MAX_ERRORS = 10
+_WHOLE, _ROUNDING = 100.0, 0.5
+MAX_SECONDS = DAY_S
+"""Of a job; a longer one is a mistake."""
+
+
+class LoadError(ValueError):
+    """A load that cannot be understood; the message says what is wrong, where, and what to write."""
+
+
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Pictures an hour, in steps over a day or a week that repeats.
+
+    Attributes:
+        steps: When each step begins, in seconds from the period's start, and its pictures an hour; in order from 0.
+        period_s: A day, or a week that begins on Monday.
+    """
+
+    steps: tuple[tuple[float, float], ...]
+    period_s: float = DAY_S
+
+    def load(self, lengths: Lengths, seed: int) -> Load:
+        """Jobs of one period that arrive independently of each other at these rates."""
+        starts, rates = zip(*((start_s, rate / HOUR_S) for start_s, rate in self.steps), strict=True)
+        return Load.curve(
+            lambda at_s: rates[bisect_right(starts, at_s) - 1],
+            self.period_s,
+            lengths,
+            highest_per_second=max(rates),
+            seed=seed,
+        )
+
+
+def read_per_day(text: str) -> Curve:
+    """Read a number of pictures a day, spread evenly.
+
+    Raises:
+        LoadError: It is not such a number.
+    """
+    return Curve(((0.0, _number(text, "pictures a day") / 24),))
+
+
+def read_curve(text: str) -> Curve:
+    """Read ``00:00=10,08:00=500``, or with days ``Mon 08:00=500,Sat 00:00=50``; a rate holds until the next.
+
+    Raises:
+        LoadError: It is not such a curve.
+    """
+    steps: dict[float, float] = {}
+    has_days = set()
+    for part in text.split(","):
+        found = _STEP.fullmatch(part.strip())
+        day, hour, minute, rate = found.groups() if found else (None, "24", "0", "0")
+        name = day.lower() if day else None
+        if int(hour) >= 24 or int(minute) >= 60 or (name is not None and name not in _DAYS):  # noqa: PLR2004
+            raise LoadError(f"{part.strip()!r} is no step of a rate: write 08:00=500, or Mon 08:00=500 for a week")
+        has_days.add(name is not None)
+        at_s = (_DAYS.index(name) if name else 0) * DAY_S + int(hour) * HOUR_S + int(minute) * 60
+        if at_s in steps:
+            raise LoadError(f"{part.strip()!r} is the second rate from that time on")
+        steps[at_s] = _number(rate, "pictures an hour")
+    if len(has_days) > 1:
+        raise LoadError("either all steps of a rate have a day (Mon 08:00=500) or none has")
+    ordered = sorted(steps.items())
+    if ordered[0][0] > 0:  # what holds at the end of a period holds on in the next
+        ordered.insert(0, (0.0, ordered[-1][1]))
+    return Curve(tuple(ordered), 7 * DAY_S if has_days.pop() else DAY_S)
+
+
+def read_lengths(text: str) -> Sequence[tuple[float, float]]:
+    """Read how long jobs take: ``1.5``, or ``1.5:80%,30:20%``; lengths in seconds, each with its share in per cent.
+
+    Raises:
+        LoadError: It is no such mix, or the shares are not 100 % together.
+    """
+    lengths = []
+    parts = [part.strip() for part in text.split(",")]
+    for part in parts:
+        length, _, share = part.partition(":")
+        if len(parts) > 1 and not share:
+            raise LoadError(f"{part!r} has no share: write SECONDS:SHARE, as in 1.5:80%,30:20%")
+        percent = _number(share.strip().removesuffix("%"), "per cent") if share else _WHOLE
+        lengths.append((_seconds(length), percent))
+    if abs(together := sum(share for _, share in lengths) - _WHOLE) > _ROUNDING:
+        raise LoadError(f"the shares of {text!r} are {together + _WHOLE:g} % together, not 100 %")
+    return lengths
+
+
+@dataclass(slots=True)
+class Arrivals:
+    """Jobs of a runtime in a file: when each arrives, from the period's start, and its seconds; None: not said."""
+
+    times: list[float] = field(default_factory=list)
+    seconds: list[float | None] = field(default_factory=list)
+    period_s: float = DAY_S
+    """Whole days, from the first midnight (or second 0) to the one after the last job."""
+
+    def load(self, lengths: Lengths, seed: int) -> Load:
+        """The same jobs; those whose seconds the file does not say take one of the lengths."""
+        drawn = Load.burst(len(self.times), lengths, seed=seed).seconds
+        seconds = [own or other for own, other in zip(self.seconds, drawn, strict=True)]
+        return Load(self.times, seconds, self.period_s)
+
+
+def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mapping[str, Arrivals]:
+    """Read a CSV file of arrivals: a time, and optionally the job's seconds and its runtime.
+
+    Args:
+        path: The file. Its first line may name the columns; else they are time, seconds and runtime. Times are seconds,
+            or dates with times in ISO's form.
+        runtimes: The names that it may have.
+        default: The runtime of jobs without one; None: each must have one.
+
+    Returns:
+        The jobs by runtime, in order of time. All have the same period.
+
+    Raises:
+        LoadError: The file cannot be read, or has errors; the first ones are given with their lines.
+    """
+    rows: list[tuple[float | datetime, float | None, str]] = []
+    errors: list[str] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            columns: Sequence[str] = _COLUMNS
+            for number, cells in enumerate(reader):
+                if not any(cell.strip() for cell in cells):
+                    continue
+                if number == 0 and (named := _header(cells)):
+                    columns = named
+                    continue
+                try:
+                    rows.append(_row(dict(zip(columns, cells, strict=False)), runtimes, default))
+                except LoadError as exc:
+                    errors.append(f"line {reader.line_num}: {exc}")
+    except OSError as exc:
+        raise LoadError(f"{path}: {exc.strerror}") from exc
+    except (UnicodeDecodeError, csv.Error) as exc:
+        raise LoadError(f"{path} is no CSV file: {exc}") from exc
+    if len({(isinstance(at, datetime), isinstance(at, datetime) and at.tzinfo is None) for at, _, _ in rows}) > 1:
+        errors.append("all times must have the same form: seconds, dates with a time zone, or dates without one")
+    if errors:
+        more = f"\n  and {len(errors) - _MAX_ERRORS} more" if len(errors) > _MAX_ERRORS else ""
+        listed = "".join(f"\n  {one}" for one in errors[:_MAX_ERRORS])
+        raise LoadError(f"{path} has {len(errors)} error{'s' if len(errors) > 1 else ''}:{listed}{more}")
+    if not rows:
+        raise LoadError(f"{path} has no jobs: write a line for each, as 2026-11-30T08:00:00,1.5")
+    return _by_runtime(rows)
+
+
+def _header(cells: Sequence[str]) -> list[str] | None:
+    """The names of columns; None where the line is a job."""
+    names = [cell.strip().lower() for cell in cells]
+    if "time" in names:
+        return names
+    return None if _is_time(names[0]) or not names[0].isidentifier() else [*_COLUMNS]
+
+
+def _is_time(text: str) -> bool:
+    try:
+        _time(text)
+    except LoadError:
+        return False
+    return True
+
+
+def _row(
+    cells: Mapping[str, str], runtimes: Sequence[str], default: str | None
+) -> tuple[float | datetime, float | None, str]:
+    at = _time(cells.get("time", ""))
+    seconds = cells.get("seconds", "").strip()
+    runtime = cells.get("runtime", "").strip() or default
+    if runtime is None:
+        raise LoadError(f"which runtime? There are {', '.join(runtimes)}; add a column, or --runtime")
+    if runtime not in runtimes:
+        raise LoadError(f"there is no runtime {runtime!r}; there are {', '.join(runtimes)}")
+    return at, _seconds(seconds) if seconds else None, runtime
+
+
+def _time(text: str) -> float | datetime:
+    text = text.strip()
+    try:
+        seconds = float(text)
+    except ValueError:
+        pass
+    else:
+        if math.isfinite(seconds) and seconds >= 0:
+            return seconds
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise LoadError(f"{text!r} is no time: write seconds, or 2026-11-30T08:00:00") from None
+
+
+def _by_runtime(rows: Iterable[tuple[float | datetime, float | None, str]]) -> Mapping[str, Arrivals]:
+    """The same by runtime, with times from the period's start."""
+    dates = [at for at, _, _ in rows if isinstance(at, datetime)]
+    midnight = min(dates).replace(hour=0, minute=0, second=0, microsecond=0) if dates else datetime.now(UTC)
+    jobs = sorted(
+        ((at - midnight) / timedelta(seconds=1) if isinstance(at, datetime) else at, seconds or 0.0, runtime)
+        for at, seconds, runtime in rows
+    )
+    period_s = (jobs[-1][0] // DAY_S + 1) * DAY_S
+    found: dict[str, Arrivals] = {}
+    for at_s, seconds, runtime in jobs:
+        arrivals = found.setdefault(runtime, Arrivals(period_s=period_s))
+        arrivals.times.append(at_s)
+        arrivals.seconds.append(seconds or None)
+    return found
+
+
+def _seconds(text: str) -> float:
+    """The seconds that a job takes."""
+    seconds = _number(text, "seconds")
+    if not 0 < seconds <= MAX_SECONDS:
+        raise LoadError(f"a job cannot take {seconds:g} seconds: write more than 0, and at most {MAX_SECONDS:g}")
+    return seconds
+
+
+def _number(text: str, unit: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not (math.isfinite(number) and number >= 0):
+        raise LoadError(f"{text.strip()!r} is no number of {unit}: write one from 0")
+    return number

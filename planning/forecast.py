@@ -1,0 +1,255 @@
+"""What a load does to a runtime: its waits, pods, nodes and GPU hours, by simulation of what config.yaml says."""
+
+import math
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from configuration.chart_values import Provisioner
+from configuration.config import Config, ModelsRuntime
+from planning.arrivals import DAY_S, HOUR_S
+from planning.simulation import Autoscaling, ByWork, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
+from planning.simulation.setup import Policy, Range
+from planning.stages import first_picture
+from scaler.policy import Limits
+
+DAYS_A_MONTH = 30
+_DECIDES_S = 5.0
+"""How often pods are decided on once there are some: more often than HPA asks, and less than KEDA, which takes long."""
+_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_PEAK_S = 60.0
+"""Over so long, pictures a second are counted."""
+
+
+class PlanError(ValueError):
+    """What cannot be planned; the message says why, and what can."""
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodLoad:
+    """What is asked of one runtime in a period that repeats.
+
+    Attributes:
+        runtime: Its name.
+        load: The jobs of one period.
+        period_s: When it begins again.
+        words: The load as the operator gave it.
+    """
+
+    runtime: str
+    load: Load
+    period_s: float
+    words: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Givens:
+    """What is left to given.
+
+    Attributes:
+        spot_per_hour: How often Spot takes a node back in an hour of its life, from 0 to 1.
+        usd_per_hour: What a GPU node costs; None: what the tables say.
+        seed: Of all that is left to chance. Equal ones give equal plans.
+    """
+
+    spot_per_hour: float = 0.0
+    usd_per_hour: float | None = None
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What comes of it in one period.
+
+    Attributes:
+        runtime: The runtime's name.
+        words: The load as the operator gave it.
+        period_s: How long the period is.
+        jobs: How many jobs it has.
+        work_h: GPU hours that they take.
+        wait_p50_s: How long half of them wait at most, from their arrival to the start of their work.
+        wait_p95_s: How long 95 % of them wait at most.
+        wait_max_s: How long the last of them waits.
+        peak_per_s: Jobs that end in a second, in the best minute.
+        busy_h: GPU hours in which a job runs.
+        boot_h: GPU hours from a node's launch to its pod's first readiness.
+        idle_h: All other GPU hours that are paid.
+        node_starts: Nodes that are launched.
+        interrupted: Jobs that go back to the queue, since their pod or node goes.
+        series: What there is at each of its times.
+    """
+
+    runtime: str
+    words: str
+    period_s: float
+    jobs: int
+    work_h: float
+    wait_p50_s: float
+    wait_p95_s: float
+    wait_max_s: float
+    peak_per_s: float
+    busy_h: float
+    boot_h: float
+    idle_h: float
+    node_starts: int
+    interrupted: int
+    series: "Series"
+
+    @property
+    def a_month(self) -> float:
+        """How often the period fits into a month."""
+        return DAYS_A_MONTH * DAY_S / self.period_s
+
+    @property
+    def paid_h(self) -> float:
+        """GPU hours from the launch of nodes to their ends."""
+        return self.busy_h + self.boot_h + self.idle_h
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Numbers over time, each at all of ``times``, which are seconds from the period's start."""
+
+    times: Sequence[float]
+    waiting: Sequence[float]
+    ready: Sequence[float]
+    nodes: Sequence[float]
+
+
+def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
+    """Simulate one period of a runtime's load, from rest.
+
+    Raises:
+        PlanError: The runtime has no pods that follow a queue.
+    """
+    outcome = simulate(load.load, setup_of(config, load.runtime, given))
+    samples = outcome.samples
+    times = [sample.at_s for sample in samples]
+    return Forecast(
+        runtime=load.runtime,
+        words=load.words,
+        period_s=load.period_s,
+        jobs=len(load.load),
+        work_h=load.load.work_s / HOUR_S,
+        wait_p50_s=outcome.wait_s(50),
+        wait_p95_s=outcome.wait_s(95),
+        wait_max_s=outcome.wait_s(100),
+        peak_per_s=_peak_per_s(times, [sample.done for sample in samples]),
+        busy_h=outcome.busy_s / HOUR_S,
+        boot_h=outcome.boot_s / HOUR_S,
+        idle_h=outcome.idle_s / HOUR_S,
+        node_starts=outcome.node_starts,
+        interrupted=outcome.interrupted,
+        series=Series(
+            times=times,
+            waiting=[sample.visible for sample in samples],
+            ready=[sample.ready for sample in samples],
+            nodes=[sample.nodes for sample in samples],
+        ),
+    )
+
+
+def runtime_of(config: Config, name: str) -> ModelsRuntime:
+    """The runtime of a name.
+
+    Raises:
+        PlanError: There is none, or its jobs are not run by pods of the project's chart.
+    """
+    found = next((one for one in config.models_runtime if one.name == name), None)
+    if found is None:
+        names = ", ".join(one.name for one in config.models_runtime)
+        raise PlanError(f"config.yaml has no runtime {name!r}; there are {names}")
+    if found.is_managed:
+        raise PlanError(
+            f"{name} has no GPUs of its own: a service of AWS runs its jobs, and docs/managed.md has its prices"
+        )
+    if found.chart_repository is not None:
+        raise PlanError(f"{name} has a chart of its own (chartRepository), and nothing is known of how that scales")
+    return found
+
+
+def setup_of(config: Config, name: str, given: Givens) -> Setup:
+    """What the simulation takes from config.yaml for a runtime, and from the stages of its start.
+
+    Raises:
+        PlanError: The runtime has no pods that follow a queue.
+    """
+    runtime = runtime_of(config, name)
+    values = runtime.extra_values
+    scaling, provisioner = values.runtime.scaling, values.karpenter.provisioner
+    devices = max(1, values.runtime.inference_api.resources.gpus)
+    ordered, bound, ready = _start(config, runtime)
+    limits = Limits(
+        target_wait_s=scaling.target_wait_seconds,
+        min_pods=scaling.min_replica_count,
+        max_pods=scaling.max_replica_count,
+    )
+    return Setup(
+        scaling=Autoscaling(
+            policy=PodsByWork(limits, scaling.seconds_per_job),
+            polling_s=scaling.polling_interval,
+            cooldown_s=scaling.cooldown_period,
+            min_pods=limits.min_pods if scaling.enabled else values.runtime.replicas,
+            max_pods=values.runtime.max_pods,
+        ),
+        nodes=Provisioning(
+            launch_s=ordered, boot_s=bound, consolidate_after_s=_consolidated_s(provisioner), warm=scaling.warm.nodes
+        ),
+        pods=Pods(boot_s=ready, devices=devices),
+        spot=Spot(interruptions_per_hour=given.spot_per_hour if provisioner.capacity_type.spot else 0),
+        seed=given.seed,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PodsByWork:
+    """Makes what decides on the pods of one simulation; equal ones decide alike."""
+
+    limits: Limits
+    seconds_per_job: float
+
+    def __call__(self) -> Policy:
+        """Begin with nothing known."""
+        by_work = ByWork(self.limits, job_s=self.seconds_per_job)
+        decided_s, pods = -math.inf, 0.0
+
+        def decide(seen: Seen) -> float:
+            nonlocal decided_s, pods
+            if not pods or seen.at_s >= decided_s + _DECIDES_S:
+                decided_s, pods = seen.at_s, by_work(seen)
+            return pods
+
+        return decide
+
+
+def _consolidated_s(provisioner: Provisioner) -> float:
+    """How long a node must be empty until it goes; a day where it never does."""
+    found = _DURATION.fullmatch(provisioner.disruption.consolidate_after)
+    if found is None or not provisioner.consolidation:
+        return DAY_S
+    return sum(float(part or 0) * unit_s for part, unit_s in zip(found.groups(), (HOUR_S, 60, 1), strict=True))
+
+
+def _start(config: Config, runtime: ModelsRuntime) -> tuple[Range, Range, Range]:
+    """Seconds from a pod to its node's order, from there until it is bound, and from there until it is ready."""
+    stages = first_picture(config, runtime, "none")
+    if stages is None:  # nodes that others keep: the pod is bound at once
+        return (0, 0), (0, 0), Pods().boot_s
+    good, typical = stages.ends("good"), stages.ends("typical")
+
+    def between(first: str, last: str) -> Range:
+        shortest, middle = good[last] - good[first], typical[last] - typical[first]
+        return shortest, max(2 * middle - shortest, shortest)
+
+    return between("scaling", "order"), between("order", "storage"), between("storage", "agent")
+
+
+def _peak_per_s(times: Sequence[float], done: Sequence[int]) -> float:
+    """The most jobs that end in a second, over at least a minute; over all of the time if that is shorter."""
+    best = 0.0
+    for number, at_s in enumerate(times):
+        before = bisect_right(times, at_s - _PEAK_S) - 1
+        if before >= 0:
+            best = max(best, (done[number] - done[before]) / (at_s - times[before]))
+    return best or (done[-1] / max(times[-1], 1.0) if done else 0.0)
