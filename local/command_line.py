@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK
+from local.ports import AWS_PORT, GATEWAY_PORT, LOOPBACK, is_loopback
 from local.processes import ROOT
 
 CONFIG = ROOT / "config.yaml"
@@ -44,7 +44,7 @@ def read_arguments() -> argparse.Namespace:
         "--shell",
         choices=("lambda", "asgi"),
         help="lambda: the API as on AWS, behind a small API Gateway; asgi: as on plain Kubernetes, where one process "
-        "has thousands of callers that wait (lambda; with --data asgi)",
+        "has thousands of callers that wait (lambda; with --data or for other machines asgi)",
     )
     up.add_argument("--log", choices=("brief", "debug"), default="brief", help="debug: every line of every part")
     up.set_defaults(state=_STATE, beside="make up PORT=0 ARGS='--aws-port=0 --state=.local/2'", platform=None)
@@ -75,7 +75,9 @@ def read_arguments() -> argparse.Namespace:
         )
     arguments = parser.parse_args()
     if arguments.command == "up":
-        arguments.shell = arguments.shell or ("asgi" if arguments.data else "lambda")
+        # Other machines cannot reach the local AWS, and only the former sends and takes files of any size itself.
+        is_reachable = arguments.data is not None or not is_loopback(arguments.host)
+        arguments.shell = arguments.shell or ("asgi" if is_reachable else "lambda")
         if arguments.data is not None:
             arguments.state = arguments.data
             arguments.keyless = arguments.keyless or ""

@@ -147,6 +147,12 @@ class Layout:
         draft.replace(self.stack_file)
 
 
+def make_private(folder: Path) -> None:
+    """Make a folder that only its owner can enter, for prompts and pictures; one that is there becomes so."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+
+
 class AlreadyRunningError(Exception):
     """Another platform uses this state directory."""
 

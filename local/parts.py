@@ -93,7 +93,7 @@ def _api_names(layout: Layout) -> dict[str, str]:
         "RUNTIMES_FILE": str(layout.runtimes_file),
         "KEEP_REQUESTS": str(layout.config.keep_requests).lower(),
         "CORS_ORIGINS": " ".join(gateway.cors_origins),
-        "SENDS_FILES": str(layout.is_kept).lower(),
+        "SENDS_FILES": str(layout.has_strangers).lower(),
         **webhook_names(layout),
         **icon_settings(layout),
     }

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
+from local.layout import make_private
+
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout; every part runs here."""
 
@@ -69,7 +71,7 @@ class PartLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         path.write_bytes(b"")
         self._file = RotatingFileHandler(path, maxBytes=MAX_LOG_BYTES, backupCount=1, encoding="utf-8")
         setattr(self._file, "handleError", lambda record: None)  # noqa: ARG005, B010 - an attribute by its documentation

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from local.kept.command import run
 from local.kept.hold import holding
 from local.kept.store import DATABASE, OBJECTS
 from local.layout import STORE
@@ -92,17 +93,13 @@ def main() -> str | None:
     parser.add_argument("data", type=Path, help="the folder of make up DATA=…")
     parser.add_argument("file", type=Path, help="- for stdout")
     arguments = parser.parse_args()
-    try:
+
+    def work() -> str:
         with _target(arguments.file) as target:
             count = write_backup(arguments.data, target)
-    except (BackupError, sqlite3.Error) as exc:
-        return str(exc)
-    except OSError as exc:
-        return f"{exc.filename or arguments.file}: {exc.strerror}"
-    sys.stderr.write(
-        f"{arguments.file} has {count} objects, all jobs and the keys; keep it where only you can read it.\n"
-    )
-    return None
+        return f"{arguments.file} has {count} objects, all jobs and the keys; keep it where only you can read it."
+
+    return run(work, arguments.file, BackupError, sqlite3.Error)
 
 
 if __name__ == "__main__":

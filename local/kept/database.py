@@ -25,17 +25,33 @@ CREATE TABLE objects (bucket TEXT, name TEXT, file TEXT NOT NULL UNIQUE, modifie
 CREATE INDEX objects_by_age ON objects (modified_s);
 """
 _BUSY_S = 30.0
+_DAMAGE = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 class FormatError(Exception):
     """The file cannot be read by this release."""
 
 
+def is_damage(exc: sqlite3.Error) -> bool:
+    """Whether the file itself is damaged, rather than the disk full or the like."""
+    return getattr(exc, "sqlite_errorcode", 0) & 0xFF in _DAMAGE
+
+
+def damage(path: Path, exc: Exception) -> FormatError:
+    """What to say of a damaged file, and what to do."""
+    data = path.parent.parent
+    return FormatError(
+        f"{path} is damaged ({exc}). It is left as it is. Restore the last backup into a new folder, and start with "
+        f"that: make restore DATA=NEW-FOLDER FILE=BACKUP, then make up DATA=NEW-FOLDER in place of {data}."
+    )
+
+
 class Database:
     """What is kept, in one SQLite file.
 
     Threads share one connection, under ``lock``; their changes go to the disk together, when the first of them waits in
-    ``settle``. If that fails, the process must end, and start again from what is on disk: ``fail`` ends it.
+    ``settle``. If that fails, or the file turns out to be damaged, the process must end, and start again from what is
+    on disk: ``fail`` ends it.
 
     Raises:
         FormatError: The file comes from a newer release, or is no database.
@@ -43,7 +59,8 @@ class Database:
 
     def __init__(self, path: Path, *, fail: Callable[[Exception], None]) -> None:
         self.lock = threading.RLock()
-        self._fail = fail
+        self._path = path
+        self._end = fail
         self._committing = threading.Lock()
         self._changes = self._settled = 0
         path.touch(mode=0o600)
@@ -52,7 +69,7 @@ class Database:
             self._open()
         except sqlite3.DatabaseError as exc:
             self.close()
-            raise FormatError(f"{path} cannot be read ({exc}); restore the last backup.") from None
+            raise damage(path, exc) if is_damage(exc) else FormatError(f"{path} cannot be read: {exc}.") from None
         sync_folder(path.parent)
 
     def _open(self) -> None:
@@ -61,15 +78,21 @@ class Database:
         run("PRAGMA synchronous = FULL")  # in WAL mode, only so does a commit survive a power cut
         (found,) = run("PRAGMA user_version").fetchone()
         if found > FORMAT:
-            message = f"it has format {found}, and this release reads up to {FORMAT}: use the release that wrote it"
-            raise sqlite3.DatabaseError(message)
+            self.close()
+            message = f"has format {found}, and this release reads up to {FORMAT}: use the release that wrote it."
+            raise FormatError(f"{self._path} {message}")
         if found < FORMAT:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {FORMAT}; COMMIT;")
 
     def read(self, statement: str, *values: Any) -> list[Any]:
         """All rows of a query."""
         with self.lock:
-            return self._connection.execute(statement, values).fetchall()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.DatabaseError as exc:
+                if is_damage(exc):
+                    self._fail(exc)
+                raise
 
     def write(self, statement: str, *values: Any) -> int:
         """Change something; return the number of changed rows. It is on disk once ``settle`` returns."""
@@ -78,8 +101,9 @@ class Database:
             try:
                 self._begin()
                 return self._connection.execute(statement, values).rowcount
-            except sqlite3.OperationalError as exc:
-                self._fail(exc)  # SQLite may have undone others' changes, too
+            except sqlite3.DatabaseError as exc:
+                if not isinstance(exc, sqlite3.IntegrityError):
+                    self._fail(exc)  # SQLite may have undone others' changes, too
                 raise
 
     @contextmanager
@@ -122,6 +146,9 @@ class Database:
     def close(self) -> None:
         """Close the file."""
         self._connection.close()
+
+    def _fail(self, exc: sqlite3.Error) -> None:
+        self._end(damage(self._path, exc) if is_damage(exc) else exc)
 
     def _begin(self) -> None:
         if not self._connection.in_transaction:

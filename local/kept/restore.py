@@ -9,6 +9,7 @@ import tarfile
 from pathlib import Path
 from typing import BinaryIO
 
+from local.kept.command import run
 from local.kept.database import sync_folder
 from local.kept.store import DATABASE, OBJECTS, UNFINISHED
 from local.layout import STORE
@@ -94,19 +95,14 @@ def main() -> str | None:
     parser.add_argument("data", type=Path, help="a new folder, for make up DATA=…")
     parser.add_argument("file", type=Path, help="- for stdin")
     arguments = parser.parse_args()
-    try:
-        with contextlib.ExitStack() as stack:
-            is_stdin = arguments.file == Path("-")
-            source = sys.stdin.buffer if is_stdin else stack.enter_context(arguments.file.open("rb"))
+
+    def work() -> str:
+        is_stdin = arguments.file == Path("-")
+        with contextlib.nullcontext(sys.stdin.buffer) if is_stdin else arguments.file.open("rb") as source:
             count = read_backup(arguments.data, source)
-    except RestoreError as exc:
-        return str(exc)
-    except OSError as exc:
-        return f"{exc.filename or arguments.data}: {exc.strerror}"
-    sys.stderr.write(
-        f"{arguments.data} is restored, with {count} objects. Start it with: make up DATA={arguments.data}\n"
-    )
-    return None
+        return f"{arguments.data} is restored, with {count} objects. Start it with: make up DATA={arguments.data}"
+
+    return run(work, arguments.data, RestoreError)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from local.kept.objects import ObjectFiles, keep_objects
 from local.kept.queues import keep_queues
 from local.kept.sweep import Sweeper
 from local.kept.table import keep_table
+from local.layout import make_private
 
 DATABASE = "store.db"
 OBJECTS = "objects"
@@ -44,7 +45,7 @@ class KeptAws:
 
     def __init__(self, folder: Path, lifetimes: Mapping[str, int]) -> None:
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_private(folder)
         if (folder / UNFINISHED).exists():
             raise FormatError(f"{folder.parent} is only half restored; empty it, and restore again.")
         self._lock = (folder / _LOCK).open("a")
@@ -104,5 +105,8 @@ def _refused(environ: Mapping[str, Any], start_response: _Start) -> Iterable[byt
 
 def _end(exc: Exception) -> None:
     """What is in memory is ahead of what is on disk; begin again with the latter."""
-    logger.critical("cannot write to the disk (%s); this process ends, and starts again from what is there", exc)
+    if isinstance(exc, FormatError):
+        logger.critical("%s", exc)
+    else:
+        logger.critical("cannot write to the disk (%s); this process ends, and starts again from what is there", exc)
     os._exit(_FATAL)

@@ -4,8 +4,10 @@ import base64
 import json
 import logging
 import re
+from unittest.mock import Mock
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +68,15 @@ def test_a_bug_is_answered_500_in_the_same_shape(door, monkeypatch):
     status, answer = door.send(GOOD)
     assert (status, answer["error"]["code"]) == (500, "internal_error")
     assert "ZeroDivisionError" not in json.dumps(answer)
+
+
+def test_a_full_disk_is_named(door, monkeypatch):
+    full = ClientError({"Error": {"Code": "InsufficientStorage"}}, "TransactWriteItems")
+    monkeypatch.setattr("api.operations.submission.Submissions.submit", Mock(side_effect=full))
+    response = door.respond(body=GOOD)
+    error = json.loads(response["body"])["error"]
+    assert (response["statusCode"], error["code"], "disk is full" in error["message"]) == (503, "disk_full", True)
+    assert response["headers"]["Retry-After"] == "30"
 
 
 def test_of_very_many_errors_the_first_hundred_are_told(door):

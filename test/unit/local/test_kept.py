@@ -96,11 +96,30 @@ def test_a_disk_that_takes_no_more_ends_the_process(database):
         put(database, "large", "x" * 2**20)
 
 
+def test_damage_that_is_found_later_ends_the_process_with_what_to_do(tmp_path):
+    path, found = tmp_path / "store.db", []
+    database = Database(path, fail=found.append)
+    for number in range(100):
+        put(database, f"{number:03}", "x" * 2000)
+    database.settle()
+    database.close()
+    with path.open("r+b") as file:
+        file.seek(5 * 4096)
+        file.write(b"garbage!" * 20 * 512)
+    database = Database(path, fail=found.append)
+    with pytest.raises(sqlite3.DatabaseError):
+        database.read("SELECT count(body) FROM items")
+    with pytest.raises(sqlite3.DatabaseError):
+        database.write("DELETE FROM items")
+    assert len(found) == 2
+    assert all("make restore" in str(one) for one in found)
+
+
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (f"PRAGMA user_version = {FORMAT + 1}", f"it has format {FORMAT + 1}, and this release reads up to {FORMAT}"),
-        (None, "restore the last backup"),
+        (f"PRAGMA user_version = {FORMAT + 1}", f"has format {FORMAT + 1}, and this release reads up to {FORMAT}"),
+        (None, r"store\.db is damaged .* make restore DATA=NEW-FOLDER FILE=BACKUP, then make up DATA=NEW-FOLDER"),
     ],
 )
 def test_a_file_of_a_newer_release_or_of_garbage_is_refused_and_stays_as_it_is(tmp_path, spoil, words):

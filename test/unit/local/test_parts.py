@@ -49,6 +49,8 @@ def test_where_strangers_may_call_their_links_and_webhooks_do_not_reach_this_mac
     agent = agent_part(layout, layout.config.models_runtime[0]).environment
     found = [agent["ALLOW_LOOPBACK_INPUTS"], webhook_names(layout)["ALLOW_PRIVATE_ADDRESSES"]]
     assert found == [str(is_open).lower()] * 2
+    # Links to the bucket would lead them to their own machines.
+    assert door_part(layout).environment["SENDS_FILES"] == str(not is_open).lower()
 
 
 def test_a_platform_that_keeps_its_data_knows_how_long_and_opens_nothing_of_its_bucket(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 from local.api_key import KeyFileError, stored_key
 from local.command_line import read_arguments
 from local.ports import claim, free_port, is_loopback
+from local.processes import PartLog
 from local.sandbox import sandboxed
 
 ENDPOINT = "http://127.0.0.1:5566"
@@ -55,6 +56,29 @@ def test_where_a_proxy_may_let_others_in_requests_without_a_key_stand_for_nobody
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["local", "up", *options])
     assert read_arguments().keyless == keyless
+
+
+@pytest.mark.parametrize(
+    ("options", "shell"),
+    [
+        ([], "lambda"),
+        (["--host=0.0.0.0"], "asgi"),
+        (["--data=/srv/sd"], "asgi"),
+        (["--host=::", "--shell=lambda"], "lambda"),
+    ],
+)
+def test_where_other_machines_may_call_the_api_can_send_and_take_files_itself(
+    monkeypatch: pytest.MonkeyPatch, options: list[str], shell: str
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["local", "up", *options])
+    assert read_arguments().shell == shell
+
+
+def test_a_folder_that_others_could_read_is_private_from_then_on(tmp_path: Path) -> None:
+    (logs := tmp_path / "logs").mkdir()
+    logs.chmod(0o755)
+    PartLog(logs / "door.log").write("a prompt")
+    assert logs.stat().st_mode & 0o777 == 0o700
 
 
 def test_no_aws_setting_of_the_caller_survives_and_nothing_leads_out() -> None:
