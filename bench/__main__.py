@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 from bench import api, box, door, icons, plan
 from bench.agent import report as agent
+from bench.coldstart import report as coldstart
 from bench.figures import Figure, exit_status
 
 _INTERRUPTED, _TERMINATED = 130, 143
@@ -19,6 +20,7 @@ _BENCHES: Mapping[str, Callable[[bool], list[Figure]]] = {
     "agent": lambda short: agent.report(short=short),
     "icons": lambda short: icons.report(short=short),
     "box": lambda short: box.report(short=short),
+    "coldstart": lambda short: coldstart.report(short=short),
     "plan": lambda short: plan.report(short=short),
 }
 

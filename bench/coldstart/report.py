@@ -1,0 +1,122 @@
+"""Measures the stages, and prints the figures: each is what it takes here, by what a plain start takes."""
+
+import os
+import subprocess
+import tempfile
+import time
+import zlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from bench.figures import Figure, print_all
+from test.kit.processes import ROOT, answers, wait_for
+from test.kit.rig import Kit
+
+MAX_IMPORTS, MAX_AGENT, MAX_MODEL, MAX_LAYERS = 0.8, 0.85, 0.75, 0.75
+"""Limits of the ratios."""
+_PYTHON = ROOT / ".venv-flux" / "bin" / "python"
+_LIBRARIES = "import torch; from diffusers import FluxPipeline; from transformers import T5EncoderModel"
+_SERVER_IMPORTS_S = 3.0
+"""How long the stand-in is taken to import, which has little to import: real servers take longer."""
+_RATES_MB_S = ("110", "75")
+"""A tenth of what a node's network and one reader of a file get, for a tenth of a checkpoint."""
+_MODEL_BYTES = 427_000_000
+_MAKE_MODEL = """
+import sys, torch
+from safetensors.torch import save_file
+save_file({str(n): torch.rand(int(sys.argv[2]) // 40, dtype=torch.float32) for n in range(10)}, sys.argv[1])
+"""
+
+
+def report(*, short: bool) -> list[Figure]:
+    """Measure and print; return the figures."""
+    rounds = 1 if short else 5
+    print(f"a start's stages, by a plain start's: {rounds} rounds")
+    figures = [_agent_beside_the_server(rounds)]
+    if _PYTHON.exists():
+        with tempfile.TemporaryDirectory() as folder:
+            figures += [
+                _imports(Path(folder), "import torch" if short else _LIBRARIES, rounds),
+                _model(Path(folder), _MODEL_BYTES // (10 if short else 1), rounds),
+            ]
+            figures += _layers(1 << (22 if short else 27), rounds)
+    else:
+        print("without .venv-flux, neither imports nor models can be measured")
+    return print_all(figures)
+
+
+def _ratios(rounds: int, ours: Callable[[], float], plain: Callable[[], float]) -> list[float]:
+    """Both in turns, for the machine may slow down in between."""
+    return [ours() / plain() for _ in range(rounds)]
+
+
+def _imports(folder: Path, libraries: str, rounds: int) -> Figure:
+    def run(environment: Mapping[str, str]) -> float:
+        began_s = time.monotonic()
+        subprocess.run([_PYTHON, "-c", libraries], env={**os.environ, **environment}, check=True, capture_output=True)
+        return time.monotonic() - began_s
+
+    plain = {"PYTHONDONTWRITEBYTECODE": "1", "PYTHONPYCACHEPREFIX": str(folder / "none")}
+    run({})  # all files are in memory from here on
+    samples = _ratios(rounds, lambda: run({}), lambda: run(plain))
+    return Figure("imports: with byte code, by without", samples, "", MAX_IMPORTS, digits=2)
+
+
+def _model(folder: Path, size: int, rounds: int) -> Figure:
+    model, copy = folder / "model.safetensors", folder / "near" / "model.safetensors"
+    subprocess.run([_PYTHON, "-c", _MAKE_MODEL, model, str(size)], check=True)
+
+    def start(target: str) -> float:
+        command = [_PYTHON, "-m", "bench.coldstart", model, target, *_RATES_MB_S]
+        ended = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        copy.unlink(missing_ok=True)
+        return float(ended.stdout)
+
+    samples = _ratios(rounds, lambda: start(str(copy)), lambda: start("-"))
+    return Figure("imports and model: read ahead, by after", samples, "", MAX_MODEL, digits=2)
+
+
+def _layers(size: int, rounds: int) -> list[Figure]:
+    """Unpacking libraries: two layers side by side, by both in one, as a node with two free processors does it."""
+    libraries = sorted(
+        _PYTHON.parents[1].glob("lib/*/site-packages/nvidia/**/*.so*"), key=lambda one: -one.stat().st_size
+    )
+    if len(libraries) < 2:
+        return []
+    layers = []
+    for library in libraries[:2]:
+        with library.open("rb") as file:
+            layers.append(zlib.compress(file.read(size), 1))
+
+    def unpack(workers: int) -> float:
+        began_s = time.monotonic()
+        with ThreadPoolExecutor(workers) as pool:
+            list(pool.map(zlib.decompress, layers))
+        return time.monotonic() - began_s
+
+    samples = _ratios(rounds, lambda: unpack(2), lambda: unpack(1))
+    return [Figure("layers: two side by side, by one", samples, "", MAX_LAYERS, digits=2)]
+
+
+def _agent_beside_the_server(rounds: int) -> Figure:
+    """From the start of the pod until it takes jobs: both processes at once, by the agent after the server."""
+    with tempfile.TemporaryDirectory() as folder, Kit(Path(folder)) as kit, kit.rig("comfyui") as rig:
+
+        def start(*, beside: bool) -> float:
+            pod = rig.add_pod(agent={"fresh": True})
+            began_s = time.monotonic()
+            if beside:
+                pod.agent.start()
+            time.sleep(_SERVER_IMPORTS_S)
+            pod.server.start()
+            if not beside:
+                wait_for(lambda: answers(f"{pod.server_url}{pod.model.ready_path}"), "a model server", every_s=0.02)
+                pod.agent.start()
+            wait_for(lambda: answers(f"{pod.health_url}/readyz"), "a ready agent", every_s=0.02)
+            took_s = time.monotonic() - began_s
+            pod.kill()
+            return took_s
+
+        samples = _ratios(rounds, lambda: start(beside=True), lambda: start(beside=False))
+    return Figure("pod: agent beside the server, by after it", samples, "", MAX_AGENT, digits=2)
