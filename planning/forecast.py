@@ -9,7 +9,18 @@ from dataclasses import dataclass
 from configuration.chart_values import Provisioner
 from configuration.config import Config, ModelsRuntime
 from planning.arrivals import DAY_S, HOUR_S
-from planning.simulation import Autoscaling, ByWork, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
+from planning.simulation import (
+    Autoscaling,
+    ByWork,
+    Load,
+    Pods,
+    Provisioning,
+    Seen,
+    Setup,
+    Spot,
+    scale_down_by_work,
+    simulate,
+)
 from planning.simulation.setup import Policy, Range
 from planning.stages import first_picture
 from scaler.policy import Limits
@@ -190,6 +201,7 @@ def setup_of(config: Config, name: str, given: Givens) -> Setup:
             policy=PodsByWork(limits, scaling.seconds_per_job),
             polling_s=scaling.polling_interval,
             cooldown_s=scaling.cooldown_period,
+            down=scale_down_by_work(scaling.cooldown_period),
             min_pods=limits.min_pods if scaling.enabled else values.runtime.replicas,
             max_pods=values.runtime.max_pods,
         ),
