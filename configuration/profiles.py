@@ -16,7 +16,7 @@ PROFILES: Mapping[str, Tree] = {
     },
     "standard": {
         "vpc": {"natGateways": 1},
-        "cluster": {"systemNodes": {"instanceType": "t4g.large", "count": 2}, "logTypes": ["audit", "authenticator"]},
+        "cluster": {"systemNodes": {"instanceType": "t4g.medium", "count": 3}, "logTypes": ["audit", "authenticator"]},
         "monitoring": {"tracedPercent": 5},
     },
     "resilient": {},
