@@ -31,8 +31,8 @@ _POLLS = 0.65e6
 """Receives a month of an idle event source of Lambda's: five long polls of 20 s at a time."""
 _MODEL_GETS = 500
 """Of Mountpoint for a model of 4 GB, in parts of 8 MB."""
-_IDLE_METRICS, _GPU_NODE_METRICS = 1650, 900
-"""What Container Insights observes each minute: two system nodes with about 25 pods; a GPU node."""
+_SYSTEM_NODE_METRICS, _GPU_NODE_METRICS = 825, 900
+"""What Container Insights observes each minute: a system node with about 12 pods; a GPU node."""
 _AGENT_METRICS = 20
 _MILLION = 1_000_000
 _ROUNDING = 1e-9
@@ -314,8 +314,9 @@ def _watching(config: Config, usage: Usage) -> Iterator[Line]:
     gb = {"API, functions and agents: images * 8 KB": _gib(images, 8), "reaper: 1 KB a minute": _gib(_MINUTES, 1)}
     if config.has_cluster:
         if monitoring.container_insights != "off":
-            observed = "Container Insights: 60 an hour * (720 h * 1,650 metrics + GPU hours * 900)"
-            each_hour = HOURS * _IDLE_METRICS + usage.all_gpu_hours * _GPU_NODE_METRICS
+            observed = "Container Insights: 60 an hour * (system nodes * 720 h * 825 metrics + GPU hours * 900)"
+            of_system = config.cluster.system_nodes.count * HOURS * _SYSTEM_NODE_METRICS
+            each_hour = of_system + usage.all_gpu_hours * _GPU_NODE_METRICS
             yield _line("CloudWatch", "observations", observed, 60 * each_hour / _MILLION)
         of_nodes = config.cluster.system_nodes.count * _NODE_LOGS_GB
         gb["pods and system nodes: 1.5 GB for each node"] = of_nodes

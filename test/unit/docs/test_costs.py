@@ -52,7 +52,7 @@ def test_the_page_and_the_readme_say_in_words_what_the_tables_say():
 
 
 @pytest.mark.parametrize(
-    ("profile", "at_most", "words"), [("lean", 400, "Below $0.44"), ("standard", 480, "up to $0.39")]
+    ("profile", "at_most", "words"), [("lean", 400, "Below $0.44"), ("standard", 480, "up to $0.42")]
 )
 def test_the_page_says_at_which_price_of_a_gpu_a_profile_keeps_what_it_promises(profile, at_most, words):
     usd = float(words.rpartition("$")[2])
