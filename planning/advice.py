@@ -1,5 +1,6 @@
 """What to change: neighbouring settings, of which each is simulated, and those that are worth it."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
@@ -9,12 +10,15 @@ from typing import Any
 
 from configuration.config import Config, ConfigError, parse_config
 from configuration.profiles import PROFILES
+from planning.arrivals import HOUR_S
 from planning.forecast import Forecast, Givens, PeriodLoad, runtime_of, setup_of
 from planning.plan import Plan, make_plan
 
 _SCALING = ("extraValues", "runtime", "scaling")
 _MIN_USD, _MIN_S = 0.5, 1.0
 """Smaller differences are left out: they are chance."""
+_ROOM = 1.25
+"""Pods for each that is busy all the time: a queue that is to become shorter needs more than the work."""
 Tree = Mapping[str, Any]
 
 
@@ -110,11 +114,13 @@ def changes(config: Config, plan: Plan) -> list[Change]:
 
 
 def _max_replicas(now: int, forecast: Forecast) -> Iterator[int]:
-    """Half and double, and no more than were ever there."""
+    """Where pods keep up, no more than were ever there, and fewer; else what the work needs, and twice as many."""
     peak = int(max(forecast.series.nodes, default=0))
-    yield from (max(1, round(share * peak)) for share in (0.5, 0.75, 1.0) if share * peak < now)
+    if forecast.keeps_up:
+        yield from (max(1, round(share * peak)) for share in (0.5, 0.75, 1.0) if share * peak < now)
     if peak >= now:
-        yield from (max(1, now // 2), now * 2)
+        needed = math.ceil(_ROOM * forecast.work_h * HOUR_S / forecast.period_s)
+        yield from (max(now + 1, needed), 2 * max(now, needed))
 
 
 _NEAR: Mapping[tuple[str, ...], Callable[[Any, Forecast], Iterable[Any]]] = {

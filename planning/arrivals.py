@@ -17,6 +17,7 @@ _STEP = re.compile(r"(?:([a-z]{3}) +)?(\d{1,2}):(\d{2}) *= *(\S+)", re.IGNORECAS
 _COLUMNS = ("time", "seconds", "runtime")
 _MAX_ERRORS = 10
 _WHOLE, _ROUNDING = 100.0, 0.5
+MAX_JOBS = 10_000_000
 MAX_SECONDS = DAY_S
 """Of a job; a longer one is a mistake."""
 
@@ -38,7 +39,17 @@ class Curve:
     period_s: float = DAY_S
 
     def load(self, lengths: Lengths, seed: int) -> Load:
-        """Jobs of one period that arrive independently of each other at these rates."""
+        """Jobs of one period that arrive independently of each other at these rates.
+
+        Raises:
+            LoadError: They are too many to be simulated.
+        """
+        ends = (*(start_s for start_s, _ in self.steps[1:]), self.period_s)
+        jobs = sum(rate * (end_s - start_s) / HOUR_S for (start_s, rate), end_s in zip(self.steps, ends, strict=True))
+        if jobs > MAX_JOBS:
+            raise LoadError(
+                f"{jobs:,.0f} pictures are too many to simulate: plan with at most {MAX_JOBS:,}, and multiply"
+            )
         starts, rates = zip(*((start_s, rate / HOUR_S) for start_s, rate in self.steps), strict=True)
         return Load.curve(
             lambda at_s: rates[bisect_right(starts, at_s) - 1],

@@ -43,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         data, config = _configuration(options.config)
         loads = _loads(options, config)
         given = Givens(spot_per_hour=options.spot_interruptions, usd_per_hour=options.usd_per_hour, seed=options.seed)
-        plan = make_plan(config, loads, given)
+        with Console(stderr=True).status("Simulating"):  # shown on a terminal alone
+            plan = make_plan(config, loads, given)
         advice = worth_it(_advice(data, config, plan, loads, given)) if options.advice else None
     except (ConfigFileError, LoadError, PlanError) as exc:
         sys.stderr.write(f"{exc}\n")

@@ -29,6 +29,8 @@ DAYS_A_MONTH = 30
 _DECIDES_S = 5.0
 """How often pods are decided on once there are some: more often than HPA asks, and less than KEDA, which takes long."""
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
+_LATE = 0.05
+"""Share of a period: what arrives at its end may take so long, and a cold start."""
 _PEAK_S = 60.0
 """Over so long, pictures a second are counted."""
 
@@ -87,6 +89,7 @@ class Forecast:
         boot_h: GPU hours from a node's launch to its pod's first readiness.
         idle_h: All other GPU hours that are paid.
         node_starts: Nodes that are launched.
+        late_s: How long after the period's end the last job ends; 0 where it ends before.
         interrupted: Jobs that go back to the queue, since their pod or node goes.
         series: What there is at each of its times.
     """
@@ -104,6 +107,7 @@ class Forecast:
     boot_h: float
     idle_h: float
     node_starts: int
+    late_s: float
     interrupted: int
     series: "Series"
 
@@ -111,6 +115,11 @@ class Forecast:
     def a_month(self) -> float:
         """How often the period fits into a month."""
         return DAYS_A_MONTH * DAY_S / self.period_s
+
+    @property
+    def keeps_up(self) -> bool:
+        """Whether the pods do what arrives, so that one period does not burden the next."""
+        return self.late_s <= self.period_s * _LATE
 
     @property
     def paid_h(self) -> float:
@@ -151,6 +160,7 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
         boot_h=outcome.boot_s / HOUR_S,
         idle_h=outcome.idle_s / HOUR_S,
         node_starts=outcome.node_starts,
+        late_s=max(0.0, outcome.ends_s - load.period_s),
         interrupted=outcome.interrupted,
         series=Series(
             times=times,

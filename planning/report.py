@@ -15,6 +15,7 @@ from planning.prices import REGION_NAME
 from planning.wording import bill_lines, seconds
 
 _WIDTH = 60
+_SAME_S = 0.1
 
 
 def text(plan: Plan, advice: Sequence[Advice] | None, hosted_usd: float) -> str:
@@ -99,6 +100,11 @@ def _forecast(one: Forecast) -> str:
     for name, values in (("waiting", one.series.waiting), ("nodes", one.series.nodes)):
         row = blocks(one.series.times, values, _WIDTH)
         lines.append(f"  {name:<10} {row}  at most {max(values, default=0):,g}")
+    if not one.keeps_up:
+        lines.append(
+            f"  The pods cannot keep up: the last job ends {seconds(one.late_s)} after the next period has begun. "
+            "Raise maxReplicaCount."
+        )
     return "\n".join(lines)
 
 
@@ -125,7 +131,7 @@ def _advice(advice: Sequence[Advice]) -> str:
     if not advice:
         return "What to change: nothing that was tried costs less or waits less."
     width = max(len(str(one.change)) for one in advice)
-    rows = (f"  {one.change!s:<{width}}  {_dollars(one.saves_usd)}, p95 {_signed(one.p95_s)}" for one in advice)
+    rows = (f"  {one.change!s:<{width}}  {_dollars(one.saves_usd)}, p95 {_longer(one.p95_s)}" for one in advice)
     lines = ["What to change, each for itself", *rows]
     if any(one.change.runtime is None for one in advice):
         lines.append("  What else a profile changes is in docs/configuration.md.")
@@ -137,5 +143,7 @@ def _dollars(saves_usd: float) -> str:
     return f"{word} ${abs(saves_usd):,.2f} a month"
 
 
-def _signed(difference_s: float) -> str:
-    return f"{'+' if difference_s >= 0 else '−'}{seconds(abs(difference_s))}"  # noqa: RUF001
+def _longer(difference_s: float) -> str:
+    if abs(difference_s) < _SAME_S:
+        return "unchanged"
+    return f"{'+' if difference_s > 0 else '−'}{seconds(abs(difference_s))}"  # noqa: RUF001

@@ -98,6 +98,11 @@ def test_each_wrong_line_of_a_file_is_named(tmp_path, lines, words):
         read_csv(csv_of(tmp_path, *lines), RUNTIMES, "sdruntime")
 
 
+def test_more_jobs_than_can_be_simulated_are_refused_before_they_are_drawn():
+    with pytest.raises(LoadError, match="1,000,000,000 pictures are too many to simulate"):
+        read_per_day("1e9").load(1.5, seed=1)
+
+
 def test_jobs_of_a_file_take_what_it_says_and_the_others_one_of_the_lengths(tmp_path):
     jobs = read_csv(csv_of(tmp_path, "0,1.5", "1", "2,"), RUNTIMES, "sdruntime")["sdruntime"]
     load = jobs.load(read_lengths("7:100%"), seed=1)
