@@ -22,6 +22,7 @@ _NETWORK_GB_S = 1.1
 """Up to 10 Gbit/s of g5.xlarge and g6.xlarge (EC2 user guide, accelerated computing, November 2026), less headers."""
 _ONE_READER_GB_S = 0.75
 """One reader of one file on Mountpoint: 6 Gbit/s (github.com/awslabs/mountpoint-s3/issues/833)."""
+_HUB_GB_S = 0.2
 _MEMORY_GB_S = 3.0
 """From the page cache to the GPU through pageable memory, an estimate of the project."""
 _CHECKPOINT_GB = 4.27
@@ -118,7 +119,7 @@ def first_picture(config: Config, runtime: ModelsRuntime, capacity: Capacity | N
         stages += [_PREEMPTION, _mounted("preemption"), _started("mount")]
     else:
         stages += [*_node(values), _mounted("storage"), _started("mount", "libraries")]
-    stages += [_imported(), *_model(_model_gb(runtime), _is_read_ahead(config, runtime))]
+    stages += [_imported(), *_model(config, runtime)]
     return Stages((*stages, _received("model"), _drawn("agent")))
 
 
@@ -131,6 +132,9 @@ def kept_capacity(values: ChartValues) -> Capacity:
 
 
 _ESTIMATE = "estimate of the project"
+_DAEMONSETS = (
+    "images are pulled side by side; with a snapshot made with --daemonsets, which spares about 2 s, not at all"
+)
 _REQUEST = Stage(
     "request",
     Seconds(0.2, 0.5, 2.0),
@@ -176,21 +180,20 @@ def _node(values: ChartValues) -> Iterator[Stage]:
         "(awslabs/amazon-eks-ami#1099)",
     )
     has_snapshot = values.karpenter.node_template.data_volume.snapshot_id is not None
-    kept = " in the snapshot with snapshot.sh --daemonsets" if has_snapshot else " pulled side by side"
     yield Stage(
         "network",
-        Seconds(3, 5, 9) if has_snapshot else Seconds(5, 7, 10),
+        Seconds(5, 7, 10),
         ("boot",),
         f"{_ESTIMATE}: the VPC CNI's two images, of which one alone was pulled in 4 s (awslabs/amazon-eks-ami#938), "
         "then its start; Outreach saw 45 s from launch to ready (kube.fm, February 2026)",
-        "the CNI's images" + kept,
+        _DAEMONSETS,
     )
     yield Stage(
         "storage",
-        Seconds(4, 6, 12) if has_snapshot else Seconds(7, 9, 15),
+        Seconds(7, 9, 15),
         ("network",),
         f"{_ESTIMATE}: the S3 driver's pod needs the network, pulls three images, registers, and takes its taint away",
-        "the driver's images" + kept,
+        _DAEMONSETS,
     )
     if has_snapshot:
         yield Stage("images", Seconds(0, 0, 0), ("boot",), "they are in the snapshot", "a snapshot with the images")
@@ -244,24 +247,34 @@ def _imported() -> Stage:
     )
 
 
-def _model(size_gb: float, is_read_ahead: bool) -> Iterator[Stage]:
+def _model(config: Config, runtime: ModelsRuntime) -> Iterator[Stage]:
     """Reading the model's files, and taking them to the GPU."""
-    fastest_s, typical_s = size_gb / _NETWORK_GB_S, size_gb / _ONE_READER_GB_S
+    size_gb = _model_gb(runtime)
+    loaded_s = size_gb / _MEMORY_GB_S
+    loading = Seconds(0.6 * loaded_s, loaded_s + 0.5, 2 * loaded_s + 1)
+    from_hub = isinstance(runtime.model, ModelOptions) and runtime.model.source is None
+    if from_hub or config.model_bucket_arn is None:
+        read = Seconds(size_gb / _NETWORK_GB_S, size_gb / _HUB_GB_S, 3 * size_gb / _HUB_GB_S)
+        source = f"{_ESTIMATE}: {size_gb:.1f} GB from the Hugging Face hub, at about {_HUB_GB_S} GB/s"
+        yield Stage("model", _both(read, loading), ("imports",), source, "a copy in the model bucket is quicker")
+        return
+    fastest_s, one_reader_s = size_gb / _NETWORK_GB_S, size_gb / _ONE_READER_GB_S
     source = (
         f"computed: {size_gb:.1f} GB; one reader of a file gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
         "several get up to the network's 10"
     )
-    loaded_s = size_gb / _MEMORY_GB_S
-    loading = Seconds(0.6 * loaded_s, loaded_s + 0.5, 2 * loaded_s + 1)
-    if is_read_ahead:
-        read = Seconds(fastest_s, 1.2 * fastest_s, 2 * typical_s)
+    if runtime.static_model is None:
+        read = Seconds(fastest_s, one_reader_s, 2 * one_reader_s)
+        yield Stage("model", _both(read, loading), ("imports",), source)
+    else:
+        read = Seconds(fastest_s, 1.2 * fastest_s, 2 * one_reader_s)
         yield Stage("model files", read, ("containers",), source, "copied to the node while the server imports")
         yield Stage("model", loading, ("imports", "model files"), f"{_ESTIMATE}: from memory to the GPU")
-    else:
-        read = Seconds(
-            *(there + more for there, more in zip((fastest_s, typical_s, 2 * typical_s), loading, strict=True))
-        )
-        yield Stage("model", read, ("imports",), source)
+
+
+def _both(first: Seconds, second: Seconds) -> Seconds:
+    """Two that come one after the other."""
+    return Seconds(*(one + other for one, other in zip(first, second, strict=True)))
 
 
 def _received(after: str) -> Stage:
@@ -276,13 +289,6 @@ def _received(after: str) -> Stage:
 
 def _drawn(after: str) -> Stage:
     return Stage("picture", Seconds(4, 5, 8), (after,), f"{_ESTIMATE}: CUDA's first kernels and a picture of 1.5 s")
-
-
-def _is_read_ahead(config: Config, runtime: ModelsRuntime) -> bool:
-    """Whether the image can know which files the first job needs, and they are in the bucket."""
-    if isinstance(runtime.model, ModelOptions):
-        return config.model_bucket_arn is not None and runtime.model.source is not None
-    return runtime.static_model is not None
 
 
 def _model_gb(runtime: ModelsRuntime) -> float:

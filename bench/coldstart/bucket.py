@@ -24,11 +24,11 @@ class _Rate:
         self._due_s = time.monotonic()
         self._lock = threading.Lock()
 
-    def pass_on(self, count: int) -> None:
+    def due_s(self, count: int) -> float:
+        """When so many further bytes have passed."""
         with self._lock:
             self._due_s = max(self._due_s, time.monotonic()) + count / self._bytes_a_second
-            pause_s = self._due_s - time.monotonic()
-        time.sleep(max(pause_s, 0))
+            return self._due_s
 
 
 class _SlowFile(io.FileIO):
@@ -40,8 +40,8 @@ class _SlowFile(io.FileIO):
         if size is None or size < 0:
             return b"".join(iter(lambda: self.read(_PIECE_BYTES), b""))
         content = super().read(size)
-        for rate in self._rates:
-            rate.pass_on(len(content))
+        due_s = max(rate.due_s(len(content)) for rate in self._rates)
+        time.sleep(max(due_s - time.monotonic(), 0))
         return content
 
 
