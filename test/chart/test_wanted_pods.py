@@ -171,11 +171,12 @@ def test_the_scaler_is_asked_with_the_runtimes_settings(helm):
 
 
 @pytest.mark.parametrize(("cooldown", "kept"), [(60, 30), (15, 15), (7200, 30)])
-def test_pods_that_the_scaler_wants_no_more_stay_for_two_of_the_autoscalers_periods(helm, cooldown, kept):
+def test_pods_that_the_scaler_wants_are_ordered_to_the_last_and_those_it_wants_no_more_stay_for_two_periods(helm, cooldown, kept):
     scaling = {"scalerUrl": SCALER_URL, "cooldownPeriod": cooldown}
     advanced = helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"]["advanced"]
     behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]
     assert behavior["scaleDown"]["stabilizationWindowSeconds"] == kept
+    assert behavior["scaleUp"]["tolerance"] == "0"
 
 
 def test_without_a_scaler_a_failure_is_no_reading(static):

@@ -38,7 +38,7 @@ def test_a_plain_cluster_works_and_rests(imitated, gpu_nodes):
     imitated.kube.ensure_namespace("plain")
     keys = {name: imitated.aws.environment[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
     imitated.kube.create("secrets", {"metadata": {"name": "keys"}, "stringData": keys}, "plain")
-    with Scene(imitated, "plain", values, has_karpenter=False) as scene:
+    with Scene(imitated, "plain", values, has_karpenter=False, has_scaler=False) as scene:
         scene.send(30, seconds=3)
         scene.wait(lambda: scene.ready() == 2, "two pods are ready", 120)
         scene.wait(lambda: scene.agents.done == 30, "all jobs are done", 180)
