@@ -5,6 +5,7 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+from infrakit.stacks import example
 
 from configuration.images import IMAGES
 from scaler.settings import ScalerSettings
@@ -77,3 +78,9 @@ def test_on_graviton_it_runs_in_this_checkouts_image_whatever_the_pods_on_gpu_no
     repository, _, tag = container["image"].rpartition(":")
     assert repository.endswith("/sd-on-eks/queue-agent-arm64")
     assert tag == IMAGES["queue-agent-arm64"].tag(ROOT)
+
+
+def test_on_graviton_it_runs_in_the_image_for_that():
+    _, objects = example("lean").manifest("scaler")
+    (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
+    assert "/sd-on-eks/queue-agent-arm64:" in container["image"]
