@@ -171,7 +171,7 @@ def test_the_scaler_is_asked_with_the_runtimes_settings(helm):
 
 
 @pytest.mark.parametrize(("cooldown", "kept"), [(60, 30), (15, 15), (7200, 30)])
-def test_pods_that_the_scaler_wants_are_ordered_to_the_last_and_those_it_wants_no_more_stay_for_two_periods(helm, cooldown, kept):
+def test_pods_that_the_scaler_wants_are_all_ordered_and_others_stay_for_two_periods(helm, cooldown, kept):
     scaling = {"scalerUrl": SCALER_URL, "cooldownPeriod": cooldown}
     advanced = helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"]["advanced"]
     behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]
