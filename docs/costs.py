@@ -1,6 +1,7 @@
 """What a month costs on AWS, line by line, idle first: ``python -m docs.costs --profile lean --images 1000000``."""
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -57,9 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     whose.add_argument("--profile", choices=list(PROFILES), default="lean", help="one runtime, and its defaults (lean)")
     whose.add_argument("--config", type=Path, metavar="FILE", help="your config.yaml")
     parser.add_argument("--images", type=_count, default=MILLION, help="pictures (%(default)s)")
-    parser.add_argument("--seconds", type=float, default=1.5, help="of a GPU for each (%(default)s)")
+    parser.add_argument("--seconds", type=_positive, default=1.5, help="of a GPU for each (%(default)s)")
     parser.add_argument("--node-starts", type=_count, default=300, help="of GPU nodes (%(default)s)")
-    parser.add_argument("--usd-per-hour", type=float, help="of a GPU node (Spot, by the table of docs/costs.md)")
+    parser.add_argument("--usd-per-hour", type=_positive, help="of a GPU node (Spot, by the table of docs/costs.md)")
     options = parser.parse_args(arguments)
     try:
         config = load_config(options.config) if options.config else config_of(options.profile)
@@ -79,6 +80,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         drawn, together = beyond(whole, at_rest), total(whole)
         sys.stdout.write(f"{options.images:,} pictures of {options.seconds:g} s add:\n\n{table(drawn)}\n")
         sys.stdout.write(f"Together: ${together:.2f} a month, ${together / options.images:.6f} a picture\n")
+        if not usage.gpu_hours:
+            sys.stdout.write("Without what draws them: no runtime has GPU nodes of this project's chart.\n")
     return 0
 
 
@@ -86,6 +89,16 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 0")
     return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return number
 
 
 if __name__ == "__main__":

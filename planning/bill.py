@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Self
 
 from configuration.config import Config, ModelsRuntime
+from configuration.quantities import amount
 from configuration.volume_filling import UNCHARGED, open_rate
 from planning.fleet import GpuNode, UnknownPriceError, likely_node, usd_per_hour
 from planning.prices import PRICES, SYSTEM_NODE_USD_PER_HOUR
@@ -216,13 +217,14 @@ def _volumes(runtime: ModelsRuntime) -> tuple[float, float, float]:
     """GB of a GPU node's two volumes, and IOPS and MiB/s beyond what gp3 has without a charge."""
     template = runtime.extra_values.karpenter.node_template
     size, iops, throughput = 0.0, 0.0, 0.0
-    for volume, gib, default_iops, default_rate in (
+    for volume, default_size, default_iops, default_rate in (
         (template.os_volume, "10Gi", 3000, 125),
         (template.data_volume, "80Gi", 4000, 1000),
     ):
-        size += float((volume.volume_size or gib).removesuffix("Gi"))
-        iops += (volume.iops or default_iops) - 3000
-        throughput += (volume.throughput or default_rate) - 125
+        size += float(amount(volume.volume_size or default_size) or 0) / 1024**3
+        if volume.volume_type == "gp3":  # the others are charged as if they were as slow as gp3 can be
+            iops += (volume.iops or default_iops) - 3000
+            throughput += (volume.throughput or default_rate) - 125
     return size, iops, throughput
 
 

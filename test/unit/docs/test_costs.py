@@ -145,10 +145,24 @@ def test_the_calculator_takes_a_configuration_of_ones_own_and_says_what_is_wrong
     assert "modelsRuntime" in capsys.readouterr().err
 
 
-def test_a_number_that_counts_nothing_is_refused_in_plain_words(capsys):
+@pytest.mark.parametrize(
+    ("option", "text", "words"),
+    [
+        ("--images", "1.5", "'1.5' is not a whole number from 0"),
+        ("--seconds", "-1", "'-1' is not a number above 0"),
+        ("--usd-per-hour", "nan", "'nan' is not a number above 0"),
+        ("--usd-per-hour", "cheap", "'cheap' is not a number above 0"),
+    ],
+)
+def test_a_number_that_counts_nothing_is_refused_in_plain_words(option, text, words, capsys):
     with pytest.raises(SystemExit):
-        main(["--images", "1.5"])
-    assert "argument --images: '1.5' is not a whole number from 0" in capsys.readouterr().err
+        main([f"{option}={text}"])
+    assert f"argument {option}: {words}" in capsys.readouterr().err
+
+
+def test_the_calculator_says_if_it_does_not_know_what_draws(capsys):
+    assert main(["--config", str(DOCS.parent / "examples/configs/managed.yaml")]) == 0
+    assert "no runtime has GPU nodes of this project's chart" in capsys.readouterr().out
 
 
 def test_vcpus_on_the_page_of_quotas_are_those_of_the_charts_defaults():

@@ -115,6 +115,8 @@ def test_an_idle_month_follows_the_configuration(keys, service, how, quantity):
         ),
         ({}, "EBS", "GPU node's volumes", 0),
         ({_VOLUME: {"throughput": 1000, "iops": 4000}}, "EBS", "of a GPU node's volumes", (1000 + 875) / HOURS),
+        ({_VOLUME: {"volumeSize": "0.1Ti"}}, "EBS", "GB of a GPU node", (10 + 102.4) / HOURS),
+        ({_VOLUME: {"volumeType": "st1", "volumeSize": "500Gi"}}, "EBS", "of a GPU node's volumes", 0),
         ({_VOLUME: {"snapshotID": "snap-0a"}}, "EBS", "node starts", 25 * 10),
         ({_VOLUME: {"snapshotID": "snap-0a", "volumeInitializationRate": 0}}, "EBS", "node starts", 0),
         ({"monitoring.tracedPercent": 50}, "X-Ray", "images", 0.0005),
