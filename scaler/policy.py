@@ -75,10 +75,11 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
 
     - Work that keeps coming wants as many as it fills, and a tenth more.
     - What piled up while these booted is not load. It is worked off by a few GPUs more, within some boots.
-    - The rest is a burst. It is divided into shares, a GPU each. A pod costs about one and a half boots besides its
-      work, so that GPU seconds paid for each second of work are 1 + 1.5 boots / share, however large the burst is. Two
-      jobs are added to the share, because pods that run one job each would all be started for that one. A job that is
-      longer than what a pod costs counts as no more than that: it is worth a pod of its own.
+    - The rest is a burst. What the pods that are ready leave of it during a boot is divided into shares, a GPU each. A
+      pod costs about one and a half boots besides its work, so that GPU seconds paid for each second of work are
+      1 + 1.5 boots / share, however large the burst is. Two jobs are added to the share, because pods that run one job
+      each would all be started for that one. A job that is longer than what a pod costs counts as no more than that:
+      it is worth a pod of its own.
 
     More pods are ordered for what is certain to come, without the peaks. Those that there are stay for what came on
     average during the last boot, with the peaks, and as long as there is a quarter of a share for each: a pod that
@@ -91,10 +92,12 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     burst_s = demand.waiting_s - piled_up_s
     start_s = _START_BOOTS * demand.boot_s
     share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + _SHARE_JOBS * min(demand.job_s, start_s)
+    free = max(demand.ready * demand.devices - _HEADROOM * steady, 0)
+    left_s = max(burst_s - free * demand.boot_s, 0)
     order = (
         _HEADROOM * steady
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
-        + burst_s / max(share_s, demand.job_s)
+        + left_s / max(share_s, demand.job_s)
     )
     useful = max(_HEADROOM * mean, demand.waiting_s / max(_KEPT_SHARE * share_s, demand.job_s))
     keep = min(useful, (demand.ready + demand.booting) * demand.devices)
