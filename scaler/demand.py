@@ -13,6 +13,8 @@ _UNSEEN_JOBS = 8
 """As many arrivals and ends cannot hide from each other in one interval's readings."""
 _STILL_S = 30.0
 """For so long the number of jobs stays the same by chance: as many come as end."""
+_LONGER = 1.5
+"""How long jobs are taken for that have not ended, in what they have taken so far."""
 _KEPT = 40
 """Buckets that are kept: ten minutes."""
 _GAP_S = 60.0
@@ -127,7 +129,7 @@ class Tracker:
         elif not reading.in_flight or jobs != self._unchanged_jobs:
             self._unchanged_jobs, self._unchanged_s = jobs, reading.at_s
         elif not self._knows_jobs and (unchanged_s := reading.at_s - self._unchanged_s) > _STILL_S:
-            self._job_s = max(self._job_s, unchanged_s)
+            self._job_s = max(self._job_s, _LONGER * unchanged_s)
 
     def _time_a_boot(self, at_s: float, ready: int, pods: int) -> None:
         """Learn what the first pod's boot takes. One that waited for a node says little: each counts for half of it."""
