@@ -232,8 +232,8 @@ class InferenceApi(Container):
     read_only_root_filesystem: bool = False
     """Whether the server can write to /tmp alone, which is all that the project's images need."""
     tmp_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "20Gi"
-    """Maximum size of the server's /tmp: inputs, outputs until they are stored, small models that it downloads. A pod
-    whose /tmp holds more is replaced."""
+    """Maximum size of the server's /tmp: inputs, outputs until they are stored, small models that it downloads, and a
+    copy of the checkpoint that takes no more than 60 % of it. A pod whose /tmp holds more is replaced."""
     cache: Cache = Cache()
     """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
     resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})

@@ -11,14 +11,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-LARGEST_BYTES = 12 * 1024**3
-"""A larger file is left where it is: the copy is in the server's /tmp, which may hold 20 GiB by default."""
+_TMP_SIZE = "20Gi"
+"""What the server's /tmp may hold where TMP_SIZE does not say it; a pod whose /tmp holds more is replaced."""
+_UNITS = {"Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
+_SHARE = 0.6
+"""Of /tmp that a copy may take; the rest is for pictures."""
 _READERS = 8
 _PIECE_BYTES = 4 * 1024 * 1024
 
@@ -40,7 +43,7 @@ def copy(source: Path, target: Path) -> bool:
     try:
         size = source.stat().st_size
         target.parent.mkdir(parents=True, exist_ok=True)
-        if size > LARGEST_BYTES or 2 * size > shutil.disk_usage(target.parent).free:
+        if size > largest_bytes(os.environ) or 2 * size > shutil.disk_usage(target.parent).free:
             print(f"{source.name} is too large to be copied to the node; it is read from the bucket.", file=sys.stderr)  # noqa: T201 (the container's log)
             return False
         with part.open("wb") as made:
@@ -61,6 +64,12 @@ def copy(source: Path, target: Path) -> bool:
             part.unlink(missing_ok=True)
         return False
     return True
+
+
+def largest_bytes(environ: Mapping[str, str]) -> int:
+    """Size of the largest file that is copied, by TMP_SIZE, as 20Gi."""
+    size = environ.get("TMP_SIZE") or _TMP_SIZE
+    return int(int(size[:-2]) * _UNITS[size[-2:]] * _SHARE)
 
 
 def _copy_part(source: Path, made: int, begin: int, end: int) -> None:

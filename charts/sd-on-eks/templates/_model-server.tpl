@@ -33,6 +33,8 @@ env:
   - name: MODEL_FILENAME
     value: {{ include "sd-on-eks.modelFilename" . | quote }}
   {{- end }}
+  - name: TMP_SIZE
+    value: {{ $api.tmpSize | quote }}
   {{- with include "sd-on-eks.extraEnv" $api.extraEnv | trim }}
   {{- . | nindent 2 }}
   {{- end }}

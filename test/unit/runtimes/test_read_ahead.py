@@ -53,11 +53,18 @@ def test_the_link_leads_to_the_bucket_until_the_copy_is_whole_and_several_read_a
     assert link.read_bytes() == source.read_bytes()
 
 
+@pytest.mark.parametrize(
+    ("given", "gib"), [({}, 12), ({"TMP_SIZE": ""}, 12), ({"TMP_SIZE": "100Gi"}, 60), ({"TMP_SIZE": "5120Mi"}, 3)]
+)
+def test_a_copy_leaves_room_in_tmp_whatever_that_may_hold(given, gib):
+    assert read_ahead.largest_bytes(given) == gib << 30
+
+
 @pytest.mark.parametrize("fault", ["too large", "disk full", "shorter", "gone"])
 def test_a_file_that_cannot_be_copied_is_read_from_the_bucket_and_nothing_is_left(model, monkeypatch, capsys, fault):
     source, link = model
     if fault == "too large":
-        monkeypatch.setattr(read_ahead, "LARGEST_BYTES", 3_000_000)
+        monkeypatch.setenv("TMP_SIZE", "4Mi")
     elif fault == "disk full":
         monkeypatch.setattr(read_ahead.os, "pwrite", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left")))
     elif fault == "shorter":
