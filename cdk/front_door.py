@@ -4,10 +4,11 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from aws_cdk import Aws, Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, Names, RemovalPolicy
 from aws_cdk import aws_apigateway as apigateway
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
+from aws_cdk import aws_xray as xray
 from constructs import Construct
 
 from cdk.api_functions import ApiFunctions
@@ -105,6 +106,8 @@ class FrontDoorApi(Construct):
         )
         self.api = self._api(context, context.log_group(self, "AccessLog"))
         self._add_methods()
+        if context.config.monitoring.traced_percent is not None:
+            self._trace(context.config.monitoring.traced_percent)
         _answer_like_the_door(Construct(self, "Responses"), self.api, has_cors=bool(self._settings.cors_origins))
         if self._settings.waf:
             WebAcl(self, "Firewall", stage=self.api.deployment_stage)
@@ -153,6 +156,29 @@ class FrontDoorApi(Construct):
         resource_of(api).add_property_override("SecurityPolicy", _TLS_POLICY)
         resource_of(api).add_property_override("EndpointAccessMode", "BASIC")
         return api
+
+    def _trace(self, percent: int) -> None:
+        """Trace a share of the requests. Here alone traces of tasks begin: all that follows goes by what it decides.
+
+        https://docs.aws.amazon.com/apigateway/latest/developerguide/apigateway-configuring-xray-sampling-rules.html
+        """
+        xray.CfnSamplingRule(
+            self,
+            "Traced",
+            sampling_rule=xray.CfnSamplingRule.SamplingRuleProperty(
+                rule_name=Names.unique_resource_name(self, max_length=32, separator="-"),
+                version=1,
+                priority=1000,  # before those that match more than one API, as X-Ray's own at 10000 does
+                reservoir_size=0,
+                fixed_rate=percent / 100,
+                resource_arn=self.api.deployment_stage.stage_arn,
+                service_type="AWS::ApiGateway::Stage",
+                service_name="*",
+                host="*",
+                http_method="*",
+                url_path="*",
+            ),
+        )
 
     def _add_methods(self) -> None:
         # One permission for all methods: a function's policy has room for 20 KB.
