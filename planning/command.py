@@ -2,11 +2,12 @@
 
 import argparse
 import math
+import signal
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from multiprocessing import Pool
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +21,12 @@ from planning import report
 from planning.advice import Advice, advise, changes, worth_it
 from planning.arrivals import Arrivals, Curve, LoadError, read_csv, read_curve, read_lengths, read_per_day
 from planning.break_even import HOSTED_USD_PER_IMAGE
-from planning.fleet import UnknownPriceError
+from planning.fleet import UnknownPriceError, likely_seconds
 from planning.forecast import Givens, PeriodLoad, PlanError, runtime_of
 from planning.plan import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 USAGE = 2
-_DEFAULT_SECONDS = 1.5
 _EPILOG = """\
 loads, each of --runtime, or of the runtime named before it, as in sdruntime:10000:
   sd plan --per-day 10000 --seconds 1.5
@@ -86,8 +86,9 @@ def _loads(options: argparse.Namespace, config: Config) -> list[PeriodLoad]:
     pods = [one.name for one in config.enabled_runtimes if not one.is_managed]
     default = options.runtime or (pods[0] if len(pods) == 1 else None)
     given: list[tuple[str, Curve | Arrivals, str]] = []
-    for option, read in ((options.rate, read_curve), (options.per_day, read_per_day)):
-        given += [(name, read(text), text) for name, text in (_named(one, names, default) for one in option)]
+    for option, values, read in (("--rate", options.rate, read_curve), ("--per-day", options.per_day, read_per_day)):
+        of_runtimes = (_named(value, names, default) for value in values)
+        given += [(name, read(text), f"{option} {text}") for name, text in of_runtimes]
     if options.csv is not None:
         given += [(name, jobs, options.csv.name) for name, jobs in read_csv(options.csv, names, default).items()]
     if not given:
@@ -95,10 +96,12 @@ def _loads(options: argparse.Namespace, config: Config) -> list[PeriodLoad]:
     if twice := [name for name, times in Counter(name for name, _, _ in given).items() if times > 1]:
         raise LoadError(f"{', '.join(twice)} has two loads: give it one.")
     lengths = {name: read_lengths(text) for name, text in (_named(one, names, default) for one in options.seconds)}
-    loads = [
-        PeriodLoad(name, one.load(lengths.get(name, _DEFAULT_SECONDS), options.seed), one.period_s, words)
-        for name, one, words in sorted(given, key=lambda row: names.index(row[0]))
-    ]
+    loads = []
+    for name, one, words in sorted(given, key=lambda row: names.index(row[0])):
+        is_said = name in lengths or (isinstance(one, Arrivals) and None not in one.seconds)
+        seconds = lengths.get(name) or likely_seconds(runtime_of(config, name))
+        told = words if is_said else f"{words}; seconds assumed, give yours with --seconds"
+        loads.append(PeriodLoad(name, one.load(seconds, options.seed), one.period_s, told))
     if empty := [load.runtime for load in loads if not len(load.load)]:
         raise LoadError(f"The load of {', '.join(empty)} has no job: give it more.")
     return loads
@@ -126,10 +129,11 @@ def _advice(
     tried = changes(config, plan)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with (
-        ProcessPoolExecutor() as pool,
+        # Ctrl-C is this process's: it ends the others.
+        Pool(initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)) as pool,
         Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar,
     ):
-        found = pool.map(partial(advise, data, plan, loads, given), tried)
+        found = pool.imap(partial(advise, data, plan, loads, given), tried)
         for one in bar.track(found, total=len(tried), description="Trying other settings"):
             if one is not None:
                 yield one
@@ -168,7 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--rate", action="append", default=[], metavar="CURVE", help="pictures an hour over a day or a week")
     add("--per-day", action="append", default=[], metavar="N", help="pictures a day, at any time alike")
     add("--seconds", action="append", default=[], metavar="MIX",
-        help=f"of a GPU for each job, or lengths with their shares (default: {_DEFAULT_SECONDS:g})")  # fmt: skip
+        help="of a GPU for each job, or lengths with their shares (default: those of the likeliest GPU)")  # fmt: skip
     add("--runtime", metavar="NAME", help="whose load it is, if config.yaml has several")
     add("--config", type=Path, default=ROOT / "config.yaml", metavar="FILE", help="default: the checkout's config.yaml")
     add("--spot-interruptions", type=_share, default=0.0, metavar="SHARE",

@@ -90,7 +90,8 @@ class Forecast:
         idle_h: All other GPU hours that are paid.
         node_starts: Nodes that are launched.
         late_s: How long after the period's end the last job ends; 0 where it ends before.
-        interrupted: Jobs that go back to the queue, since their pod or node goes.
+        nodes_lost: Nodes that Spot takes back.
+        interrupted: Jobs that start over, since their pod or node goes.
         series: What there is at each of its times.
     """
 
@@ -108,6 +109,7 @@ class Forecast:
     idle_h: float
     node_starts: int
     late_s: float
+    nodes_lost: int
     interrupted: int
     series: "Series"
 
@@ -161,6 +163,7 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
         idle_h=outcome.idle_s / HOUR_S,
         node_starts=outcome.node_starts,
         late_s=max(0.0, outcome.ends_s - load.period_s),
+        nodes_lost=outcome.node_interruptions,
         interrupted=outcome.interrupted,
         series=Series(
             times=times,

@@ -94,7 +94,11 @@ def _forecast(one: Forecast) -> str:
             "GPU hours",
             f"{one.paid_h:,.1f} {per}: {one.busy_h:,.1f} busy, {one.boot_h:,.1f} starting, {one.idle_h:,.1f} idle",
         ),
-        ("Nodes", f"{one.node_starts:,} starts {per}; {one.interrupted:,} jobs interrupted"),
+        (
+            "Nodes",
+            f"{one.node_starts:,} starts {per}, {one.nodes_lost:,} taken back by Spot; "
+            f"{one.interrupted:,} jobs start over",
+        ),
     ]
     lines = [f"{one.runtime}: {_load(one)}", *(f"  {name:<10} {words}" for name, words in rows), ""]
     for name, values in (("waiting", one.series.waiting), ("nodes", one.series.nodes)):
