@@ -200,7 +200,7 @@ class SimulatedCluster:
         self._is_ordering = False
         nodes = self.setup.nodes
         waiting = sum(pod.node is None for pod in self.active)
-        coming = sum(node.pod is None and (node.is_usable or node.state is NodeState.BOOT) for node in self.nodes)
+        coming = sum(node.pod is None and node.ends_s == inf for node in self.nodes)
         missing = waiting + nodes.warm - coming
         room = missing if nodes.limit is None else max(0, nodes.limit - len(self.nodes))
         for _ in range(min(missing, room)):

@@ -95,21 +95,16 @@ class HorizontalPodAutoscaler:
         self.downs: deque[Change] = deque()
 
     def decide(self, now: float, replicas: int, recommend: Callable[[], float]) -> int:
-        """The number of pods from now on, where there are ``replicas``: reconcileAutoscaler.
+        """The number of pods from now on, where there are ``replicas``, within the bounds or none: reconcileAutoscaler.
 
-        ``recommend`` gives the metric, for a target of 1 a pod; it is not read with no pod, nor outside the bounds.
+        ``recommend`` gives the metric, for a target of 1 a pod; where there is no pod it is not read.
         """
         if replicas == 0:
             return 0
         if not self.recommendations:
             self.recommendations.append((now, replicas))
-        if replicas > self.max_replicas:
-            wanted = self.max_replicas
-        elif replicas < self.min_replicas:
-            wanted = self.min_replicas
-        else:
-            stable = self.stabilized(now, replicas, replicas_for(_milli(recommend()), 1000, replicas))
-            wanted = self.limited(now, replicas, stable)
+        stable = self.stabilized(now, replicas, replicas_for(_milli(recommend()), 1000, replicas))
+        wanted = self.limited(now, replicas, stable)
         if wanted != replicas:
             self._remember(now, wanted - replicas)
         return wanted

@@ -49,3 +49,4 @@ def test_a_busy_pod_is_taken_from_long_jobs_that_still_wait_as_it_was():
     outcome = run(LONG, LONG.seed)
     last = LONG.lines[-1]
     assert (outcome.interrupted, outcome.unfinished) == (last.interrupted, 40 - last.done)
+    assert len(outcome.waits) == last.done + last.ready

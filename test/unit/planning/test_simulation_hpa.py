@@ -96,6 +96,11 @@ def test_the_smaller_change_applies_where_it_is_selected_as_in_kubernetes(limit,
     assert limit(replicas, [], [], smaller, NOW) == expected
 
 
+def test_a_percentage_that_stays_is_rounded_down_and_one_that_is_added_up():
+    half = ScalingRules((ScalingPolicy("Percent", 50, 15),))
+    assert (scale_down_limit(5, [], [], half, NOW), scale_up_limit(5, [], [], half, NOW)) == (2, 8)
+
+
 def test_disabled_rules_change_nothing():
     off = ScalingRules(DEFAULT_UP.policies, select="Disabled")
     hpa = HorizontalPodAutoscaler(1, 100, off, off)

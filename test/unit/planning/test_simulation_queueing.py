@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.simulation import Autoscaling, Depth, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
+from planning.simulation import Autoscaling, ByWork, Depth, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
 from planning.simulation.agents import Agents
+from planning.simulation.cluster import NodeState, SimulatedCluster, SimulatedNode, SimulatedPod
+from scaler.policy import Limits
 
 DAY_S = 86_400.0
 QUIET_S = 600.0
@@ -62,8 +64,13 @@ def test_devices_of_one_pod_are_servers_too():
 
 
 jobs = st.lists(st.tuples(st.floats(0, 2000), st.floats(0.1, 300)), max_size=40).map(sorted)
-policies = st.builds(
-    lambda length, keep_busy: partial(Depth, length, keep_busy=keep_busy), st.sampled_from([0.5, 1, 10]), st.booleans()
+policies = st.one_of(
+    st.builds(
+        lambda length, keep_busy: partial(Depth, length, keep_busy=keep_busy),
+        st.sampled_from([0.5, 1, 10]),
+        st.booleans(),
+    ),
+    st.builds(lambda job_s: partial(ByWork, Limits(max_pods=10), job_s=job_s), st.sampled_from([1, 100])),
 )
 setups = st.builds(
     Setup,
@@ -157,6 +164,41 @@ def test_a_warm_node_saves_its_boot_and_is_paid_for():
     assert warm.paid_s > 3000 > cold.paid_s
 
 
+def test_an_empty_node_is_paid_for_a_while_and_takes_the_next_pod_if_it_comes_in_time():
+    settings = Setup(scaling=Autoscaling(cooldown_s=0))
+    tail_s = (45, 75 + 2 * settings.scaling.polling_s)
+    first = simulate(Load([0], [5]), settings)
+    assert tail_s[0] <= first.duration_s - first.ends_s <= tail_s[1]
+    soon = simulate(Load([0, first.ends_s + 30], [5, 5]), settings)
+    assert soon.node_starts == 1
+    assert tail_s[0] <= soon.duration_s - soon.ends_s <= tail_s[1]
+    assert simulate(Load([0, first.ends_s + 90], [5, 5]), settings).node_starts == 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_node_is_empty_since_its_last_pod_went(seed):
+    settings = Setup(scaling=Autoscaling(cooldown_s=0), pods=Pods(boot_s=(1, 1)), seed=seed)
+    ends_s = simulate(Load([0], [1]), settings).ends_s
+    outcome = simulate(Load([0, ends_s + 20], [1, 1]), settings)
+    assert outcome.node_starts == 1
+    assert outcome.duration_s - outcome.ends_s >= 45
+
+
+def test_a_node_that_spot_takes_is_replaced_once_the_limit_has_room_for_another():
+    settings = Setup(scaling=Autoscaling(max_pods=1), nodes=Provisioning(limit=1), spot=Spot(4))
+    outcome = simulate(Load.burst(1000, 20), settings)
+    assert outcome.node_interruptions > 10
+    assert outcome.unfinished == 0
+    assert max(line.nodes for line in outcome.samples) == 1
+
+
+def test_a_node_that_spot_takes_before_it_has_a_pod_is_replaced():
+    settings = Setup(nodes=Provisioning(boot_s=(3600, 3600)), spot=Spot(1))
+    outcomes = [simulate(Load([0], [5]), replace(settings, seed=seed)) for seed in range(5)]
+    assert all(outcome.node_starts == outcome.node_interruptions + 1 for outcome in outcomes)
+    assert any(outcome.node_interruptions for outcome in outcomes)
+
+
 def test_a_limit_of_nodes_leaves_pods_waiting_and_all_jobs_end():
     outcome = simulate(Load.burst(100, 5), Setup(nodes=Provisioning(limit=3)))
     assert max(line.nodes for line in outcome.samples) == 3
@@ -201,3 +243,68 @@ def test_a_policy_that_never_wants_a_pod_is_reported_instead_of_simulated_for_ev
 def test_percentiles_are_of_the_nearest_rank():
     outcome = replace(simulate(Load([], []), Setup()), waits=[5, 1, 4, 2, 3])
     assert [outcome.wait_s(percent) for percent in (0, 20, 50, 95, 100)] == [1, 1, 3, 5, 5]
+
+
+class Busy:
+    """Agents of which some pods work."""
+
+    def __init__(self, *pods):
+        self.pods = pods
+        self.removed = []
+
+    def jobs_by_pod(self):
+        return self.pods
+
+    def add(self, pod, now):
+        """Take note of nothing."""
+
+    def remove(self, pod, now, _grace_s):
+        self.removed.append(pod)
+        return now
+
+
+def test_pods_are_deleted_in_the_order_of_a_replica_set():
+    """Source: Kubernetes 1.36.3, pkg/controller/controller_utils.go, ActivePodsWithRanks."""
+    agents = Busy(3, 4)
+    cluster = SimulatedCluster(Setup(), agents, now=1000.0)
+    node = SimulatedNode(0.0, state=NodeState.SERVING)
+    idle_old, idle_new = SimulatedPod(5, 0, node, 100), SimulatedPod(6, 0, node, 900)
+    busy_old, busy_new = SimulatedPod(4, 0, node, 100), SimulatedPod(3, 0, node, 900)
+    starting, unscheduled = SimulatedPod(2, 0, node), SimulatedPod(1, 0)
+    cluster.pods = [busy_old, starting, idle_old, idle_new, busy_new, unscheduled]
+    order = [unscheduled, starting, idle_new, idle_old, busy_new, busy_old]
+    for left in range(5, -1, -1):
+        cluster.scale(left)
+        assert [pod for pod in order if pod.is_leaving] == order[: 6 - left]
+    assert agents.removed == [6, 5, 3, 4]
+
+
+def test_pods_of_about_one_age_are_deleted_by_chance():
+    """Ages count by powers of two: LogarithmicScaleDown."""
+
+    def deleted(seed):
+        agents = Busy()
+        cluster = SimulatedCluster(Setup(seed=seed), agents, now=1000.0)
+        nodes = SimulatedNode(0.0), SimulatedNode(0.0)
+        cluster.pods = [SimulatedPod(1, 0, nodes[0], 100), SimulatedPod(2, 0, nodes[1], 200)]
+        cluster.scale(1)
+        return agents.removed[0]
+
+    assert {deleted(seed) for seed in range(20)} == {1, 2}
+
+
+def test_the_empty_one_of_two_nodes_goes():
+    cluster = SimulatedCluster(Setup(), Busy())
+
+    def wait_until(at_s):
+        while (event_s := cluster.next_event_s) <= at_s:
+            cluster.advance(event_s)
+            cluster.happen()
+        cluster.advance(at_s)
+
+    cluster.scale(2)
+    wait_until(100)
+    cluster.scale(1)
+    wait_until(180)
+    assert cluster.nodes == [pod.node for pod in cluster.pods]
+    assert cluster.counts() == (0, 0, 1)
