@@ -6,6 +6,8 @@ from statistics import median
 
 import pytest
 
+import docs.scaling
+from docs.scaling import LOADS
 from planning.simulation import (
     Autoscaling,
     ByWork,
@@ -79,39 +81,10 @@ def test_steady_work_for_six_gpus_never_has_more_than_nine_pods_and_the_queue_is
     assert any(moment.visible == 0 for moment in outcome.samples if 120 < moment.at_s <= 600)
 
 
-def ramp(per_second, duration_s, job_s):
-    return Load.curve(lambda at_s: per_second * at_s / duration_s, duration_s, job_s, highest_per_second=per_second)
-
-
-def on_and_off(per_second, phase_s, phases, job_s):
-    return Load.curve(
-        lambda at_s: per_second * (at_s // phase_s % 2 == 0), phase_s * phases, job_s, highest_per_second=per_second
-    )
-
-
-BURST_200 = Load.burst(200, 5)
-OTHERS = {
-    "two bursts a minute apart": (BURST_200.then(BURST_200, 60), 5),
-    "two bursts three minutes apart": (BURST_200.then(BURST_200, 180), 5),
-    "a burst on steady work": (Load.poisson(0.6, 1200, 5).then(BURST_200, 600), 5),
-    "a ramp to 15 GPUs": (ramp(3, 900, 5), 5),
-    "on and off each minute": (on_and_off(1.6, 60, 16, 5), 5),
-    "on and off each five minutes": (on_and_off(1.6, 300, 6, 5), 5),
-    "half a second": (Load.burst(2000, 0.5), 0.5),
-    "half a second, steady": (Load.steady(16, 900, 0.5), 0.5),
-    "a minute": (Load.poisson(5 / 60, 2400, 60), 60),
-    "ten minutes": (Load.burst(10, 600), 600),
-    "short and long": (Load.poisson(0.8, 1800, [(1.5, 0.8), (30, 0.2)]), 7.2),
-    "a job each three minutes": (Load.steady(1 / 180, 2000, 5), 5),
-    "taken for ten times as long": (Load.poisson(1, 1200, 5), 50),
-    "taken for a tenth": (Load.poisson(1, 1200, 5), 0.5),
-}
-
-
-@pytest.mark.parametrize("name", OTHERS)
-def test_on_no_other_load_it_is_much_worse_than_pods_by_tasks(name):
-    load, job_s = OTHERS[name]
-    pairs = [(simulate(load, by_work(job_s, seed=seed)), simulate(load, by_tasks(seed=seed))) for seed in SEEDS[:3]]
+@pytest.mark.parametrize("name", LOADS)
+def test_on_no_load_is_it_much_worse_than_pods_by_tasks(name):
+    load, job_s = LOADS[name]
+    pairs = [(docs.scaling.by_work(load, job_s, seed), docs.scaling.by_tasks(load, seed)) for seed in SEEDS[:3]]
     paid = median(now.paid_s / before.paid_s for now, before in pairs)
     # Waits include the boot, so that a few seconds more count little.
     waits = median((now.wait_s(95) + 30) / (before.wait_s(95) + 30) for now, before in pairs)
@@ -120,9 +93,13 @@ def test_on_no_other_load_it_is_much_worse_than_pods_by_tasks(name):
     assert all(now.interrupted == 0 for now, _ in pairs)
 
 
-@pytest.mark.parametrize(
-    "load", [BURST_200, Load.poisson(0.6, 1200, 5).then(BURST_200, 600), ramp(3, 900, 5)], ids=["burst", "both", "ramp"]
-)
+BURST_200, BOTH, RAMP = [
+    LOADS[name][0]
+    for name in ("200 jobs of 5 s at once", "200 of 5 s on top of 3 GPUs' work", "a ramp to 15 GPUs in 15 minutes")
+]
+
+
+@pytest.mark.parametrize("load", [BURST_200, BOTH, RAMP], ids=["burst", "both", "ramp"])
 def test_who_lets_work_wait_longer_pays_no_more_and_who_does_not_waits_no_longer(load):
     outcomes = [
         [simulate(load, by_work(5, target_wait_s=target_s, seed=seed)) for seed in SEEDS]
