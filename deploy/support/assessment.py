@@ -21,8 +21,6 @@ _MESSAGES_PER_TASK = 2
 """The task and its notice."""
 _NEW_BUCKETS = 2
 """Pictures, and what the CDK uploads."""
-_SYSTEM_VCPUS, _REPLACED_VCPUS = 4, 2
-"""The cluster's own two nodes, and a third while they are replaced; before there are any, the snapshot's instance."""
 _REQUEST_S = 0.1
 """How long the door's function takes for a request."""
 _OTHER_FUNCTIONS = 4
@@ -93,7 +91,11 @@ def _zones(account: Account, config: Config, zones: Sequence[str]) -> Finding:
 
 
 def _instance_types(account: Account, config: Config) -> Iterator[Finding]:
-    there = offered(account.client("ec2"), node_types(config.enabled_runtimes))
+    system = config.cluster.system_nodes.instance_type
+    there = offered(account.client("ec2"), [system, *node_types(config.enabled_runtimes)])
+    if system not in there:
+        advice = f"not offered here: {system}; choose another cluster.systemNodes.instanceType"
+        yield Finding("Instance type of the system nodes", "1", "0", Sufficiency.BLOCKS, advice)
     for runtime in config.enabled_runtimes:
         if wanted := node_types([runtime]):
             missing = [name for name in wanted if name not in there]
@@ -106,7 +108,8 @@ def _instance_types(account: Account, config: Config) -> Iterator[Finding]:
 def _vcpus(account: Account, config: Config) -> Iterator[Finding]:
     """The vCPUs of all pods, rolled out, each on the largest of its instance types; and of the cluster's own nodes."""
     ec2 = account.client("ec2")
-    sizes = vcpus(ec2, offered(ec2, node_types(config.enabled_runtimes)))
+    system = config.cluster.system_nodes
+    sizes = vcpus(ec2, offered(ec2, [system.instance_type, *node_types(config.enabled_runtimes)]))
     used = used_vcpus(ec2, config.cloudformation_stack)
     needed, smallest, allowed = 0, [], set()
     for runtime in config.enabled_runtimes:
@@ -123,9 +126,10 @@ def _vcpus(account: Account, config: Config) -> Iterator[Finding]:
     nothing_runs = all(value is not None and value - count < one_pod for value, count in values)
     for quota in gpus:
         yield _compare(account, quota, needed=needed, used=used[quota], least=one_pod if nothing_runs else -inf)
-    system = quotas.SYSTEM_VCPUS
-    nodes = _SYSTEM_VCPUS + _REPLACED_VCPUS
-    yield _compare(account, system, needed=nodes, used=used[system], least=_SYSTEM_VCPUS)
+    if (each := sizes.get(system.instance_type)) is not None:
+        # One more while they are replaced; before there are any, the snapshot's instance.
+        nodes, quota = system.count * each, quotas.SYSTEM_VCPUS
+        yield _compare(account, quota, needed=nodes + each, used=used[quota], least=nodes)
 
 
 def _pods(runtime: ModelsRuntime) -> int:
@@ -147,10 +151,11 @@ def _network_and_buckets(account: Account, config: Config) -> Iterator[Finding]:
         ec2 = account.client("ec2")
         for quota, needed, used in (
             (quotas.VPCS, 1, sum(1 for _ in items(ec2, "describe_vpcs", "Vpcs"))),
-            (quotas.NAT_GATEWAYS, 1, used_nat_gateways(ec2)),
+            (quotas.NAT_GATEWAYS, min(config.vpc.nat_gateways, 1), used_nat_gateways(ec2)),
             (quotas.ELASTIC_IPS, config.vpc.nat_gateways, len(ec2.describe_addresses()["Addresses"])),
         ):
-            yield _compare(account, quota, needed=needed, used=used, least=needed)
+            if needed:
+                yield _compare(account, quota, needed=needed, used=used, least=needed)
     buckets = len(account.client("s3").list_buckets()["Buckets"])
     yield _compare(account, quotas.BUCKETS, needed=_NEW_BUCKETS, used=buckets, least=_NEW_BUCKETS)
 

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.exceptions import ClientError
 
+from configuration.config import parse_config
 from configuration.gpus import gpu_problems
 from deploy.aws import PARTITIONS, Account, Partition
 from deploy.errors import DeployError
@@ -36,10 +37,11 @@ def quotas(monkeypatch):
 def verdicts(deployment, quotas):
     """Each row, by the quota's code or the row's name."""
 
-    def look(*arguments, exists=False):
+    def look(*arguments, exists=False, profile="resilient"):
         opened = deployment(*arguments)
-        builds = len(images_left_open(opened.config))
-        rows = assess(opened.account, opened.config, zones=opened.zones, builds=builds, exists=exists)
+        config = parse_config({**opened.new_config, "profile": profile})
+        builds = len(images_left_open(config))
+        rows = assess(opened.account, config, zones=opened.zones, builds=builds, exists=exists)
         return {row.what.rpartition("(")[2].rstrip(")"): row for row in rows}
 
     return look
@@ -52,6 +54,15 @@ def test_every_quota_of_the_table_is_there_and_enough(verdicts):
     assert needed == {SPOT: "56", STANDARD: "6", FUNCTIONS: "7", BUILDS.title: "2", IPS: "3"}
     assert {ON_DEMAND, PUBLISHES, VPC, NATS, BUCKETS} <= set(found)
     assert {row.verdict for row in found.values()} == {ENOUGH}
+
+
+def test_a_lean_deployment_needs_neither_gateways_nor_addresses_and_an_image_for_graviton(verdicts, monkeypatch):
+    found = verdicts(profile="lean")
+    assert not {NATS, IPS} & set(found)
+    assert (found[STANDARD].needed, found[BUILDS.title].needed) == ("6", "2")
+    assert verdicts(profile="standard")[STANDARD].needed == "8"
+    monkeypatch.setattr(assessment, "offered", lambda _, types: [name for name in types if name != "t4g.medium"])
+    assert verdicts(profile="lean")["Instance type of the system nodes"].verdict is BLOCKS
 
 
 @pytest.mark.parametrize(
