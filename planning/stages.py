@@ -12,6 +12,7 @@ from typing import Literal, NamedTuple
 
 from configuration.chart_values import ChartValues
 from configuration.config import Config, ModelsRuntime
+from configuration.quantities import amount
 from runtimes.flux.options import ModelOptions
 
 Case = Literal["good", "typical", "bad"]
@@ -25,6 +26,9 @@ _ONE_READER_GB_S = 0.75
 _HUB_GB_S = 0.2
 _MEMORY_GB_S = 3.0
 """From the page cache to the GPU through pageable memory, an estimate of the project."""
+_TMP_SHARE = 0.6
+"""Of a server's /tmp, that copies of models may take (runtimes/read_ahead.py)."""
+_BYTES_A_PARAMETER = 2
 _CHECKPOINT_GB = 4.27
 """v1-5-pruned-emaonly.safetensors; what a runtime is taken for whose model's size is not known."""
 
@@ -263,13 +267,31 @@ def _model(config: Config, runtime: ModelsRuntime) -> Iterator[Stage]:
         f"computed: {size_gb:.1f} GB; one reader of a file gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
         "several get up to the network's 10"
     )
-    if runtime.static_model is None:
-        read = Seconds(fastest_s, one_reader_s, 2 * one_reader_s)
-        yield Stage("model", _both(read, loading), ("imports",), source)
-    else:
-        read = Seconds(fastest_s, 1.2 * fastest_s, 2 * one_reader_s)
-        yield Stage("model files", read, ("containers",), source, "copied to the node while the server imports")
-        yield Stage("model", loading, ("imports", "model files"), f"{_ESTIMATE}: from memory to the GPU")
+    copied = _copied_share(runtime)
+    read = Seconds(*((1 - copied) * seconds for seconds in (fastest_s, one_reader_s, 2 * one_reader_s)))
+    after: tuple[str, ...] = ("imports",)
+    if copied:
+        copy = Seconds(*(copied * seconds for seconds in (fastest_s, 1.2 * fastest_s, 2 * one_reader_s)))
+        change = f"{copied:.0%} copied to the node while the server imports"
+        yield Stage("model files", copy, ("containers",), source, change)
+        after = ("imports", "model files")
+    yield Stage("model", _both(read, loading), after, f"{_ESTIMATE}: to the GPU; the rest of the files as above")
+
+
+def _copied_share(runtime: ModelsRuntime) -> float:
+    """How much of a model the images copy ahead: what the first job needs is known, and has room in /tmp."""
+    if not isinstance(runtime.model, ModelOptions):
+        return 1.0 if runtime.static_model is not None else 0.0
+    known = runtime.model.known
+    if known is None:
+        return 0.0
+    room_gb = _TMP_SHARE * float(amount(runtime.extra_values.runtime.inference_api.tmp_size) or 0) / 1e9
+    copied_gb, total_gb = 0.0, known.weights_gb("none")
+    for parameters in (*known.encoder_parameters, known.denoiser_parameters):
+        size_gb = parameters * _BYTES_A_PARAMETER / 1e9
+        if copied_gb + size_gb <= room_gb:
+            copied_gb += size_gb
+    return copied_gb / total_gb
 
 
 def _both(first: Seconds, second: Seconds) -> Seconds:
@@ -293,5 +315,5 @@ def _drawn(after: str) -> Stage:
 
 def _model_gb(runtime: ModelsRuntime) -> float:
     if isinstance(runtime.model, ModelOptions) and (known := runtime.model.known) is not None:
-        return known.weights_gb("none", runtime.model.dtype)
+        return known.weights_gb("none")
     return _CHECKPOINT_GB

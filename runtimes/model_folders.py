@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+from runtimes.read_ahead import link_files
+
 
 class ModelFolder(NamedTuple):
     """One folder of the model bucket.
@@ -100,15 +102,6 @@ def link_models(sources: list[Path], target: Path) -> None:
             (target / folder.name).mkdir(parents=True, exist_ok=True)
             for source in sources:
                 link_files(source / folder.name, target / folder.name)
-
-
-def link_files(source: Path, target: Path) -> None:
-    """Link the files of a folder and of those below it into another one; what is there already stays."""
-    for file in sorted(path for path in source.rglob("*") if path.is_file()):
-        link = target / file.relative_to(source)
-        link.parent.mkdir(parents=True, exist_ok=True)
-        if not link.is_symlink() and not link.exists():
-            link.symlink_to(file)
 
 
 def markdown_table() -> str:

@@ -17,8 +17,6 @@ from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 
-_TMP_SIZE = "20Gi"
-"""What the server's /tmp may hold where TMP_SIZE does not say it; a pod whose /tmp holds more is replaced."""
 _UNITS = {"Mi": 1 << 20, "Gi": 1 << 30, "Ti": 1 << 40}
 _SHARE = 0.6
 """Of /tmp that a copy may take; the rest is for pictures."""
@@ -26,11 +24,25 @@ _READERS = 8
 _PIECE_BYTES = 4 * 1024 * 1024
 
 
-def start(copies: Iterable[tuple[Path, Path]]) -> None:
-    """Copy files one after the other in a process of its own, and return at once."""
+def link_files(source: Path, target: Path) -> None:
+    """Link the files of a folder and of those below it into another one; what is there already stays."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        link_file(file, target / file.relative_to(source))
+
+
+def link_file(source: Path, target: Path) -> None:
+    """Link a file; what is there already stays."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if not target.is_symlink() and not target.exists():
+        target.symlink_to(source)
+
+
+def start(copies: Iterable[tuple[Path, Path]]) -> subprocess.Popen[bytes] | None:
+    """Copy files one after the other in a process of its own, and return it at once; None if there is nothing to do."""
     names = [str(path) for path in chain.from_iterable(copies)]
-    if names:
-        subprocess.Popen([sys.executable, "-m", "runtimes.read_ahead", *names], stdin=subprocess.DEVNULL)  # noqa: S603 (no caller's words)
+    if not names or not room_bytes(os.environ):
+        return None
+    return subprocess.Popen([sys.executable, "-m", "runtimes.read_ahead", *names], stdin=subprocess.DEVNULL)  # noqa: S603 (no caller's words)
 
 
 def copy(source: Path, target: Path) -> bool:
@@ -43,7 +55,7 @@ def copy(source: Path, target: Path) -> bool:
     try:
         size = source.stat().st_size
         target.parent.mkdir(parents=True, exist_ok=True)
-        if size > largest_bytes(os.environ) or 2 * size > shutil.disk_usage(target.parent).free:
+        if size > room_bytes(os.environ) or 2 * size > shutil.disk_usage(target.parent).free:
             print(f"{source.name} is too large to be copied to the node; it is read from the bucket.", file=sys.stderr)  # noqa: T201 (the container's log)
             return False
         with part.open("wb") as made:
@@ -66,10 +78,13 @@ def copy(source: Path, target: Path) -> bool:
     return True
 
 
-def largest_bytes(environ: Mapping[str, str]) -> int:
-    """Size of the largest file that is copied, by TMP_SIZE, as 20Gi."""
-    size = environ.get("TMP_SIZE") or _TMP_SIZE
-    return int(int(size[:-2]) * _UNITS[size[-2:]] * _SHARE)
+def room_bytes(environ: Mapping[str, str]) -> int:
+    """How much may be copied, by TMP_SIZE: what the server's /tmp may hold, as 20Gi; without it nothing is copied.
+
+    A pod whose /tmp holds more than that is replaced. Outside of pods, models are on a disk already.
+    """
+    size = environ.get("TMP_SIZE")
+    return int(int(size[:-2]) * _UNITS[size[-2:]] * _SHARE) if size else 0
 
 
 def _copy_part(source: Path, made: int, begin: int, end: int) -> None:

@@ -69,7 +69,9 @@ def _model(folder: Path, size: int, rounds: int) -> Figure:
 
     def start(target: str) -> float:
         command = [_PYTHON, "-m", "bench.coldstart", model, target, *_RATES_MB_S]
-        ended = subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
+        ended = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, "TMP_SIZE": "20Gi"}, check=True, stdout=subprocess.PIPE, text=True
+        )
         copy.unlink(missing_ok=True)
         return float(ended.stdout)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtimes import read_ahead
-from runtimes.model_folders import CHECKPOINT_FOLDER, link_files, link_models, sdwebui_arguments
+from runtimes.model_folders import CHECKPOINT_FOLDER, link_models, sdwebui_arguments
 
 PORT = 8080
 
@@ -61,7 +61,7 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
 def bring_near(models: Path, work: Path, filename: str) -> None:
     """Link all checkpoints into the work folder; the link to the one that is loaded at start becomes a copy soon."""
     folder = work / "models" / CHECKPOINT_FOLDER
-    link_files(models / CHECKPOINT_FOLDER, folder)
+    read_ahead.link_files(models / CHECKPOINT_FOLDER, folder)
     if (folder / filename).is_symlink():  # else the copy is there, from before a restart of the container
         read_ahead.start([(models / CHECKPOINT_FOLDER / filename, folder / filename)])
 

@@ -26,4 +26,4 @@ def test_the_settings_on_the_page_are_settings():
 def test_limits_on_the_page_are_those_of_the_bench_and_the_copy():
     limits = [float(found) for found in re.findall(r"^\|.* \| (0\.\d+) \|$", TEXT, re.MULTILINE)]
     assert limits == [report.MAX_IMPORTS, report.MAX_MODEL, report.MAX_AGENT, report.MAX_LAYERS]
-    assert f"{read_ahead.largest_bytes({}) >> 30} of 20 GiB by default" in TEXT
+    assert f"{read_ahead.room_bytes({'TMP_SIZE': '20Gi'}) >> 30} of 20 GiB by default" in TEXT

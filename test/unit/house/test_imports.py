@@ -65,7 +65,7 @@ ALLOWED = {
     ),
     # A program that deploy starts in an environment with CDK.
     "deploy": ("contract", "jobs", "configuration", "runtimes", "planning", "deploy", "cdk.versions", "sd_on_eks"),
-    "runtimes/flux/server": ("contract", "runtimes.flux", "runtimes.options"),
+    "runtimes/flux/server": ("contract", "runtimes.flux", "runtimes.options", "runtimes.read_ahead"),
     **{
         f"runtimes/{name}/driver": ("contract", "jobs", f"runtimes.{name}", *REGISTRY, *COMMON, *DRIVER_SEES)
         for name in TYPES

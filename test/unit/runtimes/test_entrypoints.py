@@ -41,7 +41,12 @@ class Container:
         folders = {"MODELS_DIR": self.models, "WORK_DIR": self.work, f"{self.name.upper()}_DIR": self.server}
         ended = subprocess.Popen(
             [sys.executable, "-m", f"runtimes.{self.name}.image", *arguments],
-            env={"PATH": os.environ["PATH"], **{name: str(place) for name, place in folders.items()}, **environ},
+            env={
+                "PATH": os.environ["PATH"],
+                "TMP_SIZE": "20Gi",
+                **{name: str(place) for name, place in folders.items()},
+                **environ,
+            },
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

@@ -11,9 +11,12 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from queue import SimpleQueue
+from tempfile import gettempdir
 
 from runtimes.flux.server.errors import PipelineRefusedError
 from runtimes.flux.server.log import configure_logging
@@ -21,6 +24,7 @@ from runtimes.flux.server.ports import ImagePipeline, PipelineLoader
 from runtimes.flux.server.settings import FluxSettings
 from runtimes.flux.server.worker import protocol
 from runtimes.flux.server.worker.batch_run import BatchRun, LargestPicture
+from runtimes.flux.server.worker.near import NearModel
 
 _FINISHERS = 3
 _log = logging.getLogger("runtimes.flux.server.worker")
@@ -69,6 +73,17 @@ class BatchLoop:
             del self._runs[number]
 
 
+def loaded(settings: FluxSettings, device: int) -> ImagePipeline:
+    """Load the model; where there is one worker alone, its first parts are read while the libraries are imported."""
+    module, _, name = settings.pipeline.partition(":")
+    with ExitStack() as stack:
+        near = None
+        if settings.workers == 1:
+            near = stack.enter_context(NearModel(settings.model_options, settings.models_folder, Path(gettempdir())))
+        load: PipelineLoader = getattr(import_module(module), name)
+        return load(settings.model_options, str(near.folder() if near else settings.models_folder), device)
+
+
 def main() -> None:
     """Run the worker with the socket and the GPU that the command line names.
 
@@ -83,9 +98,7 @@ def main() -> None:
     loop = BatchLoop(channel, settings.model_options.max_batch)
     threading.Thread(target=loop.listen, name="listen", daemon=True).start()
     try:
-        module, _, name = settings.pipeline.partition(":")
-        load: PipelineLoader = getattr(import_module(module), name)
-        pipeline = load(settings.model_options, str(settings.models_folder), device)
+        pipeline = loaded(settings, device)
         pipeline.warm_up()
         loop.draw(pipeline)
     except PipelineRefusedError as exc:
