@@ -4,7 +4,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from statistics import median
 
-from planning.simulation import Autoscaling, ByWork, Load, Outcome, Setup, scale_down_by_work, simulate
+from planning.simulation import Autoscaling, ByWork, Load, Outcome, Setup, simulate
 from scaler.policy import Limits
 
 SEEDS = range(5)
@@ -47,7 +47,7 @@ LOADS: dict[str, tuple[Load, float]] = {
 
 def by_work(load: Load, job_s: float, seed: int) -> Outcome:
     """Simulate a load on the chart's defaults with a scaler."""
-    scaling = Autoscaling(policy=lambda: ByWork(Limits(), job_s=job_s), down=scale_down_by_work(60))
+    scaling = Autoscaling(policy=lambda: ByWork(Limits(), job_s=job_s), has_scaler=True)
     return simulate(load, Setup(scaling=scaling, seed=seed))
 
 

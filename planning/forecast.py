@@ -18,7 +18,6 @@ from planning.simulation import (
     Seen,
     Setup,
     Spot,
-    scale_down_by_work,
     simulate,
 )
 from planning.simulation.setup import Policy, Range
@@ -214,7 +213,7 @@ def setup_of(config: Config, name: str, given: Givens) -> Setup:
             policy=PodsByWork(limits, scaling.seconds_per_job),
             polling_s=scaling.polling_interval,
             cooldown_s=scaling.cooldown_period,
-            down=scale_down_by_work(scaling.cooldown_period),
+            has_scaler=True,
             min_pods=limits.min_pods if scaling.enabled else values.runtime.replicas,
             max_pods=values.runtime.max_pods,
         ),

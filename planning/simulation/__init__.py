@@ -1,6 +1,6 @@
 """A load on a simulated platform: queue, autoscalers, nodes and pods, by discrete events."""
 
-from planning.simulation.by_work import ByWork, scale_down_by_work
+from planning.simulation.by_work import ByWork
 from planning.simulation.engine import simulate
 from planning.simulation.load import Load
 from planning.simulation.outcome import Moment, Outcome
@@ -19,6 +19,5 @@ __all__ = [
     "Seen",
     "Setup",
     "Spot",
-    "scale_down_by_work",
     "simulate",
 ]

@@ -1,17 +1,8 @@
 """Scaling by seconds of work: what the scaler would decide, and what KEDA makes of it."""
 
-from planning.simulation.hpa import DEFAULT_DOWN, ScalingRules
 from planning.simulation.setup import Seen
 from scaler.demand import Reading, Tracker
 from scaler.policy import Limits
-
-_WINDOW_S = 30
-"""How long the chart has HPA keep pods where a scaler decides, which itself keeps them for work that is coming."""
-
-
-def scale_down_by_work(cooldown_s: float) -> ScalingRules:
-    """HPA's rules for fewer pods of a chart with a scaler."""
-    return ScalingRules(DEFAULT_DOWN.policies, window_s=min(cooldown_s, _WINDOW_S))
 
 
 class ByWork:

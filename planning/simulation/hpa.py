@@ -32,6 +32,7 @@ class ScalingRules:
     policies: tuple[ScalingPolicy, ...]
     window_s: float = 0.0
     select: Literal["Max", "Min", "Disabled"] = "Max"
+    tolerance: float = TOLERANCE
 
 
 DEFAULT_UP = ScalingRules((ScalingPolicy("Pods", 4, 15), ScalingPolicy("Percent", 100, 15)))
@@ -103,8 +104,8 @@ class HorizontalPodAutoscaler:
             return 0
         if not self.recommendations:
             self.recommendations.append((now, replicas))
-        stable = self.stabilized(now, replicas, replicas_for(_milli(recommend()), 1000, replicas))
-        wanted = self.limited(now, replicas, stable)
+        recommended = replicas_for(_milli(recommend()), 1000, replicas, self.up.tolerance, self.down.tolerance)
+        wanted = self.limited(now, replicas, self.stabilized(now, replicas, recommended))
         if wanted != replicas:
             self._remember(now, wanted - replicas)
         return wanted

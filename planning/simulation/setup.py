@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from planning.simulation.hpa import DEFAULT_DOWN, ScalingPolicy, ScalingRules
+from planning.simulation.hpa import DEFAULT_DOWN, TOLERANCE, ScalingPolicy, ScalingRules
 
 HPA_PERIOD_S = 15.005
 """kube-controller-manager's --horizontal-pod-autoscaler-sync-period, which EKS does not change, is 15 s from a decision
@@ -64,10 +64,13 @@ class Autoscaling:
     cooldown_s: float = 60
     min_pods: int = 0
     max_pods: int = 20
+    has_scaler: bool = False
+    """Whether the chart's rules for HPA are those of a runtime with a scaler."""
     up: ScalingRules | None = None
-    """HPA's rules for more pods; None stands for the chart's: all in one step."""
+    """HPA's rules for more pods; None stands for the chart's: all in one step, with a scaler the last tenth too."""
     down: ScalingRules | None = None
-    """HPA's rules for fewer pods; None stands for the chart's: the highest number within the cooldown."""
+    """HPA's rules for fewer pods; None stands for the chart's: the highest number within the cooldown, with a scaler
+    within two periods of HPA."""
     first_look_s: float | None = None
     """When HPA first looks; None leaves that to chance."""
     beacons_s: float = 15
@@ -81,9 +84,10 @@ class Autoscaling:
     @property
     def rules(self) -> tuple[ScalingRules, ScalingRules]:
         """HPA's rules for more and for fewer pods."""
-        one_step = ScalingRules((ScalingPolicy("Pods", self.max_pods, 15),))
-        slowly = ScalingRules(DEFAULT_DOWN.policies, window_s=min(self.cooldown_s, 3600))
-        return self.up or one_step, self.down or slowly
+        tolerance, window_s = (0.0, 30) if self.has_scaler else (TOLERANCE, 3600)
+        up = ScalingRules((ScalingPolicy("Pods", self.max_pods, 15),), tolerance=tolerance)
+        down = ScalingRules(DEFAULT_DOWN.policies, min(self.cooldown_s, window_s))
+        return self.up or up, self.down or down
 
 
 @dataclass(frozen=True, slots=True)

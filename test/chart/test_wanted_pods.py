@@ -7,6 +7,8 @@ import re
 import pytest
 from chartkit import AWS, QUEUE
 
+from planning.simulation import Autoscaling, Depth, Seen
+from planning.simulation.hpa import DEFAULT_DOWN, ScalingPolicy, ScalingRules
 from test.kit.charts import at, merged
 
 TOLERANCE = 0.1
@@ -222,3 +224,28 @@ def test_tasks_of_all_priorities_call_for_pods_together(helm, high, normal, low,
     assert [triggers[name]["scaleOnInFlight"] for name in ("total_high", "waiting_high")] == ["true", "false"]
     milli = Autoscaler(spec).of_readings(**read, pods=7)
     assert math.ceil(milli / 1000) == wanted
+
+
+@pytest.mark.parametrize("settings", [{}, {"queueLength": 4}, {"scaleOnInFlight": False}])
+def test_simulations_want_what_the_formula_wants(scaled, settings):
+    chart = scaled(**settings)
+    simulated = Depth(settings.get("queueLength", 10), counts_in_flight=settings.get("scaleOnInFlight", True))
+    for waiting, in_flight, pods in itertools.product((0, 3, 50), (0, 1, 8), (0, 2, 20)):
+        seen = Seen(0, waiting, in_flight, pods, ready=0, devices=0, running=0, seconds=None)
+        assert int(simulated(seen) * 1000) == chart._milli(waiting, in_flight, pods)
+
+
+@pytest.mark.parametrize("scaler_url", ["", SCALER_URL])
+@pytest.mark.parametrize("cooldown", [20, 60, 7200])
+def test_simulations_follow_the_charts_rules(helm, cooldown, scaler_url):
+    values = {"cooldownPeriod": cooldown, "maxReplicaCount": 7, "scalerUrl": scaler_url}
+    spec = helm.template(merged(AWS, at("runtime.scaling", values)))["ScaledObject"]["spec"]
+    behavior = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]
+    up, down = behavior["scaleUp"], behavior["scaleDown"]
+    policies = tuple(ScalingPolicy(one["type"], one["value"], one["periodSeconds"]) for one in up["policies"])
+    assert Autoscaling(max_pods=7, cooldown_s=cooldown, has_scaler=bool(scaler_url)).rules == (
+        ScalingRules(
+            policies, up.get("stabilizationWindowSeconds", 0), tolerance=float(up.get("tolerance", TOLERANCE))
+        ),
+        ScalingRules(DEFAULT_DOWN.policies, down["stabilizationWindowSeconds"]),
+    )

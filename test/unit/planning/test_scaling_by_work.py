@@ -16,7 +16,6 @@ from planning.simulation import (
     Provisioning,
     Setup,
     Spot,
-    scale_down_by_work,
     simulate,
 )
 from scaler.policy import Limits
@@ -32,7 +31,7 @@ def by_work(job_s, *, target_wait_s=60.0, max_pods=20, seed=0, first_look_s=None
     scaling = Autoscaling(
         policy=lambda: ByWork(limits, job_s=job_s),
         max_pods=max_pods,
-        down=scale_down_by_work(60),
+        has_scaler=True,
         first_look_s=first_look_s,
     )
     return Setup(scaling=scaling, seed=seed, **{"pods": PODS, **platform})

@@ -101,6 +101,13 @@ def test_a_percentage_that_stays_is_rounded_down_and_one_that_is_added_up():
     assert (scale_down_limit(5, [], [], half, NOW), scale_up_limit(5, [], [], half, NOW)) == (2, 8)
 
 
+def test_the_last_tenth_is_ordered_where_the_rules_have_no_tolerance_and_kept_by_those_that_have():
+    exact = ScalingRules(DEFAULT_UP.policies, tolerance=0)
+    for up, expected in ((exact, 20), (DEFAULT_UP, 19)):
+        assert HorizontalPodAutoscaler(1, 20, up, DEFAULT_DOWN).decide(NOW, 19, lambda: 20) == expected
+        assert HorizontalPodAutoscaler(1, 20, up, ScalingRules(DEFAULT_DOWN.policies)).decide(NOW, 20, lambda: 19) == 20
+
+
 def test_disabled_rules_change_nothing():
     off = ScalingRules(DEFAULT_UP.policies, select="Disabled")
     hpa = HorizontalPodAutoscaler(1, 100, off, off)
