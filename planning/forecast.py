@@ -87,6 +87,7 @@ class Forecast:
         busy_h: GPU hours in which a job runs.
         boot_h: GPU hours from a node's launch to its pod's first readiness.
         idle_h: All other GPU hours that are paid.
+        node_h: Hours of nodes, each of which may have several GPUs.
         node_starts: Nodes that are launched.
         late_s: How long after the period's end the last job ends; 0 where it ends before.
         nodes_lost: Nodes that Spot takes back.
@@ -106,6 +107,7 @@ class Forecast:
     busy_h: float
     boot_h: float
     idle_h: float
+    node_h: float
     node_starts: int
     late_s: float
     nodes_lost: int
@@ -144,8 +146,11 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
     Raises:
         PlanError: The runtime has no pods that follow a queue.
     """
-    outcome = simulate(load.load, setup_of(config, load.runtime, given))
-    samples = outcome.samples
+    setup = setup_of(config, load.runtime, given)
+    outcome = simulate(load.load, setup)
+    samples = [*outcome.samples]
+    if samples[-1].at_s < load.period_s:  # at rest
+        samples.append(samples[-1]._replace(at_s=load.period_s))
     times = [sample.at_s for sample in samples]
     return Forecast(
         runtime=load.runtime,
@@ -160,6 +165,7 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
         busy_h=outcome.busy_s / HOUR_S,
         boot_h=outcome.boot_s / HOUR_S,
         idle_h=outcome.idle_s / HOUR_S,
+        node_h=outcome.paid_s / setup.pods.devices / HOUR_S,
         node_starts=outcome.node_starts,
         late_s=max(0.0, outcome.ends_s - load.period_s),
         nodes_lost=outcome.node_interruptions,
@@ -187,6 +193,8 @@ def runtime_of(config: Config, name: str) -> ModelsRuntime:
         raise PlanError(
             f"{name} has no GPUs of its own: a service of AWS runs its jobs, and docs/managed.md has its prices"
         )
+    if not found.extra_values.runtime.max_pods:
+        raise PlanError(f"{name} has no pods: its scaling is off, and replicas is 0")
     if found.chart_repository is not None:
         raise PlanError(f"{name} has a chart of its own (chartRepository), and nothing is known of how that scales")
     return found

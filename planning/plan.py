@@ -83,7 +83,7 @@ def _usage(config: Config, forecasts: Iterable[Forecast], usd_per_hour: float | 
         warm = runtime.extra_values.runtime.scaling.warm
         unkept = warm.nodes * HOURS - warm_hours(warm)  # the simulation keeps nodes at all hours
         node = likely_node(runtime)
-        hours[node] = hours.get(node, 0) + one.paid_h * one.a_month - unkept
+        hours[node] = hours.get(node, 0) + one.node_h * one.a_month - unkept
     return Usage(
         images=sum(one.jobs * one.a_month for one in known.values()),
         gpu_hours=hours,

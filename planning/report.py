@@ -15,7 +15,7 @@ from planning.prices import REGION_NAME
 from planning.wording import bill_lines, seconds
 
 _WIDTH = 60
-_SAME_S = 0.1
+_SAME_S, _SAME_USD = 0.1, 0.05
 
 
 def text(plan: Plan, advice: Sequence[Advice] | None, hosted_usd: float) -> str:
@@ -104,6 +104,8 @@ def _forecast(one: Forecast) -> str:
     for name, values in (("waiting", one.series.waiting), ("nodes", one.series.nodes)):
         row = blocks(one.series.times, values, _WIDTH)
         lines.append(f"  {name:<10} {row}  at most {max(values, default=0):,g}")
+    end = f"{one.series.times[-1] / HOUR_S:.0f} h"
+    lines.append(f"  {'':<10} 0 h{end:>{_WIDTH - 3}}")
     if not one.keeps_up:
         lines.append(
             f"  The pods cannot keep up: the last job ends {seconds(one.late_s)} after the next period has begun. "
@@ -143,6 +145,8 @@ def _advice(advice: Sequence[Advice]) -> str:
 
 
 def _dollars(saves_usd: float) -> str:
+    if abs(saves_usd) < _SAME_USD:
+        return "costs the same"
     word = "saves" if saves_usd >= 0 else "costs"
     return f"{word} ${abs(saves_usd):,.2f} a month"
 

@@ -84,6 +84,27 @@ def test_hours_and_dollars_are_those_of_thirty_such_days(plan):
     assert month["idle_usd"] < month["usd"]
 
 
+def test_a_node_with_several_gpus_is_paid_once(plan):
+    four = {"limits": {"nvidia.com/gpu": 4}, "requests": {"nvidia.com/gpu": 4}}
+    values = {"extraValues": {"runtime": {"inferenceApi": {"resources": four}}}}
+    found = facts(plan, "jobs.csv", config={**CONFIG, "modelsRuntime": [{**CONFIG["modelsRuntime"][0], **values}]})
+    [runtime] = found["runtimes"]
+    assert runtime["busy_h"] + runtime["boot_h"] + runtime["idle_h"] == pytest.approx(4 * runtime["node_h"])
+    [bought] = [
+        line for line in found["month"]["lines"] if line["how"] == "hours of GPU nodes" and line["service"] == "EC2"
+    ]
+    assert bought["quantity"] == pytest.approx(30 * runtime["node_h"])
+
+
+def test_pods_of_a_fixed_number_are_paid_all_day(plan):
+    fixed = {"extraValues": {"runtime": {"replicas": 2, "scaling": {"enabled": False}}}}
+    config = {**CONFIG, "modelsRuntime": [{**CONFIG["modelsRuntime"][0], **fixed}]}
+    [runtime] = facts(plan, "jobs.csv", config=config)["runtimes"]
+    assert (runtime["node_starts"], runtime["node_h"]) == (2, pytest.approx(48, abs=0.5))
+    fixed["extraValues"]["runtime"]["replicas"] = 0
+    assert plan("jobs.csv", config=config)[2] == "sd has no pods: its scaling is off, and replicas is 0\n"
+
+
 def test_from_the_break_even_on_the_hosted_api_takes_more(plan):
     month = facts(plan, "jobs.csv", "--hosted-usd=1")["month"]
     each = (month["usd"] - month["idle_usd"]) / month["pictures"]

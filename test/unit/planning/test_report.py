@@ -25,7 +25,9 @@ CONFIG = parse_config(
 def made(**changes):
     """A forecast of a day."""
     facts = {"runtime": "sd", "words": "1000", "period_s": 86400.0, "jobs": 1000, "work_h": 10.0, "peak_per_s": 0.1}
-    facts |= dict.fromkeys(("wait_p50_s", "wait_p95_s", "wait_max_s", "busy_h", "boot_h", "idle_h", "late_s"), 1.0)
+    facts |= dict.fromkeys(
+        ("wait_p50_s", "wait_p95_s", "wait_max_s", "busy_h", "boot_h", "idle_h", "node_h", "late_s"), 1.0
+    )
     facts |= {"node_starts": 2, "nodes_lost": 0, "interrupted": 0, "series": Series([0, 60], [3, 0], [0, 1], [0, 1])}
     return Forecast(**facts | changes)
 
