@@ -118,7 +118,7 @@ class NodeTemplate(Section):
     security_group_selector: dict[str, str] = {}
     """Tags of the nodes' security groups. Default: the cluster's."""
     subnet_selector: dict[str, str] = {}
-    """Tags of the nodes' subnets. Default: the VPC's private ones."""
+    """Tags of the nodes' subnets. Default: the private ones; without a NAT gateway the public ones."""
     tags: dict[str, str] = {}
     """Tags on instances and volumes."""
     ami_family: Literal["Bottlerocket"] = "Bottlerocket"

@@ -1,7 +1,10 @@
 """The cluster's own nodes hold its components by what they request: memory, CPU, and pods."""
 
 import pytest
+from aws_cdk import aws_ec2 as ec2
 
+from configuration.config import parse_config
+from configuration.images import has_arm_nodes
 from configuration.quantities import amount
 
 TYPES = {"t4g.small": (2, 2048, 3, 4), "t4g.medium": (2, 4096, 3, 6), "m5.large": (2, 8192, 3, 10)}
@@ -100,3 +103,15 @@ def test_a_size_less_or_a_node_less_would_not_hold_them(lean, standard, monkeypa
     assert set(left_out(lean, 1)) - {"karpenter"}
     monkeypatch.undo()
     assert set(left_out(standard, 1)) - {"karpenter"}  # of two nodes, one lost
+
+
+@pytest.mark.parametrize(
+    "name", ["t4g.medium", "m7g.large", "c7gn.large", "im4gn.large", "a1.large", "m5.large", "c6i.large"]
+)
+def test_the_image_of_agents_is_for_the_processor_that_the_node_group_has(name):
+    """CDK chooses Bottlerocket's image by its own rule, ``has_arm_nodes`` that of the pods."""
+    runtime = {"name": "a", "type": "comfyui"}
+    nodes = {"cluster": {"systemNodes": {"instanceType": name}}, "modelBucketArn": "arn:aws:s3:::models"}
+    config = parse_config({"stackName": "test", "modelsRuntime": [runtime], **nodes})
+    is_arm = ec2.InstanceType(name).architecture is ec2.InstanceArchitecture.ARM_64
+    assert has_arm_nodes(config) == is_arm
