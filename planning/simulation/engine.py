@@ -52,6 +52,8 @@ class _Simulation:
     def run(self) -> Outcome:
         cluster, agents = self._cluster, self._agents
         now = 0.0
+        # The policy has seen the runtime at rest: what arrives at once has arrived, and was not there before.
+        self._policy(Seen(-self._setup.scaling.polling_s, 0, 0, 0, 0, 0, 0, None))
         while True:
             if self._is_quiet:
                 if agents.next_arrival_s is None:

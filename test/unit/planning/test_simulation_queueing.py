@@ -229,6 +229,7 @@ def test_the_agents_reports_that_a_policy_sees_are_as_old_as_it_is_said():
             return Depth()(what)
 
     simulate(Load.burst(50, 20), Setup(scaling=Autoscaling(policy=Watching)))
+    assert seen[0] == Seen(-2, 0, 0, 0, 0, 0, 0, None), "it has seen the runtime at rest"
     assert [what.seconds for what in seen if what.at_s < 100] == [None] * sum(what.at_s < 100 for what in seen)
     assert {what.seconds for what in seen[-10:]} == {20}
     changes = [after.at_s for before, after in pairwise(seen) if before[4:] != after[4:]]
