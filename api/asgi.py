@@ -111,8 +111,9 @@ class Application:
             if request.method == "PUT" and request.path.startswith(UPLOADS_PATH):
                 return await self._uploaded(request, receive, taken)
             if tenant is not None:  # nobody without a key makes the process hold a body; what needs none has none
-                taken.enter_context(self._limiter.body(tenant, _announced_bytes(request, MAX_BODY_BYTES)))
-                request = replace(request, body=await _body(receive, MAX_BODY_BYTES, _BODY_S))
+                with self._limiter.body(tenant, _announced_bytes(request, MAX_BODY_BYTES)):
+                    request = replace(request, body=await _body(receive, MAX_BODY_BYTES, _BODY_S))
+                taken.enter_context(self._limiter.body(tenant, len(request.body)))
         except Exception as exc:  # noqa: BLE001 (as in the door)
             return self._door.refused(request, exc)
         answer = await asyncio.to_thread(self._answer, request)

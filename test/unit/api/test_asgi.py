@@ -151,6 +151,13 @@ async def test_bodies_of_a_key_that_are_in_memory_at_once_have_a_limit_and_one_a
     assert await caller.call(part(b"a"), content_length="1") == 200
 
 
+async def test_a_body_whose_size_was_not_announced_counts_as_large_as_it_is_once_it_is_there(caller, monkeypatch):
+    monkeypatch.setattr(limits, "MAX_BODY_BYTES", 100)
+    async with _open(caller, lambda: caller.call(part(b"a"), transfer_encoding="chunked")):
+        assert await caller.call(part(b"a" * 99), content_length="99") == 200
+        assert await caller.call(part(b"a" * 100), content_length="100") == 429
+
+
 async def test_calls_of_a_key_that_are_open_at_once_have_a_limit(caller, monkeypatch):
     monkeypatch.setattr(limits, "MAX_CALLS", 1)
 
