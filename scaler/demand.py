@@ -11,6 +11,8 @@ DEFAULT_BOOT_S = 100.0
 _MIN_JOB_S = 0.01
 _UNSEEN_JOBS = 8
 """As many arrivals and ends cannot hide from each other in one interval's readings."""
+_WAVER_S = 5.0
+"""So long the most running jobs count: a count that is too low for a moment must take no pod from one."""
 _STILL_S = 30.0
 """For so long the number of jobs stays the same by chance: as many come as end."""
 _LONGER = 1.5
@@ -88,8 +90,10 @@ class Tracker:
         self._opened_s = 0.0
         self._opened_jobs = 0
         self._last: Reading | None = None
+        self._busy: deque[tuple[float, int]] = deque()
         self._devices = 1
         self._ordered = 0
+        self._has_rested = False
         self._first_ordered_s: float | None = None
 
     def decide(self, reading: Reading) -> Decision:
@@ -99,7 +103,7 @@ class Tracker:
         demand = self._demand(reading)
         pods = wanted_pods(demand, self._limits)
         self._time_a_boot(reading.at_s, demand.ready, pods)
-        self._ordered = pods
+        self._ordered, self._has_rested = pods, pods == 0
         return Decision(pods=pods, demand=demand)
 
     def _count(self, reading: Reading) -> None:
@@ -109,7 +113,7 @@ class Tracker:
         if last is None or reading.at_s - last.at_s > _GAP_S:
             self._buckets.clear()
             self._open = _Bucket()
-            self._opened_s, self._opened_jobs = reading.at_s, 0
+            self._opened_s, self._opened_jobs = reading.at_s, jobs
             return
         self._open.worked_s += _busy(reading, self._ordered) * (reading.at_s - last.at_s)
         self._open.moved |= jobs != last.visible + last.in_flight
@@ -138,7 +142,7 @@ class Tracker:
             self._boot_s = (self._boot_s + min(max(took_s, self._boot_s / 2), self._boot_s * 2)) / 2
         if ready or not pods:
             self._first_ordered_s = None
-        elif self._first_ordered_s is None:
+        elif self._has_rested:
             self._first_ordered_s = at_s
 
     def _demand(self, reading: Reading) -> Demand:
@@ -149,7 +153,7 @@ class Tracker:
         ready = max(reading.ready, math.ceil(busy / self._devices))
         return Demand(
             waiting_s=(jobs - busy) * self._job_s,
-            running=busy,
+            running=self._running(reading.at_s, busy),
             ready=ready,
             booting=max(self._ordered - ready, 0),
             arrivals_s=self._arrivals_s(),
@@ -159,18 +163,27 @@ class Tracker:
             devices=self._devices,
         )
 
+    def _running(self, at_s: float, busy: int) -> int:
+        self._busy.append((at_s, busy))
+        while self._busy[0][0] < at_s - _WAVER_S:
+            self._busy.popleft()
+        return max(busy for _, busy in self._busy)
+
     def _arrivals_s(self) -> list[float]:
         """Estimate the work that arrived in each bucket.
 
         What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
-        what may be in the jobs they work on: then others came in the place of those that ended.
+        what may be in the jobs they work on: then others came in the place of those that ended. Where fewer jobs are
+        left than that explains, it is negative: counts that waver add up to nothing.
         """
         arrivals_s, begun_s = [], 0.0
         for bucket in self._buckets:
             arrived_s = max(bucket.change, 0) * self._job_s
             begun_s += bucket.worked_s + min(bucket.change, 0) * self._job_s
             most_s = bucket.worked_s / BUCKET_S * self._job_s
-            if self._knows_jobs and (bucket.moved or bucket.worked_s > _UNSEEN_JOBS * self._job_s):
+            if begun_s < 0:
+                arrived_s += begun_s
+            elif self._knows_jobs and (bucket.moved or bucket.worked_s > _UNSEEN_JOBS * self._job_s):
                 arrived_s += max(begun_s - most_s, 0)
             begun_s = min(max(begun_s, 0), most_s)
             arrivals_s.append(arrived_s)

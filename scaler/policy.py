@@ -36,6 +36,7 @@ class Demand:
         ready: Number of pods that take jobs.
         booting: Number of pods that were ordered and take no jobs yet.
         arrivals_s: Work that arrived in each of the last intervals of BUCKET_S, the oldest first: seconds on a GPU.
+            Negative where some is gone that nobody has done: the counts were wrong before, or are now.
         served_s: Work that was done in each of the same intervals.
         job_s: Seconds on a GPU that a job takes; more than 0.
         boot_s: Seconds from the order of a pod to its first job.
@@ -99,7 +100,9 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
         + left_s / max(share_s, demand.job_s)
     )
-    useful = max(_HEADROOM * mean, demand.waiting_s / max(_KEPT_SHARE * share_s, demand.job_s))
+    kept_s = _KEPT_SHARE * share_s
+    taken = demand.waiting_s / max(kept_s, demand.job_s) + demand.running * min(demand.job_s / kept_s, 1)
+    useful = max(_HEADROOM * mean, taken)
     keep = min(useful, (demand.ready + demand.booting) * demand.devices)
     pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + 0.5))
     at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
@@ -114,11 +117,11 @@ def _rates(demand: Demand) -> tuple[float, float]:
     window = max(math.ceil(demand.boot_s / BUCKET_S), _MIN_WINDOW)
     arrivals_s = [0.0] * window + list(demand.arrivals_s)
     recent_s = arrivals_s[-window:]
-    mean = sum(recent_s) / (window * BUCKET_S)
+    mean = max(sum(recent_s), 0) / (window * BUCKET_S)
     while len(recent_s) > _MIN_WINDOW and not recent_s[0]:
         recent_s.pop(0)
     usual_s = sorted(recent_s)[:-_PEAKS]
-    return sum(usual_s) / (len(usual_s) * BUCKET_S), mean
+    return max(sum(usual_s), 0) / (len(usual_s) * BUCKET_S), mean
 
 
 def _piled_up_s(demand: Demand, steady: float) -> float:

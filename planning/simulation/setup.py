@@ -70,7 +70,7 @@ class Autoscaling:
     """HPA's rules for more pods; None stands for the chart's: all in one step, with a scaler the last tenth too."""
     down: ScalingRules | None = None
     """HPA's rules for fewer pods; None stands for the chart's: the highest number within the cooldown, with a scaler
-    within two periods of HPA."""
+    within one period of HPA."""
     first_look_s: float | None = None
     """When HPA first looks; None leaves that to chance."""
     beacons_s: float = 15
@@ -84,7 +84,7 @@ class Autoscaling:
     @property
     def rules(self) -> tuple[ScalingRules, ScalingRules]:
         """HPA's rules for more and for fewer pods."""
-        tolerance, window_s = (0.0, 30) if self.has_scaler else (TOLERANCE, 3600)
+        tolerance, window_s = (0.0, 15) if self.has_scaler else (TOLERANCE, 3600)
         up = ScalingRules((ScalingPolicy("Pods", self.max_pods, 15),), tolerance=tolerance)
         down = ScalingRules(DEFAULT_DOWN.policies, min(self.cooldown_s, window_s))
         return self.up or up, self.down or down

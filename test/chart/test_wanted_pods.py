@@ -172,8 +172,8 @@ def test_the_scaler_is_asked_with_the_runtimes_settings(helm):
     assert spec["fallback"]["replicas"] > 0, "KEDA would remove the last pods after a failure"
 
 
-@pytest.mark.parametrize(("cooldown", "kept"), [(60, 30), (15, 15), (7200, 30)])
-def test_pods_that_the_scaler_wants_are_all_ordered_and_others_stay_for_two_periods(helm, cooldown, kept):
+@pytest.mark.parametrize(("cooldown", "kept"), [(60, 15), (10, 10), (7200, 15)])
+def test_pods_that_the_scaler_wants_are_all_ordered_and_others_stay_for_one_period(helm, cooldown, kept):
     scaling = {"scalerUrl": SCALER_URL, "cooldownPeriod": cooldown}
     advanced = helm.template(merged(AWS, at("runtime.scaling", scaling)))["ScaledObject"]["spec"]["advanced"]
     behavior = advanced["horizontalPodAutoscalerConfig"]["behavior"]

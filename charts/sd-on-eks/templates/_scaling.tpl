@@ -2,8 +2,8 @@
 The autoscaler's behavior, and what the operator adds. All pods of a burst are ordered at once: their nodes boot side by
 side. Pods stay for the cooldown, of which Kubernetes takes no more than an hour.
 
-The scaler itself keeps pods for work that is still coming, so that two of the autoscaler's periods are enough where it
-decides. All pods that it wants are ordered: the autoscaler would ignore a twentieth pod beside nineteen.
+The scaler itself keeps pods for work that is still coming, and for counts that waver, so that one of the autoscaler's
+periods is enough where it decides. All pods that it wants are ordered: the autoscaler would ignore a twentieth pod beside nineteen.
 */}}
 {{- define "sd-on-eks.autoscaler" -}}
 {{- $scaling := .Values.runtime.scaling -}}
@@ -11,7 +11,7 @@ decides. All pods that it wants are ordered: the autoscaler would ignore a twent
 {{- with $scaling.scalerUrl -}}
 {{- $_ := set $up "tolerance" "0" -}}
 {{- end -}}
-{{- $window := empty $scaling.scalerUrl | ternary 3600 30 -}}
+{{- $window := empty $scaling.scalerUrl | ternary 3600 15 -}}
 {{- $down := dict "stabilizationWindowSeconds" (min (int $scaling.cooldownPeriod) $window) -}}
 {{- mustMergeOverwrite (dict "behavior" (dict "scaleUp" $up "scaleDown" $down)) $scaling.extraHPAConfig | toYaml -}}
 {{- end }}

@@ -72,14 +72,14 @@ def test_it_reads_nothing_until_it_is_asked_and_then_each_queue_and_the_reports_
 
 
 def test_what_waits_in_all_queues_counts_and_takes_as_long_as_agents_report(asked):
-    for queue, count in zip(asked.queues, (30, 3, 7), strict=True):
+    for queue, count in zip(asked.queues, (60, 3, 7), strict=True):
         asked.send(queue, count)
     taken = asked.sqs.receive_message(QueueUrl=asked.queues[0], MaxNumberOfMessages=4)["Messages"]
     asked.report("a", seconds=30.0, devices=2)
     asked.report("b", seconds=30.0, devices=2)
     found = asked.ask().json()
     assert len(taken) == found["running"] == 4
-    assert (found["waiting_s"], found["job_s"], found["ready"], found["devices"]) == (36 * 30, 30, 2, 2)
+    assert (found["waiting_s"], found["job_s"], found["ready"], found["devices"]) == (66 * 30, 30, 2, 2)
     assert found["pods"] > 2
     assert asked.ask(max=3).json()["pods"] == 3
     assert asked.ask(min=20).json()["pods"] == 20

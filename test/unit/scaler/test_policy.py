@@ -41,6 +41,10 @@ def steady(gpus, intervals, *, ready=0, **known):
         # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
         (demand(waiting_s=4 * 600, job_s=600), 4),
         (demand(waiting_s=2 * 3600, job_s=3600), 2),
+        # Pods that boot stay while there is a quarter of a share, or a job, for each besides those that work.
+        (demand(waiting_s=1200, job_s=600, running=8, ready=8, booting=2), 10),
+        (demand(waiting_s=200, running=6, ready=6, booting=2), 7),
+        (demand(waiting_s=100, running=6, ready=6, booting=2), 6),
         # Slow boots are dear.
         (demand(waiting_s=1000, boot_s=300), 4),
         # What has come for a minute is load, and not a burst; what piled up is not load.
