@@ -1,6 +1,5 @@
 """What a load does to a runtime: its waits, pods, nodes and GPU hours, by simulation of what config.yaml says."""
 
-import math
 import re
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -15,7 +14,6 @@ from planning.simulation import (
     Load,
     Pods,
     Provisioning,
-    Seen,
     Setup,
     Spot,
     simulate,
@@ -25,8 +23,6 @@ from planning.stages import first_picture
 from scaler.policy import Limits
 
 DAYS_A_MONTH = 30
-_DECIDES_S = 5.0
-"""How often pods are decided on once there are some: more often than HPA asks, and less than KEDA, which takes long."""
 _DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _LATE = 0.05
 """Share of a period: what arrives at its end may take so long, and a cold start."""
@@ -243,16 +239,7 @@ class PodsByWork:
 
     def __call__(self) -> Policy:
         """Begin with nothing known."""
-        by_work = ByWork(self.limits, job_s=self.seconds_per_job)
-        decided_s, pods = -math.inf, 0.0
-
-        def decide(seen: Seen) -> float:
-            nonlocal decided_s, pods
-            if not pods or seen.at_s >= decided_s + _DECIDES_S:
-                decided_s, pods = seen.at_s, by_work(seen)
-            return pods
-
-        return decide
+        return ByWork(self.limits, job_s=self.seconds_per_job)
 
 
 def _consolidated_s(provisioner: Provisioner) -> float:
