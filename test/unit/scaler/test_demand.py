@@ -71,6 +71,12 @@ def test_what_keeps_coming_is_measured_while_pods_boot_and_while_they_work():
     assert working.arrivals_s[-1] == pytest.approx(9 * 15, rel=0.1)
 
 
+def test_jobs_that_come_in_the_place_of_others_are_noticed_where_the_queue_moves_at_all():
+    runtime = Runtime(job_s=20)
+    runtime.during(240, in_flight=lambda passed_s: 4 + passed_s // 2 % 2, ready=4, job_s=20)
+    assert sum(runtime.demand.arrivals_s[-7:]) / 7 == pytest.approx(4 * 15, rel=0.2)
+
+
 def test_a_burst_that_is_worked_off_is_no_new_load():
     runtime = Runtime()
     runtime.during(100, visible=200)

@@ -36,6 +36,9 @@ def steady(gpus, intervals, *, ready=0, **known):
         (demand(waiting_s=131), 2),
         (demand(waiting_s=1000), 8),
         (demand(waiting_s=1000, arrivals_s=(0, 0, 400, 600, 0)), 8),
+        # What pods that are ready do of it while others boot is not divided.
+        (demand(waiting_s=1000, running=4, ready=4), 5),
+        (demand(waiting_s=5, ready=1), 1),
         (demand(waiting_s=6000, job_s=150), 14),
         (demand(waiting_s=100_000), 20),
         # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
