@@ -84,7 +84,7 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
 
     More pods are ordered for what is certain to come, without the peaks. Those that there are stay for what came on
     average during the last boot, with the peaks, and as long as there is a quarter of a share for each: a pod that
-    boots has been paid for. Less than half a GPU's work keeps none: KEDA's cooldown keeps the last pod.
+    boots has been paid for. Less than a GPU's work keeps none: KEDA's cooldown keeps the last pod.
 
     Pods are never fewer than those that work, and with any work at least one.
     """
@@ -104,7 +104,7 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     taken = demand.waiting_s / max(kept_s, demand.job_s) + demand.running * min(demand.job_s / kept_s, 1)
     useful = max(_HEADROOM * mean, taken)
     keep = min(useful, (demand.ready + demand.booting) * demand.devices)
-    pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + 0.5))
+    pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + _ROUNDING))
     at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
     return min(max(pods, at_least), limits.max_pods)
 

@@ -60,8 +60,8 @@ def steady(gpus, intervals, *, ready=0, **known):
         (steady(5.6, 12, ready=7, waiting_s=1000), 14),
         # When it ends, pods stay for what came on average during the last boot time.
         (demand(ready=7, arrivals_s=(84, 84, 84, 84, 84, 0, 0), served_s=(84,) * 7), 4),
-        (demand(ready=7, arrivals_s=(84, 84, 0, 0, 0, 0, 0), served_s=(84,) * 7), 2),
-        (demand(ready=7, arrivals_s=(0,) * 7), 0),
+        (demand(ready=7, arrivals_s=(84, 84, 0, 0, 0, 0, 0), served_s=(84,) * 7), 1),
+        (demand(ready=7, arrivals_s=(84, 0, 0, 0, 0, 0, 0), served_s=(84,) * 7), 0),
         # Two GPUs a pod.
         (demand(waiting_s=1000, devices=2), 4),
         (demand(running=5, ready=3, devices=2), 3),
