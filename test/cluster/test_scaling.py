@@ -17,7 +17,6 @@ def ends(scene, *, within_s):
         "no pod and no node is left",
         PATIENCE_S,
     )
-    scene.timeline.note(scene.timeline.paid)
     assert scene.agents.taken_busy == scene.agents.interrupted == 0
 
 
@@ -28,6 +27,7 @@ def is_unread(scene, cluster, *triggers):
 def test_a_burst_of_short_jobs_orders_few_nodes_at_once(imitated):
     with Scene(imitated, "burst-200x5s", comfyui) as scene:
         scene.send(200, seconds=5)
+        scene.wait(lambda: scene.release.wanted() > 0, "a first pod is wanted", 15)
         ends(scene, within_s=250)
         assert scene.timeline.paid_s <= 2.6 * scene.work_s
 
