@@ -179,9 +179,9 @@ def _node(values: ChartValues) -> Iterator[Stage]:
         Seconds(33, 42, 55),
         ("order",),
         f"{_ESTIMATE}, between measured parts: EC2 takes 16 s to running (github.com/brevdev/ec2-coldboot-research), "
-        "Bottlerocket 35 s from firmware to multi-user (bottlerocket-os/bottlerocket-core-kit#700, October 2025), its "
-        "first node was in a cluster 41 s after its order (keikoproj/instance-manager#290); GPU instances take longer "
-        "(awslabs/amazon-eks-ami#1099)",
+        "Bottlerocket 35 s from firmware to multi-user (bottlerocket-os/bottlerocket-core-kit#700, October 2025), a "
+        "node of 2021 was in its cluster 41 s after its order (keikoproj/instance-manager#290); GPU instances "
+        "take longer (awslabs/amazon-eks-ami#1099)",
     )
     has_snapshot = values.karpenter.node_template.data_volume.snapshot_id is not None
     yield Stage(

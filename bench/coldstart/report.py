@@ -4,16 +4,14 @@ import os
 import subprocess
 import tempfile
 import time
-import zlib
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bench.figures import Figure, print_all
 from test.kit.processes import ROOT, answers, wait_for
 from test.kit.rig import Kit
 
-MAX_IMPORTS, MAX_AGENT, MAX_MODEL, MAX_LAYERS = 0.8, 0.85, 0.75, 0.75
+MAX_IMPORTS, MAX_AGENT, MAX_MODEL = 0.8, 0.85, 0.75
 """Limits of the ratios."""
 _PYTHON = ROOT / ".venv-flux" / "bin" / "python"
 _LIBRARIES = "import torch; from diffusers import FluxPipeline; from transformers import T5EncoderModel"
@@ -40,7 +38,6 @@ def report(*, short: bool) -> list[Figure]:
                 _imports(Path(folder), "import torch" if short else _LIBRARIES, rounds),
                 _model(Path(folder), _MODEL_BYTES // (10 if short else 1), rounds),
             ]
-            figures += _layers(1 << (22 if short else 27), rounds)
     else:
         print("without .venv-flux, neither imports nor models can be measured")
     return print_all(figures)
@@ -77,28 +74,6 @@ def _model(folder: Path, size: int, rounds: int) -> Figure:
 
     samples = _ratios(rounds, lambda: start(str(copy)), lambda: start("-"))
     return Figure("imports and model: read ahead, by after", samples, "", MAX_MODEL, digits=2)
-
-
-def _layers(size: int, rounds: int) -> list[Figure]:
-    """Unpacking libraries: two layers side by side, by both in one, as a node with two free processors does it."""
-    libraries = sorted(
-        _PYTHON.parents[1].glob("lib/*/site-packages/nvidia/**/*.so*"), key=lambda one: -one.stat().st_size
-    )
-    if len(libraries) < 2:
-        return []
-    layers = []
-    for library in libraries[:2]:
-        with library.open("rb") as file:
-            layers.append(zlib.compress(file.read(size), 1))
-
-    def unpack(workers: int) -> float:
-        began_s = time.monotonic()
-        with ThreadPoolExecutor(workers) as pool:
-            list(pool.map(zlib.decompress, layers))
-        return time.monotonic() - began_s
-
-    samples = _ratios(rounds, lambda: unpack(2), lambda: unpack(1))
-    return [Figure("layers: two side by side, by one", samples, "", MAX_LAYERS, digits=2)]
 
 
 def _agent_beside_the_server(rounds: int) -> Figure:

@@ -25,5 +25,5 @@ def test_the_settings_on_the_page_are_settings():
 
 def test_limits_on_the_page_are_those_of_the_bench_and_the_copy():
     limits = [float(found) for found in re.findall(r"^\|.* \| (0\.\d+) \|$", TEXT, re.MULTILINE)]
-    assert limits == [report.MAX_IMPORTS, report.MAX_MODEL, report.MAX_AGENT, report.MAX_LAYERS]
+    assert limits == [report.MAX_IMPORTS, report.MAX_MODEL, report.MAX_AGENT]
     assert f"{read_ahead.room_bytes({'TMP_SIZE': '20Gi'}) >> 30} of 20 GiB by default" in TEXT
