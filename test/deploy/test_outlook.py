@@ -6,6 +6,7 @@ import pytest
 
 from configuration.config import parse_config
 from deploy.rollout.outlook import outlook
+from planning.bill import idle, total
 
 STACK = {"stackName": "sdoneks", "modelBucketArn": "arn:aws:s3:::models"}
 PODS = {"name": "sd", "type": "sdwebui", "dynamicModel": True}
@@ -27,6 +28,7 @@ def test_the_idle_bill_adds_up_line_by_line():
     assert "Idle, for a month (lean profile)" in found
     table = found.partition("profile):\n")[2].partition("\nA million")[0].splitlines()
     amounts = [float(line.split()[-1].replace(",", "")) for line in table]
+    assert amounts[-1] == total(idle(parse_config({**STACK, "modelsRuntime": [PODS], "profile": "lean"})))
     assert sum(amounts[:-1]) == pytest.approx(amounts[-1], abs=0.1)
     assert any(line.split()[0] == "EKS," and line.endswith(" 72.00") for line in table)
 
