@@ -1,42 +1,54 @@
-"""Measures the simulation of loads: what a million jobs of a day take, and those of a month."""
+"""Measures the simulation of loads: a million jobs within a day, with and without a scaler, and within a month."""
 
 import time
 from math import pi, sin
 
 from bench.figures import Figure, print_all
-from planning.simulation import Autoscaling, Load, Outcome, Pods, Setup, simulate
+from planning.simulation import Autoscaling, ByWork, Load, Outcome, Pods, Setup, simulate
+from scaler.policy import Limits
 
 LIMIT_S = 10
-_JOBS, _SHORT_JOBS = 1_000_000, 10_000
+_JOBS = 1_000_000
+_SHORT_SHARE = 0.01
 _DAY_S = 86_400.0
 _JOB_S = 1.5
 _RUNS = 3
+_MAX_PODS = 40
 
 
 def report(*, short: bool) -> list[Figure]:
     """Measure how long simulations take; print and return the figures."""
-    jobs = _SHORT_JOBS if short else _JOBS
-    days = 30 * jobs / _JOBS
+    share = _SHORT_SHARE if short else 1.0
+    by_depth = Autoscaling(max_pods=_MAX_PODS)
+    limits = Limits(max_pods=_MAX_PODS)
+    by_work = Autoscaling(policy=lambda: ByWork(limits, job_s=10), max_pods=_MAX_PODS, has_scaler=True)
     return print_all(
-        [_figure("a million jobs of a day", _day(jobs)), _figure("a million jobs of a month", _month(days))]
+        [
+            _figure("a million jobs of a day", _day(share), by_depth),
+            _figure("the same with a scaler", _day(share), by_work),
+            _figure("a million jobs of a month", _month(share), by_depth),
+        ]
     )
 
 
-def _day(jobs: int) -> Load:
-    """About as many jobs within a day, at one rate."""
-    return Load.poisson(jobs / _DAY_S, _DAY_S, _JOB_S)
+def _day(share: float) -> Load:
+    """A million jobs within a day at one rate; or a share of that time."""
+    return Load.poisson(_JOBS / _DAY_S, share * _DAY_S, _JOB_S)
 
 
-def _month(days: float) -> Load:
-    """A million jobs in 30 days, hardly any at night; or the first of those days."""
+def _month(share: float) -> Load:
+    """A million jobs in 30 days, hardly any at night; or a share of that time."""
     mean = _JOBS / (30 * _DAY_S)
     return Load.curve(
-        lambda at_s: mean * (1 + 0.95 * sin(2 * pi * at_s / _DAY_S)), days * _DAY_S, _JOB_S, highest_per_second=2 * mean
+        lambda at_s: mean * (1 + 0.95 * sin(2 * pi * at_s / _DAY_S)),
+        share * 30 * _DAY_S,
+        _JOB_S,
+        highest_per_second=2 * mean,
     )
 
 
-def _figure(name: str, load: Load) -> Figure:
-    setup = Setup(scaling=Autoscaling(max_pods=40), pods=Pods(held=2))
+def _figure(name: str, load: Load, scaling: Autoscaling) -> Figure:
+    setup = Setup(scaling=scaling, pods=Pods(held=2))
     return Figure(f"{name}, simulated", [_seconds(load, setup) for _ in range(_RUNS)], "s", LIMIT_S)
 
 

@@ -80,6 +80,8 @@ class Autoscaling:
         """Raise ValueError for bounds that contradict each other."""
         if not 0 <= self.min_pods <= self.max_pods or self.max_pods < 1:
             raise ValueError(f"between {self.min_pods} and {self.max_pods} pods")
+        if self.polling_s <= 0:
+            raise ValueError(f"a look each {self.polling_s} s")
 
     @property
     def rules(self) -> tuple[ScalingRules, ScalingRules]:

@@ -309,3 +309,18 @@ def test_the_empty_one_of_two_nodes_goes():
     wait_until(180)
     assert cluster.nodes == [pod.node for pod in cluster.pods]
     assert cluster.counts() == (0, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Autoscaling(min_pods=3, max_pods=2), "between 3 and 2 pods"),
+        (lambda: Autoscaling(max_pods=0), "between 0 and 0 pods"),
+        (lambda: Autoscaling(polling_s=0), "a look each 0 s"),
+        (lambda: Setup(nodes=Provisioning(limit=0)), "at most 0 nodes"),
+        (lambda: Setup(scaling=Autoscaling(min_pods=2), nodes=Provisioning(limit=2, warm=1)), "at most 2 nodes, but 3"),
+    ],
+)
+def test_what_could_not_be_simulated_is_rejected(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
