@@ -149,7 +149,8 @@ class ModelsRuntime(Section):
         volume = values.karpenter.node_template.data_volume
         if self.chart_repository is not None or not values.karpenter.enabled or volume.snapshot_id is None:
             return None
-        return Filling(nodes=values.runtime.max_pods, rate=volume.volume_initialization_rate)
+        nodes = values.runtime.max_pods + values.runtime.scaling.warm.nodes
+        return Filling(nodes=nodes, rate=volume.volume_initialization_rate)
 
 
 class Config(Section):

@@ -133,8 +133,9 @@ def _vcpus(account: Account, config: Config) -> Iterator[Finding]:
 
 
 def _pods(runtime: ModelsRuntime) -> int:
-    pods = runtime.extra_values.runtime.max_pods
-    return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE)
+    values = runtime.extra_values.runtime
+    pods = values.max_pods
+    return pods if runtime.chart_repository is not None else pods + ceil(pods * _SURGE) + values.scaling.warm.nodes
 
 
 def _filling(config: Config) -> Iterator[Finding]:

@@ -111,11 +111,14 @@ class TestVolumes:
     """How fast nodes fill their volumes from a snapshot, so that none is refused when all start at the same time."""
 
     @staticmethod
-    def runtime(most, rate=None, *, snapshot="snap-0123456789abcdef0", karpenter=True, scaling=True):
+    def runtime(most, rate=None, *, snapshot="snap-0123456789abcdef0", karpenter=True, scaling=True, warm=0):
         volume = {"snapshotID": snapshot, "volumeInitializationRate": rate}
         values = {
             "karpenter": {"enabled": karpenter, "nodeTemplate": {"dataVolume": volume}},
-            "runtime": {"replicas": 3, "scaling": {"enabled": scaling, "maxReplicaCount": most}},
+            "runtime": {
+                "replicas": 3,
+                "scaling": {"enabled": scaling, "maxReplicaCount": most, "warm": {"nodes": warm}},
+            },
         }
         return {"type": "comfyui", "extraValues": values}
 
@@ -129,6 +132,7 @@ class TestVolumes:
         [
             ([(10,), (15,)], 200),
             ([(10, 300), (10,)], 200),
+            ([{"most": 15, "warm": 5}], 250),
             ([(20,), {"most": 100, "snapshot": ""}], 250),
             ([(20,), {"most": 100, "karpenter": False}], 250),
             ([{"most": 100, "scaling": False}], 300),
