@@ -44,7 +44,7 @@ class CapacityType(Section):
 class Disruption(Section):
     """When Karpenter may replace a node."""
 
-    consolidate_after: str = "30s"
+    consolidate_after: str = "10s"
     """How long a node must be empty or underused before it is consolidated."""
     expire_after: str = "Never"
     """Age at which a node is replaced, or Never."""

@@ -15,7 +15,7 @@ _HEADROOM = 1.1
 """Pods for each GPU of steady work: one that is always busy would let the queue grow with every fluctuation."""
 _START_BOOTS = 1.5
 """What a pod costs besides its work, in boots: the boot, and the node's time until it is gone again."""
-_SHARE_BOOTS = 0.6
+_SHARE_BOOTS = 0.5
 """What slower boots add to each pod's share of a burst, in boots: the dearer a pod is, the more it should do."""
 _SHARE_JOBS = 2.1
 """What longer jobs add to it, in jobs: pods that had one each would all be started for that one."""

@@ -100,7 +100,7 @@ class Provisioning:
     """From a pod that fits nowhere to the launch: a batch of 1 s, a simulation, EC2's answer. Payment begins."""
     boot_s: Range = (54, 60)
     """From the launch until a pod can be bound: the node appears, is ready, loses its startup taints."""
-    consolidate_after_s: float = 30
+    consolidate_after_s: float = 10
     validation_s: Range = (15, 25)
     """Karpenter looks every 10 s and thinks again for 15 s: until then the empty node may get a pod again."""
     removal_s: Range = (0, 20)

@@ -40,7 +40,7 @@ def test_a_node_that_is_kept_saves_its_own_start_and_a_pod_all_of_it():
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
-        ([], {"nodes.consolidate_after_s": 30, "spot.interruptions_per_hour": 0.2, "scaling.max_pods": 20}),
+        ([], {"nodes.consolidate_after_s": 10, "spot.interruptions_per_hour": 0.2, "scaling.max_pods": 20}),
         ([(f"{PROVISIONER}.disruption.consolidateAfter", "1h2m5s")], {"nodes.consolidate_after_s": 3725}),
         ([(f"{PROVISIONER}.consolidation", False)], {"nodes.consolidate_after_s": 86400}),
         ([(f"{PROVISIONER}.capacityType.spot", False)], {"spot.interruptions_per_hour": 0}),

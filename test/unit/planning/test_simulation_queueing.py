@@ -177,7 +177,8 @@ def test_an_empty_node_is_paid_for_a_while_and_takes_the_next_pod_if_it_comes_in
 
 @pytest.mark.parametrize("seed", range(5))
 def test_a_node_is_empty_since_its_last_pod_went(seed):
-    settings = Setup(scaling=Autoscaling(cooldown_s=0), pods=Pods(boot_s=(1, 1)), seed=seed)
+    nodes = Provisioning(consolidate_after_s=30)
+    settings = Setup(scaling=Autoscaling(cooldown_s=0), nodes=nodes, pods=Pods(boot_s=(1, 1)), seed=seed)
     ends_s = simulate(Load([0], [1]), settings).ends_s
     outcome = simulate(Load([0, ends_s + 20], [1, 1]), settings)
     assert outcome.node_starts == 1

@@ -31,15 +31,15 @@ def steady(gpus, intervals, *, ready=0, **known):
     [
         (demand(), 0),
         (demand(waiting_s=0.5, job_s=0.5), 1),
-        # A share of a burst is 60 s that it may wait, 60 s for the boot, and two jobs and a bit.
-        (demand(waiting_s=130), 1),
-        (demand(waiting_s=131), 2),
-        (demand(waiting_s=1000), 8),
-        (demand(waiting_s=1000, arrivals_s=(0, 0, 400, 600, 0)), 8),
+        # A share of a burst is 60 s that it may wait, 50 s for the boot, and two jobs and a bit.
+        (demand(waiting_s=120), 1),
+        (demand(waiting_s=121), 2),
+        (demand(waiting_s=1000), 9),
+        (demand(waiting_s=1000, arrivals_s=(0, 0, 400, 600, 0)), 9),
         # What pods that are ready do of it while others boot is not divided.
         (demand(waiting_s=1000, running=4, ready=4), 5),
         (demand(waiting_s=5, ready=1), 1),
-        (demand(waiting_s=6000, job_s=150), 14),
+        (demand(waiting_s=6000, job_s=150), 15),
         (demand(waiting_s=100_000), 20),
         # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
         (demand(waiting_s=4 * 600, job_s=600), 4),
@@ -49,7 +49,7 @@ def steady(gpus, intervals, *, ready=0, **known):
         (demand(waiting_s=200, running=6, ready=6, booting=2), 7),
         (demand(waiting_s=100, running=6, ready=6, booting=2), 6),
         # Slow boots are dear.
-        (demand(waiting_s=1000, boot_s=300), 4),
+        (demand(waiting_s=1000, boot_s=300), 5),
         # What has come for a minute is load, and not a burst; what piled up is not load.
         (steady(5.6, 3), 5),
         (steady(5.6, 4), 7),
@@ -63,7 +63,7 @@ def steady(gpus, intervals, *, ready=0, **known):
         (demand(ready=7, arrivals_s=(84, 84, 0, 0, 0, 0, 0), served_s=(84,) * 7), 1),
         (demand(ready=7, arrivals_s=(84, 0, 0, 0, 0, 0, 0), served_s=(84,) * 7), 0),
         # Two GPUs a pod.
-        (demand(waiting_s=1000, devices=2), 4),
+        (demand(waiting_s=1000, devices=2), 5),
         (demand(running=5, ready=3, devices=2), 3),
         # A burst that is nearly done: those that work stay.
         (demand(waiting_s=10, running=8, ready=8), 8),
@@ -79,8 +79,8 @@ def test_as_many_pods_are_wanted_as_the_work_calls_for(known, pods):
     [
         (Limits(min_pods=2), 2),
         (Limits(max_pods=3), 3),
-        (Limits(target_wait_s=10), 13),
-        (Limits(target_wait_s=930), 1),
+        (Limits(target_wait_s=10), 15),
+        (Limits(target_wait_s=940), 1),
     ],
 )
 def test_the_operator_bounds_and_balances(limits, pods):
