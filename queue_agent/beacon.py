@@ -25,7 +25,8 @@ class AgentBeacon:
     """Writes the agent's beacon while the context lasts; the last one says that the agent takes no more jobs.
 
     It is written at the start, every ``interval_s``, and within a twelfth of ``interval_s`` after the model server
-    becomes ready or is lost. No job waits for it or fails because of it.
+    becomes ready or is lost, or its first job has ended: the number of pods depends on what a job takes. No job waits
+    for it or fails because of it.
 
     Args:
         is_ready: Whether the model server takes jobs.
@@ -58,12 +59,16 @@ class AgentBeacon:
 
     async def _repeat(self) -> None:
         while True:
-            ready = self._is_ready()
+            ready, knows_jobs = self._is_ready(), self._knows_jobs
             await self.write(ready=ready)
             for _ in range(_LOOKS):
                 await asyncio.sleep(self._interval_s / _LOOKS)
-                if self._is_ready() != ready:
+                if self._is_ready() != ready or self._knows_jobs != knows_jobs:
                     break
+
+    @property
+    def _knows_jobs(self) -> bool:
+        return self._scheduler.forecast.seconds_a_job is not None
 
     async def write(self, *, ready: bool, timeout_s: float = _WRITE_TIMEOUT_S) -> None:
         """Write the beacon once."""

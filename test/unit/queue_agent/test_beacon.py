@@ -49,6 +49,17 @@ async def test_an_agent_says_at_its_start_and_end_and_when_that_changes_whether_
     assert [said["ready"] for said in rig.said] == [False, True, False]
 
 
+async def test_an_agent_says_at_once_what_its_first_job_took(monkeypatch):
+    monkeypatch.setattr("queue_agent.beacon._LOOKS", 1000 * LONG_S)
+    rig = Rig(interval_s=LONG_S)
+    rig.scheduler.open(Capacity(devices=1))
+    async with rig.beacon:
+        await until(lambda: rig.said)
+        await rig.run(1, seconds=150)
+        await until(lambda: len(rig.said) > 1)
+        assert rig.said[-1]["seconds"] == 150
+
+
 async def test_an_agent_says_again_and_again_that_it_takes_jobs_so_that_it_is_known_to_live():
     rig = Rig(interval_s=0.01)
     rig.ready = True
