@@ -81,6 +81,6 @@ def test_on_graviton_it_runs_in_this_checkouts_image_whatever_the_pods_on_gpu_no
 
 
 def test_on_graviton_it_runs_in_the_image_for_that():
-    _, objects = example("lean").manifest("scaler")
+    _, objects = example("invokeai").manifest("scaler")
     (container,) = objects["Deployment"]["spec"]["template"]["spec"]["containers"]
     assert "/sd-on-eks/queue-agent-arm64:" in container["image"]
