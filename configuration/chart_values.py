@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import AfterValidator, BaseModel, Field, model_validator
 from pydantic.fields import FieldInfo
 
+from configuration.cron import coming, known_timezone
 from configuration.deadlines import CommonDeadlines
 from configuration.quantities import Quantity, amount
 from configuration.volume_filling import FASTEST_MIB_S, SLOWEST_MIB_S, UNCHARGED
@@ -22,7 +23,7 @@ _COMPUTED: Final = "computed"
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
 _GPUS = "nvidia.com/gpu"
 
-Cron = Annotated[str, Form(r"^\S+( \S+){4}$", "five fields of cron, as 0 8 * * 1-5")]
+Cron = Annotated[str, Form(r"^\S+( \S+){4}$", "five fields of cron, as 0 8 * * 1-5"), AfterValidator(coming)]
 Snapshot = Annotated[str, Form(r"^snap-[0-9a-f]+$", "an EBS snapshot, as snap-0123456789abcdef0")]
 
 
@@ -296,8 +297,14 @@ class WarmHours(Section):
     """When they begin, as cron writes it: `0 8 * * 1-5` is each weekday at eight."""
     end: Cron
     """When they end."""
-    timezone: str = "UTC"
+    timezone: Annotated[str, AfterValidator(known_timezone)] = "UTC"
     """Whose hours these are, as Europe/Berlin."""
+
+    @model_validator(mode="after")
+    def _lasts(self) -> Self:
+        if self.start == self.end:
+            raise ValueError("start and end must differ; without a schedule nodes are always kept")
+        return self
 
 
 class Warm(Section):
