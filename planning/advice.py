@@ -157,7 +157,12 @@ def advise(data: Tree, plan: Plan, loads: Sequence[PeriodLoad], given: Givens, c
 
 def worth_it(found: Iterable[Advice]) -> list[Advice]:
     """Those that matter, and that neither another one beats nor what is there now; what saves most is first."""
-    matter = [one for one in found if one.matters]
+    matter = list({_effect(one): one for one in reversed([*found]) if one.matters}.values())[::-1]
     as_now = [replace(one, saves_usd=0.0, p50_s=0.0, p95_s=0.0) for one in matter]
     front = [one for one in matter if not any(other.beats(one) for other in (*matter, *as_now))]
     return sorted(front, key=lambda one: (-one.saves_usd, one.p95_s))
+
+
+def _effect(one: Advice) -> tuple[str | None, float, float]:
+    """What a reader sees of it; of changes with the same, the first one is enough."""
+    return one.change.runtime, round(one.saves_usd, 2), round(one.p95_s, 1)

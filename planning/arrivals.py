@@ -20,6 +20,8 @@ _WHOLE, _ROUNDING = 100.0, 0.5
 MAX_JOBS = 10_000_000
 MAX_SECONDS = DAY_S
 """Of a job; a longer one is a mistake."""
+MAX_DAYS = 366
+"""Of a file; with more, a date is wrong, or its times are milliseconds."""
 
 
 class LoadError(ValueError):
@@ -84,12 +86,12 @@ def read_curve(text: str) -> Curve:
         if int(hour) >= 24 or int(minute) >= 60 or (name is not None and name not in _DAYS):  # noqa: PLR2004
             raise LoadError(f"{part.strip()!r} is no step of a rate: write 08:00=500, or Mon 08:00=500 for a week")
         has_days.add(name is not None)
+        if len(has_days) > 1:
+            raise LoadError("either all steps of a rate have a day (Mon 08:00=500) or none has")
         at_s = (_DAYS.index(name) if name else 0) * DAY_S + int(hour) * HOUR_S + int(minute) * 60
         if at_s in steps:
             raise LoadError(f"{part.strip()!r} is the second rate from that time on")
         steps[at_s] = _number(rate, "pictures an hour")
-    if len(has_days) > 1:
-        raise LoadError("either all steps of a rate have a day (Mon 08:00=500) or none has")
     ordered = sorted(steps.items())
     if ordered[0][0] > 0:  # what holds at the end of a period holds on in the next
         ordered.insert(0, (0.0, ordered[-1][1]))
@@ -122,7 +124,7 @@ class Arrivals:
     times: list[float] = field(default_factory=list)
     seconds: list[float | None] = field(default_factory=list)
     period_s: float = DAY_S
-    """Whole days, from the first midnight (or second 0) to the one after the last job."""
+    """Whole days, from the last midnight before the first job to the first one after the last."""
 
     def load(self, lengths: Lengths, seed: int) -> Load:
         """The same jobs; those whose seconds the file does not say take one of the lengths."""
@@ -136,7 +138,7 @@ def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mappin
 
     Args:
         path: The file. Its first line may name the columns; else they are time, seconds and runtime. Times are seconds,
-            or dates with times in ISO's form.
+            also since 1970, or dates with times in ISO's form.
         runtimes: The names that it may have.
         default: The runtime of jobs without one; None: each must have one.
 
@@ -174,7 +176,12 @@ def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mappin
         raise LoadError(f"{path} has {len(errors)} error{'s' if len(errors) > 1 else ''}:{listed}{more}")
     if not rows:
         raise LoadError(f"{path} has no jobs: write a line for each, as 2026-11-30T08:00:00,1.5")
-    return _by_runtime(rows)
+    by_runtime = _by_runtime(rows)
+    if (days := next(iter(by_runtime.values())).period_s / DAY_S) > MAX_DAYS:
+        raise LoadError(
+            f"{path} has jobs over {days:,.0f} days: write times of at most {MAX_DAYS}, as seconds or as dates"
+        )
+    return by_runtime
 
 
 def _header(cells: Sequence[str]) -> list[str] | None:
@@ -229,11 +236,12 @@ def _by_runtime(rows: Iterable[tuple[float | datetime, float | None, str]]) -> M
         ((at - midnight) / timedelta(seconds=1) if isinstance(at, datetime) else at, seconds or 0.0, runtime)
         for at, seconds, runtime in rows
     )
-    period_s = (jobs[-1][0] // DAY_S + 1) * DAY_S
+    begins_s = jobs[0][0] // DAY_S * DAY_S  # seconds since 1970, too, are a few days and not fifty years
+    period_s = (jobs[-1][0] // DAY_S + 1) * DAY_S - begins_s
     found: dict[str, Arrivals] = {}
     for at_s, seconds, runtime in jobs:
         arrivals = found.setdefault(runtime, Arrivals(period_s=period_s))
-        arrivals.times.append(at_s)
+        arrivals.times.append(at_s - begins_s)
         arrivals.seconds.append(seconds or None)
     return found
 

@@ -41,9 +41,14 @@ class Plan:
         """The whole bill, by the picture."""
         return self.usd / self.pictures
 
+    @property
+    def usd_per_picture_beyond_idle(self) -> float:
+        """What each picture adds to the idle bill."""
+        return (self.usd - total(self.idle)) / self.pictures
+
     def break_even_per_day(self, hosted_usd: float) -> float | None:
         """From how many such pictures a day on a hosted API at this price is dearer; None: it never is."""
-        each = (self.usd - total(self.idle)) / self.pictures
+        each = self.usd_per_picture_beyond_idle
         if each >= hosted_usd:
             return None
         return BreakEven(

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 _BLOCKS = " ▁▂▃▄▅▆▇█"
 _HOUR_S, _DAY_S = 3600, 86400
 _WIDTH, _LEFT, _RIGHT, _TOP, _STRIP, _GAP, _FOOT = 960, 56, 16, 34, 110, 34, 30
+_MAX_TITLE_CHARS = 100
 _COLUMNS = 440
 """How many values of a line are drawn; of those in between, the highest."""
 _TICKS_S = (10, 30, 60, 300, 600, 1800, _HOUR_S, 3 * _HOUR_S, 6 * _HOUR_S, _DAY_S)
@@ -66,7 +67,9 @@ def svg(plots: Sequence[Plot]) -> str:
 
 
 def _plot(plot: Plot, top: float) -> Iterator[str]:
-    yield f'<text class="title" x="{_LEFT}" y="{top + 22:.0f}">{escape(plot.title)}</text>'
+    cut = len(plot.title) > _MAX_TITLE_CHARS
+    title = f"{plot.title[: _MAX_TITLE_CHARS - 1]}…" if cut else plot.title
+    yield f'<text class="title" x="{_LEFT}" y="{top + 22:.0f}">{escape(title)}</text>'
     y = top + _TOP
     ticks = [*_ticks(plot.times[-1])]
     for strip in plot.strips:

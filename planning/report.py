@@ -12,7 +12,7 @@ from planning.forecast import DAYS_A_MONTH, Forecast
 from planning.plan import Plan
 from planning.plot import Plot, Strip, blocks, svg
 from planning.prices import REGION_NAME
-from planning.wording import bill_lines, seconds
+from planning.wording import bill_lines, counted, seconds
 
 _WIDTH = 60
 _SAME_S, _SAME_USD = 0.1, 0.05
@@ -73,7 +73,7 @@ def _plot(one: Forecast) -> Plot:
 
 def _load(one: Forecast) -> str:
     mean_s = one.work_h * HOUR_S / one.jobs
-    return f"{one.jobs:,} jobs {_per(one.period_s)} of {seconds(mean_s)} on average ({one.words})"
+    return f"{counted(one.jobs, 'job')} {_per(one.period_s)} of {seconds(mean_s)} on average ({one.words})"
 
 
 def _per(period_s: float) -> str:
@@ -96,8 +96,8 @@ def _forecast(one: Forecast) -> str:
         ),
         (
             "Nodes",
-            f"{one.node_starts:,} starts {per}, {one.nodes_lost:,} taken back by Spot; "
-            f"{one.interrupted:,} jobs start over",
+            f"{counted(one.node_starts, 'start')} {per}, {one.nodes_lost:,} taken back by Spot; "
+            f"{counted(one.interrupted, 'job')} interrupted and run again",
         ),
     ]
     lines = [f"{one.runtime}: {_load(one)}", *(f"  {name:<10} {words}" for name, words in rows), ""]
@@ -116,6 +116,8 @@ def _forecast(one: Forecast) -> str:
 
 def _bill(plan: Plan, hosted_usd: float) -> str:
     lines = [f"The bill of {DAYS_A_MONTH} days, {REGION_NAME}", *bill_lines(plan.lines)]
+    if any(", spot, " in line.unit for line in plan.lines):
+        lines.append("  Spot prices change: docs/costs.md has the dates of these, and --usd-per-hour takes yours.")
     each = f"${plan.usd_per_picture:.6f}"
     lines += [
         "",
@@ -126,11 +128,11 @@ def _bill(plan: Plan, hosted_usd: float) -> str:
 
 
 def _hosted(plan: Plan, hosted_usd: float) -> str:
-    asked = f"A hosted API at ${hosted_usd:g} a picture would take ${plan.pictures * hosted_usd:,.2f} for them"
+    asked = f"A hosted API at ${hosted_usd:g} a picture would charge ${plan.pictures * hosted_usd:,.2f} for them"
     from_per_day = plan.break_even_per_day(hosted_usd)
     if from_per_day is None:
-        return f"{asked}, and stays cheaper: here a picture takes more than that of GPUs alone."
-    return f"{asked}; it is dearer from {from_per_day:,.0f} such pictures a day on."
+        return f"{asked}. Here each adds ${plan.usd_per_picture_beyond_idle:.4f} to the idle bill, at this load."
+    return f"{asked}, and is dearer from {from_per_day:,.0f} such pictures a day on."
 
 
 def _advice(advice: Sequence[Advice]) -> str:

@@ -42,6 +42,7 @@ def test_a_period_has_the_jobs_that_the_rates_promise_and_only_when_there_is_a_r
         (read_curve, "08:00=many", "'many' is no number of pictures an hour"),
         (read_curve, "08:00=1,08:00=2", "is the second rate from that time on"),
         (read_curve, "08:00=1,Mon 09:00=2", "either all steps of a rate have a day"),
+        (read_curve, "Mon 08:00=1,08:00=2", "either all steps of a rate have a day"),
         (read_per_day, "-1", "'-1' is no number of pictures a day"),
         (read_per_day, "nan", "'nan' is no number"),
         (read_lengths, "0", "a job cannot take 0 seconds"),
@@ -60,6 +61,7 @@ def test_what_is_no_load_is_explained(read, text, words):
         ("0,1.5", "3600,", "7200.5,30"),
         ("time,seconds", "7200.5,30", "0,1.5", "3600,"),
         ("seconds,time", "1.5,2026-11-30T00:00:00Z", "", ",2026-11-30T01:00Z", "30,2026-11-30T02:00:00.5+00:00"),
+        ("time,seconds", "1796083200,1.5", "1796086800,", "1796090400.5,30"),
         ("created_at,run_s", "2026-11-30 00:00,1.5", "2026-11-30 01:00", "2026-11-30 02:00:00.5,30"),
     ],
 )
@@ -91,6 +93,8 @@ def test_jobs_go_to_the_runtimes_that_the_file_names_which_share_a_period_of_who
         (("time,seconds",), "has no jobs: write a line for each"),
         (("x",) * 12, "has 11 errors:(\n.*){10}\n  and 1 more"),
         (("1e400",), "'1e400' is no time"),
+        (("2026-11-30T08:00", "2062-11-30T08:00"), "jobs over 13,150 days: write times of at most 366"),
+        (("1796083200000", "1796169600000"), "jobs over 1,001 days"),
     ],
 )
 def test_each_wrong_line_of_a_file_is_named(tmp_path, lines, words):

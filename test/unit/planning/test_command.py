@@ -53,7 +53,7 @@ def test_people_read_waits_hours_the_bill_by_line_a_comparison_and_what_to_chang
         "  nodes      ",
         "  EKS, cluster, hour ",
         " pictures: $",
-        "A hosted API at $0.003 a picture would take $5.40",
+        "A hosted API at $0.003 a picture would charge $5.40",
         "What to change, each for itself",
         "profile lean instead of resilient",
         "saves $",

@@ -60,12 +60,23 @@ def test_an_svg_has_each_line_and_its_highest_value_whatever_the_names():
     strip = Strip((("jobs <waiting>", [0, 7, 1]), ("pods & nodes", [1, 2, 3])))
     root = ElementTree.fromstring(svg([Plot("a <b>", [0, 3600, 7200], (strip,)), Plot("c", [0.0], (strip,))]))
     words = list(root.itertext())
+    long = ElementTree.fromstring(svg([Plot("Mon 09:00=500," * 20, [0.0, 60.0], (strip,))]))
+    assert len(long.find(".//*[@class='title']").text) == 100
     assert {"a <b>", "jobs <waiting>", "pods & nodes", "7", "00:30", "02:00"} <= set(words)
     assert len(root.findall(".//{http://www.w3.org/2000/svg}path")) == 4
 
 
 @pytest.mark.parametrize(
-    ("number", "words"), [(0, "0 s"), (4.24, "4.2 s"), (98.4, "98 s"), (150, "2 min"), (12000, "3 h 20 min")]
+    ("number", "words"),
+    [
+        (0, "0 s"),
+        (4.24, "4.2 s"),
+        (98.4, "98 s"),
+        (150, "2 min 30 s"),
+        (180.2, "3 min"),
+        (750, "12 min"),
+        (12000, "3 h 20 min"),
+    ],
 )
 def test_times_are_as_exact_as_they_need_to_be(number, words):
     assert seconds(number) == words
@@ -76,9 +87,10 @@ def test_a_bill_adds_lines_of_one_name_and_small_ones():
     rows = [row.split() for row in bill_lines([*lines, Line("KMS", "key", "", 1, 0.2)])]
     assert rows == [
         ["SQS,", "requests", "2.00", "0.80"],
-        [*["1", "lines", "of", "less", "than", "$0.5", "0.20"]],
+        [*["1", "line", "of", "less", "than", "$0.50", "0.20"]],
         ["Together", "1.00"],
     ]
+    assert len([*bill_lines(lines)]) == 2  # nothing small
 
 
 @pytest.mark.parametrize(
@@ -87,6 +99,7 @@ def test_a_bill_adds_lines_of_one_name_and_small_ones():
         ([(10, 3), (10, 4), (9, 3)], [(10, 3)]),
         ([(10, 30), (5, 3), (-4, -20)], [(10, 30), (5, 3), (-4, -20)]),
         ([(0.1, -0.2), (-5, 7), (0, 0), (-5, -0.5)], []),
+        ([(-0.58, -3.6), (-0.58, -3.6)], [(-0.58, -3.6)]),
         ([], []),
     ],
 )
@@ -105,6 +118,22 @@ def test_a_change_reads_as_a_sentence():
     assert "costs $4.00 a month, p95 \u22122 min" in text(plan, [advice_of(-4, -120)], 1)
     assert "nothing that was tried" in text(plan, [], 1)
     assert "What to change" not in text(plan, None, 1)
+
+
+def test_one_is_not_said_as_many():
+    said = text(plan_of(made(jobs=1, node_starts=1, interrupted=1)), None, 1)
+    assert "sd: 1 job a day" in said
+    assert "1 start a day, 0 taken back by Spot; 1 job interrupted" in said
+
+
+def test_where_a_hosted_api_is_cheaper_it_says_what_a_picture_costs_here_besides_the_idle_bill():
+    idle = [Line("EKS", "cluster, hour", "720 h", 720, 0.10)]
+    drawn = Plan(forecasts=(made(),), lines=[*idle, Line("EC2", "g5.xlarge, spot, hour", "", 600, 0.5)], idle=idle)
+    said = text(drawn, None, 0.003)
+    assert "would charge $90.00 for them. Here each adds $0.0100 to the idle bill, at this load." in said
+    assert "would charge $600.00 for them, and is dearer from 240 such pictures a day on." in text(drawn, None, 0.02)
+    assert "Spot prices change" in said
+    assert "Spot" not in text(plan_of(made()), None, 1).partition("The bill")[2]
 
 
 def test_where_pods_do_not_keep_up_it_says_so_and_tries_as_many_as_the_work_needs():
