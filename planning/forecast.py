@@ -20,6 +20,7 @@ from planning.simulation import (
 )
 from planning.simulation.setup import Policy, Range
 from planning.stages import first_picture
+from planning.warm_hours import unkept_hours
 from scaler.policy import Limits
 
 DAYS_A_MONTH = 30
@@ -84,6 +85,7 @@ class Forecast:
         boot_h: GPU hours from a node's launch to its pod's first readiness.
         idle_h: All other GPU hours that are paid.
         node_h: Hours of nodes, each of which may have several GPUs.
+        unkept_h: Hours of warm nodes that are simulated, but that their schedule does not keep: nobody pays them.
         node_starts: Nodes that are launched.
         late_s: How long after the period's end the last job ends; 0 where it ends before.
         nodes_lost: Nodes that Spot takes back.
@@ -104,6 +106,7 @@ class Forecast:
     boot_h: float
     idle_h: float
     node_h: float
+    unkept_h: float
     node_starts: int
     late_s: float
     nodes_lost: int
@@ -144,6 +147,9 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
     """
     setup = setup_of(config, load.runtime, given)
     outcome = simulate(load.load, setup)
+    warm = runtime_of(config, load.runtime).extra_values.runtime.scaling.warm
+    gpu_idle_h = outcome.idle_s / HOUR_S
+    unkept_h = min(unkept_hours(warm) * load.period_s / (DAYS_A_MONTH * DAY_S), gpu_idle_h / setup.pods.devices)
     samples = [*outcome.samples]
     if samples[-1].at_s < load.period_s:  # at rest
         samples.append(samples[-1]._replace(at_s=load.period_s))
@@ -160,8 +166,9 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
         peak_per_s=_peak_per_s(times, [sample.done for sample in samples]),
         busy_h=outcome.busy_s / HOUR_S,
         boot_h=outcome.boot_s / HOUR_S,
-        idle_h=outcome.idle_s / HOUR_S,
-        node_h=outcome.paid_s / setup.pods.devices / HOUR_S,
+        idle_h=gpu_idle_h - unkept_h * setup.pods.devices,
+        node_h=outcome.paid_s / setup.pods.devices / HOUR_S - unkept_h,
+        unkept_h=unkept_h,
         node_starts=outcome.node_starts,
         late_s=max(0.0, outcome.ends_s - load.period_s),
         nodes_lost=outcome.node_interruptions,

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from configuration.config import Config
-from planning.bill import HOURS, Line, Usage, bill, idle, total
+from planning.bill import Line, Usage, bill, idle, total
 from planning.break_even import BreakEven
 from planning.fleet import likely_node
 from planning.forecast import DAYS_A_MONTH, Forecast, Givens, PeriodLoad, forecast, runtime_of
-from planning.warm_hours import warm_hours
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,10 +84,8 @@ def _usage(config: Config, forecasts: Iterable[Forecast], usd_per_hour: float | 
         runtime = runtime_of(config, one.runtime)
         if not runtime.extra_values.karpenter.enabled:
             continue
-        warm = runtime.extra_values.runtime.scaling.warm
-        unkept = warm.nodes * HOURS - warm_hours(warm)  # the simulation keeps nodes at all hours
         node = likely_node(runtime)
-        hours[node] = hours.get(node, 0) + one.node_h * one.a_month - unkept
+        hours[node] = hours.get(node, 0) + one.node_h * one.a_month
     return Usage(
         images=sum(one.jobs * one.a_month for one in known.values()),
         gpu_hours=hours,

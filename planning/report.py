@@ -106,6 +106,10 @@ def _forecast(one: Forecast) -> str:
         lines.append(f"  {name:<10} {row}  at most {max(values, default=0):,g}")
     end = f"{one.series.times[-1] / HOUR_S:.0f} h"
     lines.append(f"  {'':<10} 0 h{end:>{_WIDTH - 3}}")
+    if one.unkept_h:
+        lines.append(
+            "  Warm nodes are simulated at all hours. Outside their schedule they cost nothing, and jobs wait longer."
+        )
     if not one.keeps_up:
         lines.append(
             f"  The pods cannot keep up: the last job ends {seconds(one.late_s)} after the next period has begun. "

@@ -16,6 +16,11 @@ def warm_hours(warm: Warm) -> float:
     return warm.nodes * each
 
 
+def unkept_hours(warm: Warm) -> float:
+    """Node hours of such a month in which the schedule of these nodes does not keep them."""
+    return warm.nodes * _HOURS - warm_hours(warm)
+
+
 def _hours(entry: WarmHours) -> float:
     start, end = entry.start.split(), entry.end.split()
     times = [*start[:2], *end[:2]]

@@ -105,6 +105,21 @@ def test_pods_of_a_fixed_number_are_paid_all_day(plan):
     assert plan("jobs.csv", config=config)[2] == "sd has no pods: its scaling is off, and replicas is 0\n"
 
 
+def test_hours_outside_the_schedule_of_warm_nodes_are_neither_shown_nor_paid(plan):
+    hours = [{"start": "0 9 * * 1-5", "end": "0 18 * * 1-5", "timezone": "Asia/Tokyo"}]
+    warm = {"extraValues": {"runtime": {"scaling": {"warm": {"nodes": 1, "schedule": hours}}}}}
+    config = {**CONFIG, "modelsRuntime": [{**CONFIG["modelsRuntime"][0], **warm}]}
+    found = facts(plan, "jobs.csv", config=config)
+    [runtime], month = found["runtimes"], found["month"]
+    paid_h = runtime["busy_h"] + runtime["boot_h"] + runtime["idle_h"]
+    assert paid_h == pytest.approx(9 * 5 / 7, abs=1.5)
+    bought = [line for line in month["lines"] if line["how"] == "hours of GPU nodes" and line["service"] == "EC2"]
+    assert [line["quantity"] for line in bought] == [pytest.approx(30 * paid_h)]
+    said = "Warm nodes are simulated at all hours. Outside their schedule they cost nothing, and jobs wait longer."
+    assert said in plan("jobs.csv", "--no-advice", config=config)[1]
+    assert said not in plan("jobs.csv", "--no-advice")[1]
+
+
 def test_from_the_break_even_on_the_hosted_api_takes_more(plan):
     month = facts(plan, "jobs.csv", "--hosted-usd=1")["month"]
     each = (month["usd"] - month["idle_usd"]) / month["pictures"]

@@ -28,7 +28,13 @@ def made(**changes):
     facts |= dict.fromkeys(
         ("wait_p50_s", "wait_p95_s", "wait_max_s", "busy_h", "boot_h", "idle_h", "node_h", "late_s"), 1.0
     )
-    facts |= {"node_starts": 2, "nodes_lost": 0, "interrupted": 0, "series": Series([0, 60], [3, 0], [0, 1], [0, 1])}
+    facts |= {
+        "node_starts": 2,
+        "nodes_lost": 0,
+        "interrupted": 0,
+        "unkept_h": 0.0,
+        "series": Series([0, 60], [3, 0], [0, 1], [0, 1]),
+    }
     return Forecast(**facts | changes)
 
 
