@@ -152,7 +152,7 @@ def test_a_price_that_nobody_has_written_down_is_asked_for_and_one_that_is_given
         ([], 720),
         ([{"start": "0 8 * * 1-5", "end": "0 18 * * 1-5"}], 10 * 5 / 7 * 30),
         ([{"start": "30 22 * * *", "end": "0 6 * * *"}], 7.5 * 30),
-        ([{"start": "0 8 * * mon,Sat-sun", "end": "0 9 * * mon,Sat-sun"}], 720),
+        ([{"start": "0 8 * * mon,Sat", "end": "0 9 * * mon,Sat"}], 2 / 7 * 30),
         ([{"start": "0 8 * * sat,0", "end": "0 9 * * sat,0"}], 2 / 7 * 30),
         ([{"start": "*/5 8 * * *", "end": "0 9 * * *"}], 720),
         ([{"start": "0 0 * * *", "end": "0 20 * * *"}, {"start": "0 8 * * *", "end": "0 20 * * *"}], 720),
