@@ -1,6 +1,7 @@
 """What a deployment will cost, and how long its first picture will take; from ``planning``, which asks AWS nothing."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from configuration.config import Config, ModelsRuntime
 from planning.bill import Usage, bill, idle, total
@@ -27,7 +28,7 @@ def outlook(config: Config, runtime: ModelsRuntime, region: str) -> Iterator[str
 
 def _million(config: Config, runtime: ModelsRuntime) -> str:
     if runtime.is_managed:
-        usd = total(bill(config, Usage.of_images(config, _IMAGES)))
+        usd = total(bill(config, replace(Usage.of_idle(config), images=_IMAGES)))
         return f"A million pictures: ${usd:,.0f} in all, and what the service charges for them (docs/managed.md)"
     if runtime.chart_repository is not None or not runtime.extra_values.karpenter.enabled:
         return f"A million pictures: not known, since {runtime.name} has no GPU nodes that this deployment makes"

@@ -40,6 +40,12 @@ def test_a_million_pictures_cost_what_is_idle_and_more():
     assert million_usd > idle_usd + 416 * 0.3  # at least the GPU hours at Spot's price
 
 
+def test_pictures_of_a_service_take_no_gpu_of_another_runtime():
+    config = parse_config({**STACK, "modelsRuntime": [{**PODS, "name": "pods"}, BEDROCK]})
+    found = "\n".join(outlook(config, config.models_runtime[1], "us-west-2"))
+    assert amount(r"A million pictures: \$([\d,]+) in all", found) - total(idle(config)) < 80
+
+
 @pytest.mark.parametrize(
     ("runtime", "words"),
     [
