@@ -20,7 +20,12 @@ BEACONS_KEPT_S = 15.0
 """How long a reading of the agents' reports serves. They write one a minute."""
 _READ_S = 2.5
 """KEDA waits for an answer for 3 seconds (KEDA_HTTP_DEFAULT_TIMEOUT, KEDA 2.21)."""
-_CONFIG = AioConfig(connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2})
+_CONFIG = AioConfig(
+    connect_timeout=1,
+    read_timeout=2,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    max_pool_connections=200,  # runtimes must not wait for each other's calls
+)
 _DEPTH = {"visible": "ApproximateNumberOfMessages", "in_flight": "ApproximateNumberOfMessagesNotVisible"}
 
 
@@ -48,7 +53,7 @@ class RuntimeReadings:
         try:
             async with asyncio.timeout(_READ_S), asyncio.TaskGroup() as group:
                 depths = [group.create_task(self._depth(url)) for url in self._queue_urls]
-                servers = group.create_task(self._read_servers(time.time()))
+                servers = group.create_task(self._read_servers())
         except* ReadingError as exc:
             raise exc.exceptions[0] from None
         except* TimeoutError:
@@ -71,14 +76,15 @@ class RuntimeReadings:
             raise ReadingError(f"sqs:GetQueueAttributes failed: {error_name(exc)}") from exc
         return {name: int(answer["Attributes"][attribute]) for name, attribute in _DEPTH.items()}
 
-    async def _read_servers(self, now_s: float) -> Servers:
-        if self._servers is None or now_s >= self._servers_until_s:
+    async def _read_servers(self) -> Servers:
+        if self._servers is None or time.monotonic() >= self._servers_until_s:
+            now_s = time.time()
             try:
                 beacons = await self._jobs.run(beacons_of(self._runtime, now_s, kept_s=REMEMBERED_S))
             except (*AWS_ERRORS, HttpError) as exc:
                 raise ReadingError(f"dynamodb:Query failed: {error_name(exc)}") from exc
             self._servers = Servers.of(beacons, now_s, kept_s=REMEMBERED_S)
-            self._servers_until_s = now_s + BEACONS_KEPT_S
+            self._servers_until_s = time.monotonic() + BEACONS_KEPT_S
         return self._servers
 
 

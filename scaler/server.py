@@ -58,15 +58,19 @@ class ScaledRuntime:
         self._tracker: Tracker | None = None
         self._decision: Decision | None = None
         self._decided_s = 0.0
-        self._is_failing = False
+        self._failure: ReadingError | None = None
+        self._failed_s = 0.0
 
     async def decide(self, question: Question) -> Decision:
         """Say how many pods there should be; ReadingError if that cannot be seen.
 
-        With other settings than those of the last question the past counts no more.
+        With other settings than those of the last question the past counts no more. Who has waited while a reading
+        failed gets that failure: KEDA does not wait for another one.
         """
         now_s = asyncio.get_running_loop().time()
         async with self._one_at_a_time:
+            if self._failure is not None and now_s < self._failed_s:
+                raise ReadingError(str(self._failure))
             if question != self._question or self._tracker is None:
                 self._tracker = Tracker(question.limits, job_s=question.seconds_per_job)
                 self._question, self._decision = question, None
@@ -82,13 +86,13 @@ class ScaledRuntime:
         try:
             reading = await self._readings.read()
         except ReadingError as exc:
-            if not self._is_failing:
+            if self._failure is None:
                 logger.warning("%s: %s", self._name, exc)
-            self._is_failing = True
+            self._failure, self._failed_s = exc, asyncio.get_running_loop().time()
             raise
-        if self._is_failing:
+        if self._failure is not None:
             logger.warning("%s can be read again", self._name)
-        self._is_failing = False
+        self._failure = None
         return reading
 
 

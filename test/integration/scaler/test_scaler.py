@@ -14,6 +14,9 @@ from test.kit.jobs import JobsTable
 from test.kit.processes import HTTP, ChildProcess, answers, free_port, wait_for
 from test.kit.proxy import FaultProxy
 
+CONNECTIONS = 10
+"""As many does botocore have at a time, unless it is told otherwise."""
+TRIES = 2
 SETTINGS = {"min": 0, "max": 20, "targetWaitSeconds": 60, "secondsPerJob": 5}
 
 
@@ -28,7 +31,8 @@ class Asked:
         self.table = JobsTable(kit.aws.dynamodb, self.name)
         self.aws = FaultProxy(kit.network, kit.aws.url, name_aws_call)
         self.gone = f"{self.name}-gone"
-        queues = {self.name: self.queues, "gone": [kit.aws.queue_url(self.gone)]}
+        many = self.queues * CONNECTIONS
+        queues = {self.name: self.queues, "gone": [kit.aws.queue_url(self.gone)], "many": many}
         port = free_port()
         self.host = f"http://127.0.0.1:{port}"
         environment = {"QUEUES": json.dumps(queues), "JOBS_TABLE": self.table.store.table, "PORT": str(port)}
@@ -121,9 +125,24 @@ def test_what_cannot_be_read_is_said_and_read_again_with_the_next_question(asked
 
 def test_an_aws_that_does_not_answer_holds_no_question_up_for_longer_than_keda_waits(asked):
     asked.aws.rule("sqs:*", hang())
-    assert asked.ask().status_code == 503
+    with ThreadPoolExecutor(4) as pool:
+        assert {one.status_code for one in pool.map(lambda _: asked.ask(), range(4))} == {503}
+    assert len(asked.aws.came) <= TRIES * len(asked.queues) + 1, "each of them had a reading of its own"
     asked.aws.lift()
     assert asked.ask().status_code == 200
+
+
+def test_no_runtime_waits_for_queues_of_others_that_do_not_answer(asked):
+    under_way = []
+    never = hang()
+
+    async def count(exchange):
+        under_way.append(asked.aws.under_way)
+        return await never(exchange)
+
+    asked.aws.rule("sqs:*", count)
+    assert asked.ask("many").status_code == 503
+    assert max(map(len, under_way)) >= CONNECTIONS + 2
 
 
 @pytest.mark.parametrize(
