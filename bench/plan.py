@@ -1,4 +1,4 @@
-"""Measures the simulation of loads: a million jobs within a day, with and without a scaler, and within a month."""
+"""Measures the simulation of loads: a million jobs within a day and within a month, with and without a scaler."""
 
 import time
 from math import pi, sin
@@ -22,11 +22,13 @@ def report(*, short: bool) -> list[Figure]:
     by_depth = Autoscaling(max_pods=_MAX_PODS)
     limits = Limits(max_pods=_MAX_PODS)
     by_work = Autoscaling(policy=lambda: ByWork(limits, job_s=10), max_pods=_MAX_PODS, has_scaler=True)
+    day, month = _day(share), _month(share)
     return print_all(
         [
-            _figure("a million jobs of a day", _day(share), by_depth),
-            _figure("the same with a scaler", _day(share), by_work),
-            _figure("a million jobs of a month", _month(share), by_depth),
+            _figure("a million jobs of a day", day, by_depth),
+            _figure("the same day with a scaler", day, by_work),
+            _figure("a million jobs of a month", month, by_depth),
+            _figure("the same month with a scaler", month, by_work),
         ]
     )
 

@@ -2,9 +2,10 @@
 
 import math
 from collections import deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
-from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
+from scaler.policy import BUCKET_S, Demand, Flow, Limits, wanted_pods
 
 DEFAULT_BOOT_S = 100.0
 """What a pod's boot is taken for until one has been seen: a node, its GPU driver, the images, the model."""
@@ -23,8 +24,7 @@ _GAP_S = 60.0
 """Readings further apart than this say nothing of what happened in between."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """What can be read of a runtime at one moment.
 
     Attributes:
@@ -33,7 +33,6 @@ class Reading:
         in_flight: Number of messages that agents hold: jobs they work on, and those they took in advance.
         ready: Number of agents that take jobs, by their beacons.
         devices: Number of jobs that these run in parallel.
-        running: Number of jobs these had not finished when they wrote their beacons.
         job_s: Average seconds that a job takes on a device, by the beacons; None if none has ended.
     """
 
@@ -42,12 +41,10 @@ class Reading:
     in_flight: int
     ready: int
     devices: int
-    running: int
     job_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(NamedTuple):
     """How many pods a runtime should have, and what that follows from."""
 
     pods: int
@@ -56,17 +53,46 @@ class Decision:
 
 @dataclass(slots=True)
 class _Bucket:
-    """An interval.
+    """An interval that is over.
 
     Attributes:
         change: By how much the number of jobs has grown.
         moved: Whether that number changed at all, if only in between.
         worked_s: Seconds that devices have worked.
+        arrived_s: The work that arrived, as far as can be told.
+        begun_s: What devices had done at its end of the jobs they worked on.
     """
 
-    change: float = 0.0
-    moved: bool = False
-    worked_s: float = 0.0
+    change: float
+    moved: bool
+    worked_s: float
+    arrived_s: float = 0.0
+    begun_s: float = -1.0
+
+    def follow(self, begun_s: float, job_s: float, *, knows_jobs: bool) -> float:
+        """Estimate the work that arrived, after a bucket that left some jobs half done; returns what this one leaves.
+
+        What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
+        what may be in the jobs they work on: then others came in the place of those that ended. Where fewer jobs are
+        left than that explains, it is negative: counts that waver add up to nothing.
+        """
+        grown_s = self.change * job_s
+        if grown_s < 0:
+            arrived_s = 0.0
+            begun_s += self.worked_s + grown_s
+        else:
+            arrived_s = grown_s
+            begun_s += self.worked_s
+        most_s = self.worked_s / BUCKET_S * job_s
+        if begun_s < 0:
+            arrived_s += begun_s
+            begun_s = 0.0
+        elif begun_s > most_s:
+            if knows_jobs and (self.moved or self.worked_s > _UNSEEN_JOBS * job_s):
+                arrived_s += begun_s - most_s
+            begun_s = most_s
+        self.arrived_s, self.begun_s = arrived_s, begun_s
+        return begun_s
 
 
 class Tracker:
@@ -86,110 +112,117 @@ class Tracker:
         self._unchanged_jobs, self._unchanged_s = 0, 0.0
         self._boot_s = boot_s
         self._buckets: deque[_Bucket] = deque(maxlen=_KEPT)
-        self._open = _Bucket()
-        self._opened_s = 0.0
-        self._opened_jobs = 0
-        self._last: Reading | None = None
+        self._opened_s, self._opened_jobs = 0.0, 0
+        self._moved, self._worked_s = False, 0.0
+        self._last_s, self._last_jobs = -math.inf, 0
         self._busy: deque[tuple[float, int]] = deque()
+        """Recent numbers of running jobs, each with its time, without those that a later one reaches."""
         self._devices = 1
         self._ordered = 0
         self._has_rested = False
         self._first_ordered_s: float | None = None
+        self._flow = Flow()
+        self._decisions: dict[tuple[int, ...], Decision] = {}
+        """Those that were made since the last bucket was closed, or anything was learned; by what they follow from."""
 
     def decide(self, reading: Reading) -> Decision:
         """Take note of a reading and say how many pods there should be now."""
-        self._count(reading)
-        self._time_a_job(reading)
-        demand = self._demand(reading)
-        pods = wanted_pods(demand, self._limits)
-        self._time_a_boot(reading.at_s, demand.ready, pods)
+        at_s, visible, in_flight, ready, devices, job_s = reading
+        jobs = visible + in_flight
+        # Beacons of new agents come late; agents that hold two messages work on one.
+        busy = min(in_flight, max(devices, min(self._ordered, -(-in_flight // 2))))
+        self._count(at_s, jobs, busy)
+        self._time_a_job(at_s, jobs, in_flight, job_s)
+        if ready:
+            self._devices = max(round(devices / ready), 1)
+        if busy > ready * self._devices:
+            ready = math.ceil(busy / self._devices)
+        booting = max(self._ordered - ready, 0)
+        seen = (jobs - busy, self._running(at_s, busy), ready, booting, self._devices)
+        decision = self._decisions.get(seen)
+        if decision is None:
+            decision = self._decisions[seen] = self._decide(*seen)
+        pods = decision.pods
+        self._time_a_boot(at_s, ready, pods)
         self._ordered, self._has_rested = pods, pods == 0
-        return Decision(pods=pods, demand=demand)
+        return decision
 
-    def _count(self, reading: Reading) -> None:
+    def _decide(self, waiting: int, running: int, ready: int, booting: int, devices: int) -> Decision:
+        demand = Demand(
+            waiting_s=waiting * self._job_s,
+            running=running,
+            ready=ready,
+            booting=booting,
+            flow=self._flow,
+            job_s=self._job_s,
+            boot_s=self._boot_s,
+            devices=devices,
+        )
+        return Decision(wanted_pods(demand, self._limits), demand)
+
+    def _count(self, at_s: float, jobs: int, busy: int) -> None:
         """Count jobs and work of the open bucket, and close it after its time."""
-        jobs = reading.visible + reading.in_flight
-        last, self._last = self._last, reading
-        if last is None or reading.at_s - last.at_s > _GAP_S:
+        passed_s = at_s - self._last_s
+        has_moved = jobs != self._last_jobs
+        self._last_s, self._last_jobs = at_s, jobs
+        if passed_s > _GAP_S:
             self._buckets.clear()
-            self._open = _Bucket()
-            self._opened_s, self._opened_jobs = reading.at_s, jobs
-            return
-        self._open.worked_s += _busy(reading, self._ordered) * (reading.at_s - last.at_s)
-        self._open.moved |= jobs != last.visible + last.in_flight
-        if (buckets := int((reading.at_s - self._opened_s) / BUCKET_S)) > 0:
-            each = replace(
-                self._open, change=(jobs - self._opened_jobs) / buckets, worked_s=self._open.worked_s / buckets
-            )
-            self._buckets.extend([each] * buckets)
-            self._open = _Bucket()
-            self._opened_s, self._opened_jobs = reading.at_s, jobs
+            buckets = 0
+        else:
+            self._worked_s += busy * passed_s
+            self._moved |= has_moved
+            buckets = int((at_s - self._opened_s) / BUCKET_S)
+            if not buckets:
+                return
+            change = (jobs - self._opened_jobs) / buckets
+            self._buckets.extend(_Bucket(change, self._moved, self._worked_s / buckets) for _ in range(buckets))
+        self._opened_s, self._opened_jobs = at_s, jobs
+        self._moved, self._worked_s = False, 0.0
+        self._learn(buckets)
 
-    def _time_a_job(self, reading: Reading) -> None:
+    def _time_a_job(self, at_s: float, jobs: int, in_flight: int, job_s: float | None) -> None:
         """Learn what a job takes; before the first one has ended, that it takes longer than it was taken for."""
-        jobs = reading.visible + reading.in_flight
-        if reading.job_s is not None:
-            self._job_s, self._knows_jobs = max(reading.job_s, _MIN_JOB_S), True
-        elif not reading.in_flight or jobs != self._unchanged_jobs:
-            self._unchanged_jobs, self._unchanged_s = jobs, reading.at_s
-        elif not self._knows_jobs and (unchanged_s := reading.at_s - self._unchanged_s) > _STILL_S:
+        before = self._job_s, self._knows_jobs
+        if job_s is not None:
+            self._job_s, self._knows_jobs = max(job_s, _MIN_JOB_S), True
+        elif not in_flight or jobs != self._unchanged_jobs:
+            self._unchanged_jobs, self._unchanged_s = jobs, at_s
+        elif not self._knows_jobs and (unchanged_s := at_s - self._unchanged_s) > _STILL_S:
             self._job_s = max(self._job_s, _LONGER * unchanged_s)
+        if (self._job_s, self._knows_jobs) != before:
+            self._learn(len(self._buckets))
 
     def _time_a_boot(self, at_s: float, ready: int, pods: int) -> None:
         """Learn what the first pod's boot takes. One that waited for a node says little: each counts for half of it."""
         if self._first_ordered_s is not None and ready:
             took_s = at_s - self._first_ordered_s
             self._boot_s = (self._boot_s + min(max(took_s, self._boot_s / 2), self._boot_s * 2)) / 2
+            self._decisions.clear()
         if ready or not pods:
             self._first_ordered_s = None
         elif self._has_rested:
             self._first_ordered_s = at_s
 
-    def _demand(self, reading: Reading) -> Demand:
-        busy = _busy(reading, self._ordered)
-        jobs = reading.visible + reading.in_flight
-        if reading.ready:
-            self._devices = max(round(reading.devices / reading.ready), 1)
-        ready = max(reading.ready, math.ceil(busy / self._devices))
-        return Demand(
-            waiting_s=(jobs - busy) * self._job_s,
-            running=self._running(reading.at_s, busy),
-            ready=ready,
-            booting=max(self._ordered - ready, 0),
-            arrivals_s=self._arrivals_s(),
-            served_s=[bucket.worked_s for bucket in self._buckets],
-            job_s=self._job_s,
-            boot_s=self._boot_s,
-            devices=self._devices,
-        )
-
     def _running(self, at_s: float, busy: int) -> int:
-        self._busy.append((at_s, busy))
-        while self._busy[0][0] < at_s - _WAVER_S:
-            self._busy.popleft()
-        return max(busy for _, busy in self._busy)
+        """The most that ran within a few seconds."""
+        recent = self._busy
+        while recent and recent[-1][1] <= busy:
+            recent.pop()
+        recent.append((at_s, busy))
+        while recent[0][0] < at_s - _WAVER_S:
+            recent.popleft()
+        return recent[0][1]
 
-    def _arrivals_s(self) -> list[float]:
-        """Estimate the work that arrived in each bucket.
-
-        What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
-        what may be in the jobs they work on: then others came in the place of those that ended. Where fewer jobs are
-        left than that explains, it is negative: counts that waver add up to nothing.
-        """
-        arrivals_s, begun_s = [], 0.0
-        for bucket in self._buckets:
-            arrived_s = max(bucket.change, 0) * self._job_s
-            begun_s += bucket.worked_s + min(bucket.change, 0) * self._job_s
-            most_s = bucket.worked_s / BUCKET_S * self._job_s
-            if begun_s < 0:
-                arrived_s += begun_s
-            elif self._knows_jobs and (bucket.moved or bucket.worked_s > _UNSEEN_JOBS * self._job_s):
-                arrived_s += max(begun_s - most_s, 0)
-            begun_s = min(max(begun_s, 0), most_s)
-            arrivals_s.append(arrived_s)
-        return arrivals_s
-
-
-def _busy(reading: Reading, ordered: int) -> int:
-    """Number of jobs that are being worked on. Beacons of new agents come late; agents that hold two work on one."""
-    return min(reading.in_flight, max(reading.devices, min(ordered, math.ceil(reading.in_flight / 2))))
+    def _learn(self, new: int) -> None:
+        """Work out what the next decisions have in common: the last ``new`` buckets are not known yet."""
+        buckets = self._buckets
+        known = len(buckets) - new
+        begun_s, number = 0.0, 0
+        while number < len(buckets):
+            before_s = buckets[number].begun_s
+            begun_s = buckets[number].follow(begun_s, self._job_s, knows_jobs=self._knows_jobs)
+            number += 1
+            if number < known and begun_s == before_s:  # so will be those after it
+                begun_s, number = buckets[known - 1].begun_s, known
+        self._flow = Flow([bucket.arrived_s for bucket in buckets], [bucket.worked_s for bucket in buckets])
+        self._decisions.clear()

@@ -3,6 +3,8 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
 BUCKET_S = 15.0
 """Length of the intervals in which arrivals and work done are counted: the autoscaler's period."""
@@ -24,10 +26,25 @@ _KEPT_SHARE = 0.25
 _SPREAD_BOOTS = 4
 """How many boots later than a burst what piled up during a boot may be done."""
 _ROUNDING = 1e-9
+_REMEMBERED = 64
+"""Flows, of all runtimes, of which rates are remembered: many decisions follow from one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Demand:
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Work that came and went in the last intervals of BUCKET_S, the oldest first: seconds on a GPU.
+
+    Attributes:
+        arrivals_s: What arrived in each. Negative where some is gone that nobody has done: the counts were wrong
+            before, or are now.
+        served_s: What was done in each.
+    """
+
+    arrivals_s: Sequence[float] = ()
+    served_s: Sequence[float] = ()
+
+
+class Demand(NamedTuple):
     """What is known of a runtime's work and pods at one moment.
 
     Attributes:
@@ -35,9 +52,7 @@ class Demand:
         running: Number of jobs that pods work on.
         ready: Number of pods that take jobs.
         booting: Number of pods that were ordered and take no jobs yet.
-        arrivals_s: Work that arrived in each of the last intervals of BUCKET_S, the oldest first: seconds on a GPU.
-            Negative where some is gone that nobody has done: the counts were wrong before, or are now.
-        served_s: Work that was done in each of the same intervals.
+        flow: What has arrived and was done.
         job_s: Seconds on a GPU that a job takes; more than 0.
         boot_s: Seconds from the order of a pod to its first job.
         devices: Number of GPUs of a pod, each of which works on a job.
@@ -47,8 +62,7 @@ class Demand:
     running: int
     ready: int
     booting: int
-    arrivals_s: Sequence[float]
-    served_s: Sequence[float]
+    flow: Flow
     job_s: float
     boot_s: float
     devices: int = 1
@@ -88,9 +102,11 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
 
     Pods are never fewer than those that work, and with any work at least one.
     """
-    steady, mean = _rates(demand)
-    piled_up_s = min(_piled_up_s(demand, steady), demand.waiting_s)
-    burst_s = demand.waiting_s - piled_up_s
+    steady, mean = _rates(demand.flow, demand.boot_s)
+    piled_up_s = burst_s = 0.0
+    if demand.waiting_s > 0:
+        piled_up_s = min(_piled_up_s(demand.flow, steady), demand.waiting_s)
+        burst_s = demand.waiting_s - piled_up_s
     start_s = _START_BOOTS * demand.boot_s
     share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + _SHARE_JOBS * min(demand.job_s, start_s)
     free = max(demand.ready * demand.devices - _HEADROOM * steady, 0)
@@ -109,14 +125,14 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     return min(max(pods, at_least), limits.max_pods)
 
 
-def _rates(demand: Demand) -> tuple[float, float]:
+@lru_cache(maxsize=_REMEMBERED)
+def _rates(flow: Flow, boot_s: float) -> tuple[float, float]:
     """Estimate the GPUs that arriving work fills: without the peaks since it began to come, and with them.
 
     Both look back one boot: that is how far ahead an order looks.
     """
-    window = max(math.ceil(demand.boot_s / BUCKET_S), _MIN_WINDOW)
-    arrivals_s = [0.0] * window + list(demand.arrivals_s)
-    recent_s = arrivals_s[-window:]
+    window = max(math.ceil(boot_s / BUCKET_S), _MIN_WINDOW)
+    recent_s = [*[0.0] * (window - len(flow.arrivals_s)), *flow.arrivals_s[-window:]]
     mean = max(sum(recent_s), 0) / (window * BUCKET_S)
     while len(recent_s) > _MIN_WINDOW and not recent_s[0]:
         recent_s.pop(0)
@@ -124,11 +140,15 @@ def _rates(demand: Demand) -> tuple[float, float]:
     return max(sum(usual_s), 0) / (len(usual_s) * BUCKET_S), mean
 
 
-def _piled_up_s(demand: Demand, steady: float) -> float:
+@lru_cache(maxsize=_REMEMBERED)
+def _piled_up_s(flow: Flow, steady: float) -> float:
     """How long a queue would be of work that came at the steady rate, and was done as it was."""
+    most_s = steady * BUCKET_S
     ahead_s = piled_up_s = 0.0
-    for arrived_s, served_s in zip(demand.arrivals_s, demand.served_s, strict=True):
-        came_s = min(ahead_s + arrived_s, steady * BUCKET_S)
+    for arrived_s, done_s in zip(flow.arrivals_s, flow.served_s, strict=True):
+        came_s = min(ahead_s + arrived_s, most_s)
         ahead_s += arrived_s - came_s
-        piled_up_s = max(piled_up_s + came_s - served_s, 0.0)
+        piled_up_s = piled_up_s + came_s - done_s
+        if piled_up_s < 0:
+            piled_up_s = 0.0
     return piled_up_s

@@ -65,7 +65,6 @@ class RuntimeReadings:
             in_flight=sum(depth.result()["in_flight"] for depth in depths),
             ready=seen.ready,
             devices=seen.devices,
-            running=seen.running,
             job_s=seen.seconds,
         )
 

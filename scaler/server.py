@@ -126,7 +126,8 @@ async def serve(readings: Mapping[str, RuntimeReadings], *, port: int) -> AsyncI
             decision = await runtimes[name].decide(question)
         except ReadingError as exc:
             return _json(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(exc)})
-        return _json(HTTPStatus.OK, {"pods": decision.pods, **asdict(decision.demand)})
+        demand = decision.demand._asdict()
+        return _json(HTTPStatus.OK, {"pods": decision.pods, **demand, "flow": asdict(decision.demand.flow)})
 
     app = web.Application()
     app.add_routes([web.get("/health", health), web.get("/runtimes/{name}", pods)])

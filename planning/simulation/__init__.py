@@ -4,7 +4,7 @@ from planning.simulation.by_work import ByWork
 from planning.simulation.engine import simulate
 from planning.simulation.load import Load
 from planning.simulation.outcome import Moment, Outcome
-from planning.simulation.setup import Autoscaling, Depth, Pods, Policy, Provisioning, Seen, Setup, Spot
+from planning.simulation.setup import Autoscaling, Depth, Pods, Policy, Provisioning, Setup, Spot
 
 __all__ = [
     "Autoscaling",
@@ -16,7 +16,6 @@ __all__ = [
     "Pods",
     "Policy",
     "Provisioning",
-    "Seen",
     "Setup",
     "Spot",
     "simulate",

@@ -1,6 +1,5 @@
 """Scaling by seconds of work: what the scaler would decide, and what KEDA makes of it."""
 
-from planning.simulation.setup import Seen
 from scaler.demand import Reading, Tracker
 from scaler.policy import Limits
 
@@ -16,17 +15,6 @@ class ByWork:
     def __init__(self, limits: Limits, *, job_s: float) -> None:
         self._tracker = Tracker(limits, job_s=job_s)
 
-    def __call__(self, seen: Seen) -> float:
-        """The pods for what is seen."""
-        decision = self._tracker.decide(
-            Reading(
-                at_s=seen.at_s,
-                visible=seen.visible,
-                in_flight=seen.in_flight,
-                ready=seen.ready,
-                devices=seen.devices,
-                running=seen.running,
-                job_s=seen.seconds,
-            )
-        )
-        return max(decision.pods, min(seen.in_flight, seen.pods))
+    def __call__(self, reading: Reading, pods: int) -> float:
+        """The pods there should be."""
+        return max(self._tracker.decide(reading).pods, min(reading.in_flight, pods))

@@ -35,6 +35,8 @@ class SimulatedNode:
     """An instance, from its launch to its end."""
 
     launched_s: float
+    since_s: float
+    """When its state began."""
     state: NodeState = NodeState.BOOT
     is_usable: bool = False
     """Whether a pod can be bound to it."""
@@ -72,8 +74,6 @@ class SimulatedCluster:
     """Seconds of nodes that have ended."""
     nodes: list[SimulatedNode] = field(default_factory=list)
     pods: list[SimulatedPod] = field(default_factory=list)
-    spent_s: dict[NodeState, float] = field(default_factory=lambda: dict.fromkeys(NodeState, 0.0))
-    """Node seconds, by what they were spent on."""
 
     def __post_init__(self) -> None:
         """Start with nothing but the warm nodes' orders."""
@@ -83,7 +83,8 @@ class SimulatedCluster:
         self._chance = random.Random(f"stages {self.setup.seed}")  # noqa: S311 - a simulation
         self._spot = random.Random(f"spot {self.setup.seed}")  # noqa: S311 - a simulation
         self._is_ordering = False
-        self._counts = dict.fromkeys(NodeState, 0)
+        self._spent_s = dict.fromkeys(NodeState, 0.0)
+        """Of states that are over."""
         self._order_nodes()
 
     @property
@@ -112,12 +113,6 @@ class SimulatedCluster:
                 unscheduled += pod.node is None
         return unscheduled, active - ready - unscheduled, ready
 
-    def advance(self, now: float) -> None:
-        """Let time pass, in which nothing happens."""
-        for state, nodes in self._counts.items():
-            self.spent_s[state] += nodes * (now - self.now)
-        self.now = now
-
     def happen(self) -> None:
         """Do what is due now."""
         while self._events and self._events[0][0] <= self.now:
@@ -141,6 +136,10 @@ class SimulatedCluster:
     def bill(self, now: float) -> float:
         """Seconds of nodes that are paid until now."""
         return self.paid_s + sum(min(now, node.ends_s) - node.launched_s for node in self.nodes)
+
+    def spent_s(self, state: NodeState) -> float:
+        """Seconds that nodes have been in a state until now."""
+        return self._spent_s[state] + sum(self.now - node.since_s for node in self.nodes if node.state is state)
 
     def _deletion_rank(self, pod: SimulatedPod, busy: Container[int]) -> tuple[bool, bool, bool, int]:
         """The pods that go first have the least: ActivePodsWithRanks.Less, where a node has one pod of a ReplicaSet."""
@@ -210,10 +209,9 @@ class SimulatedCluster:
             self._at(self.now + _RETRY_S, self._launch)
 
     def _start_node(self) -> None:
-        node = SimulatedNode(self.now)
+        node = SimulatedNode(self.now, self.now)
         self.nodes.append(node)
         self.node_starts += 1
-        self._counts[NodeState.BOOT] += 1
         self._at(self.now + self._draw(self.setup.nodes.boot_s), partial(self._usable, node))
         if rate := self.setup.spot.interruptions_per_hour:
             self._at(self.now + self._spot.expovariate(rate / 3600), partial(self._warn, node))
@@ -252,7 +250,7 @@ class SimulatedCluster:
     def _ended(self, node: SimulatedNode) -> None:
         if node in self.nodes and node.ends_s <= self.now:
             self.nodes.remove(node)
-            self._counts[node.state] -= 1
+            self._spent_s[node.state] += self.now - node.since_s
             self.paid_s += node.ends_s - node.launched_s
 
     def _warn(self, node: SimulatedNode) -> None:
@@ -270,9 +268,8 @@ class SimulatedCluster:
         self.scale(self.replicas)
 
     def _enter(self, node: SimulatedNode, state: NodeState) -> None:
-        self._counts[node.state] -= 1
-        self._counts[state] += 1
-        node.state = state
+        self._spent_s[node.state] += self.now - node.since_s
+        node.state, node.since_s = state, self.now
 
     def _draw(self, seconds: Range) -> float:
         return self._chance.uniform(*seconds)

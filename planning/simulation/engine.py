@@ -10,7 +10,8 @@ from planning.simulation.hpa import HorizontalPodAutoscaler
 from planning.simulation.keda import ScaledObject
 from planning.simulation.load import Load
 from planning.simulation.outcome import Moment, Outcome
-from planning.simulation.setup import HPA_PERIOD_S, Depth, Seen, Setup
+from planning.simulation.setup import HPA_PERIOD_S, Depth, Setup
+from scaler.demand import Reading
 
 _SAMPLES = 1000
 _MIN_SAMPLE_S = 5.0
@@ -46,6 +47,7 @@ class _Simulation:
         self._next_hpa_s = by_chance_s if scaling.first_look_s is None else scaling.first_look_s
         self._next_sample_s = 0.0
         self._samples: list[Moment] = []
+        self._devices = setup.pods.devices
         self._is_plain = isinstance(self._policy, Depth)
         self._last_done, self._last_done_s = 0, 0.0
 
@@ -53,23 +55,25 @@ class _Simulation:
         cluster, agents = self._cluster, self._agents
         now = 0.0
         # The policy has seen the runtime at rest: what arrives at once has arrived, and was not there before.
-        self._policy(Seen(-self._setup.scaling.polling_s, 0, 0, 0, 0, 0, 0, None))
+        self._policy(Reading(-self._setup.scaling.polling_s, 0, 0, 0, 0, None), 0)
         while True:
-            if self._is_quiet:
-                if agents.next_arrival_s is None:
+            if agents.done == agents.arrived:
+                if self._is_quiet:
+                    if agents.next_arrival_s is None:
+                        break
+                    self._skip_quiet(agents.next_arrival_s)
+                elif agents.is_done and now >= self._load.duration_s and self._is_over:
                     break
-                self._skip_quiet(agents.next_arrival_s)
-            elif agents.is_done and now >= self._load.duration_s and self._is_over:
-                break
-            now = min(self._next_poll_s, self._next_hpa_s, self._next_sample_s, cluster.next_event_s)
+            next_event_s = cluster.next_event_s
+            now = min(self._next_poll_s, self._next_hpa_s, self._next_sample_s, next_event_s)
             if now > self._until_s:
                 now = self._until_s
                 agents.run(now)
-                cluster.advance(now)
+                cluster.now = now
                 break
             agents.run(now)
-            cluster.advance(now)
-            if cluster.next_event_s <= now:
+            cluster.now = now
+            if next_event_s <= now:
                 cluster.happen()
             if self._next_poll_s <= now:
                 self._next_poll_s += self._setup.scaling.polling_s
@@ -89,10 +93,9 @@ class _Simulation:
 
     @property
     def _is_quiet(self) -> bool:
-        """Whether nothing exists, and nothing is to exist before the next job arrives."""
+        """Whether nothing exists, and nothing is to exist before the next job arrives, where none is left."""
         stays = self._setup.scaling.min_pods or self._setup.nodes.warm
-        exists = self._cluster.nodes or self._cluster.replicas
-        return not (stays or exists or self._agents.done < self._agents.arrived)
+        return not (stays or self._cluster.nodes or self._cluster.replicas)
 
     def _skip_quiet(self, arrival_s: float) -> None:
         """Go on shortly before the next arrival."""
@@ -127,11 +130,11 @@ class _Simulation:
     def _ask(self) -> float:
         """The metric now."""
         cluster, agents = self._cluster, self._agents
-        ready, running, seconds = self._beacons.read(cluster)
-        devices = ready * self._setup.pods.devices
-        return self._policy(
-            Seen(cluster.now, agents.visible, agents.in_flight, len(cluster.pods), ready, devices, running, seconds)
-        )
+        ready, job_s = self._beacons.read(cluster)
+        visible = agents.visible
+        in_flight = agents.arrived - agents.done - visible
+        reading = Reading(cluster.now, visible, in_flight, ready, ready * self._devices, job_s)
+        return self._policy(reading, len(cluster.pods))
 
     def _sample(self) -> None:
         cluster, agents = self._cluster, self._agents
@@ -151,9 +154,9 @@ class _Simulation:
 
     def _outcome(self, duration_s: float) -> Outcome:
         cluster, agents = self._cluster, self._agents
-        devices = self._setup.pods.devices
+        devices = self._devices
         busy_s = agents.busy_s(cluster.now)
-        serving_s = cluster.spent_s[NodeState.SERVING] * devices
+        serving_s = cluster.spent_s(NodeState.SERVING) * devices
         begun = ((start, time) for start, time in zip(agents.started, self._load.times, strict=True) if start >= 0)
         return Outcome(
             waits=array("d", (start - time for start, time in begun)),
@@ -167,9 +170,9 @@ class _Simulation:
             node_interruptions=cluster.node_interruptions,
             interrupted=agents.interrupted,
             paid_s=cluster.bill(cluster.now) * devices,
-            boot_s=cluster.spent_s[NodeState.BOOT] * devices,
+            boot_s=cluster.spent_s(NodeState.BOOT) * devices,
             busy_s=busy_s,
-            idle_s=serving_s - busy_s + cluster.spent_s[NodeState.EMPTY] * devices,
+            idle_s=serving_s - busy_s + cluster.spent_s(NodeState.EMPTY) * devices,
         )
 
 
@@ -179,21 +182,21 @@ class _Beacons:
     def __init__(self, load: Load, agents: Agents, age_s: float) -> None:
         self._load, self._agents, self._age_s = load, agents, age_s
         self._read_s = -inf
-        self._report: tuple[int, int, float | None] = (0, 0, None)
+        self._report: tuple[int, float | None] = (0, None)
         self._ended = (0, 0.0)
 
-    def read(self, cluster: SimulatedCluster) -> tuple[int, int, float | None]:
-        """Ready agents, running jobs, and the mean seconds of recent jobs."""
+    def read(self, cluster: SimulatedCluster) -> tuple[int, float | None]:
+        """Ready agents, and the mean seconds of recent jobs."""
         if cluster.now - self._read_s >= self._age_s:
             self._read_s = cluster.now
             ready = cluster.counts()[2]
-            self._report = (ready, self._agents.running, self._mean_s(ready))
+            self._report = (ready, self._mean_s(ready))
         return self._report
 
     def _mean_s(self, agents: int) -> float | None:
         jobs, seconds = self._agents.done, self._agents.worked_s
         new, new_s = jobs - self._ended[0], seconds - self._ended[1]
-        mean_s = self._report[2]
+        mean_s = self._report[1]
         if not new:
             return mean_s
         self._ended = (jobs, seconds)

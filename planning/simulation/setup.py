@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from planning.simulation.hpa import DEFAULT_DOWN, TOLERANCE, ScalingPolicy, ScalingRules
+from scaler.demand import Reading
 
 HPA_PERIOD_S = 15.005
 """kube-controller-manager's --horizontal-pod-autoscaler-sync-period, which EKS does not change, is 15 s from a decision
@@ -14,26 +14,9 @@ Range = tuple[float, float]
 """Seconds that something takes: drawn evenly between the least and the most."""
 
 
-class Seen(NamedTuple):
-    """What can be known of a runtime from outside, at ``at_s`` seconds of the simulation."""
-
-    at_s: float
-    visible: int
-    in_flight: int
-    """Messages that agents hold."""
-    pods: int
-    """All that exist, as KEDA's kubernetes-workload trigger counts them: those that end as well."""
-    ready: int
-    """Agents that have reported, and below what they reported last."""
-    devices: int
-    """Jobs that they can work on at once."""
-    running: int
-    seconds: float | None
-    """What their jobs took on average; None before the first one has ended."""
-
-
-Policy = Callable[[Seen], float]
-"""The metric that KEDA gives to HPA, whose target is one a pod. It may remember: each simulation makes its own."""
+Policy = Callable[[Reading, int], float]
+"""The metric that KEDA gives to HPA, whose target is one a pod, by what can be read and by the pods that exist: those
+that end as well, as KEDA's kubernetes-workload trigger counts them. It may remember: each simulation makes its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +30,11 @@ class Depth:
     counts_in_flight: bool = True
     keep_busy: bool = True
 
-    def __call__(self, seen: Seen) -> float:
-        """The pods for what is seen."""
-        total = seen.visible + seen.in_flight
-        pods = (total if self.counts_in_flight else seen.visible) / self.queue_length
-        return max(pods, min(seen.in_flight, seen.pods)) if self.keep_busy else pods
+    def __call__(self, reading: Reading, pods: int) -> float:
+        """The pods there should be."""
+        total = reading.visible + reading.in_flight
+        wanted = (total if self.counts_in_flight else reading.visible) / self.queue_length
+        return max(wanted, min(reading.in_flight, pods)) if self.keep_busy else wanted
 
 
 @dataclass(frozen=True, slots=True)

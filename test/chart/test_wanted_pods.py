@@ -7,8 +7,9 @@ import re
 import pytest
 from chartkit import AWS, QUEUE
 
-from planning.simulation import Autoscaling, Depth, Seen
+from planning.simulation import Autoscaling, Depth
 from planning.simulation.hpa import DEFAULT_DOWN, ScalingPolicy, ScalingRules
+from scaler.demand import Reading
 from test.kit.charts import at, merged
 
 TOLERANCE = 0.1
@@ -231,8 +232,8 @@ def test_simulations_want_what_the_formula_wants(scaled, settings):
     chart = scaled(**settings)
     simulated = Depth(settings.get("queueLength", 10), counts_in_flight=settings.get("scaleOnInFlight", True))
     for waiting, in_flight, pods in itertools.product((0, 3, 50), (0, 1, 8), (0, 2, 20)):
-        seen = Seen(0, waiting, in_flight, pods, ready=0, devices=0, running=0, seconds=None)
-        assert int(simulated(seen) * 1000) == chart._milli(waiting, in_flight, pods)
+        reading = Reading(0, waiting, in_flight, ready=0, devices=0, job_s=None)
+        assert int(simulated(reading, pods) * 1000) == chart._milli(waiting, in_flight, pods)
 
 
 @pytest.mark.parametrize("scaler_url", ["", SCALER_URL])

@@ -1,4 +1,5 @@
-from planning.simulation import Autoscaling, ByWork, Load, Seen, Setup, simulate
+from planning.simulation import Autoscaling, ByWork, Load, Setup, simulate
+from scaler.demand import Reading
 from scaler.policy import Limits
 
 
@@ -10,5 +11,5 @@ def test_a_runtime_with_a_scaler_starts_at_once_and_ends_all_jobs():
 
 
 def test_each_running_job_keeps_a_pod_whatever_the_scaler_wants():
-    seen = Seen(at_s=0, visible=0, in_flight=7, pods=5, ready=5, devices=5, running=5, seconds=1)
-    assert ByWork(Limits(max_pods=3), job_s=1)(seen) == 5
+    reading = Reading(at_s=0, visible=0, in_flight=7, ready=5, devices=5, job_s=1)
+    assert ByWork(Limits(max_pods=3), job_s=1)(reading, pods=5) == 5

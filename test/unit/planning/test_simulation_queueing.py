@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.simulation import Autoscaling, ByWork, Depth, Load, Pods, Provisioning, Seen, Setup, Spot, simulate
+from planning.simulation import Autoscaling, ByWork, Depth, Load, Pods, Provisioning, Setup, Spot, simulate
 from planning.simulation.agents import Agents
 from planning.simulation.cluster import NodeState, SimulatedCluster, SimulatedNode, SimulatedPod
+from scaler.demand import Reading
 from scaler.policy import Limits
 
 DAY_S = 86_400.0
@@ -222,24 +223,24 @@ def test_a_job_that_ends_within_the_warning_is_not_interrupted():
 
 
 def test_the_agents_reports_that_a_policy_sees_are_as_old_as_it_is_said():
-    seen: list[Seen] = []
+    seen: list[Reading] = []
 
     class Watching:
-        def __call__(self, what: Seen) -> float:
-            seen.append(what)
-            return Depth()(what)
+        def __call__(self, reading: Reading, pods: int) -> float:
+            seen.append(reading)
+            return Depth()(reading, pods)
 
     simulate(Load.burst(50, 20), Setup(scaling=Autoscaling(policy=Watching)))
-    assert seen[0] == Seen(-2, 0, 0, 0, 0, 0, 0, None), "it has seen the runtime at rest"
-    assert [what.seconds for what in seen if what.at_s < 100] == [None] * sum(what.at_s < 100 for what in seen)
-    assert {what.seconds for what in seen[-10:]} == {20}
-    changes = [after.at_s for before, after in pairwise(seen) if before[4:] != after[4:]]
+    assert seen[0] == Reading(-2, 0, 0, 0, 0, None), "it has seen the runtime at rest"
+    assert {reading.job_s for reading in seen if reading.at_s < 100} == {None}
+    assert {reading.job_s for reading in seen[-10:]} == {20}
+    changes = [after.at_s for before, after in pairwise(seen) if before[3:] != after[3:]]
     assert all(later - earlier >= 15 for earlier, later in pairwise(changes))
 
 
 def test_a_policy_that_never_wants_a_pod_is_reported_instead_of_simulated_for_ever():
     with pytest.raises(RuntimeError, match="5 jobs wait, and none has ended for a day: 0 pods are wanted"):
-        simulate(Load.burst(5, 5), Setup(scaling=Autoscaling(policy=lambda: lambda _: 0.0)))
+        simulate(Load.burst(5, 5), Setup(scaling=Autoscaling(policy=lambda: lambda *_: 0.0)))
 
 
 def test_percentiles_are_of_the_nearest_rank():

@@ -1,5 +1,7 @@
 """What a tracker makes of readings: it knows of arrivals, work and pods only what queue and beacons show."""
 
+import random
+
 import pytest
 
 from scaler.demand import Reading, Tracker
@@ -24,7 +26,6 @@ class Runtime:
             in_flight=in_flight,
             ready=ready,
             devices=ready if devices is None else devices,
-            running=min(in_flight, ready),
             job_s=job_s,
         )
         self.decision = self.tracker.decide(reading)
@@ -64,31 +65,31 @@ def test_what_keeps_coming_is_measured_while_pods_boot_and_while_they_work():
     runtime = Runtime()
     runtime.during(90, visible=lambda passed_s: passed_s)
     booting = runtime.demand
-    assert sum(booting.arrivals_s) / len(booting.arrivals_s) == pytest.approx(75, rel=0.1)
+    assert sum(booting.flow.arrivals_s) / len(booting.flow.arrivals_s) == pytest.approx(75, rel=0.1)
     runtime.during(150, visible=lambda passed_s: 90 + passed_s // 5, in_flight=8, ready=8, job_s=5)
     working = runtime.demand
-    assert working.served_s[-1] == pytest.approx(8 * 15, rel=0.1)
-    assert working.arrivals_s[-1] == pytest.approx(9 * 15, rel=0.1)
+    assert working.flow.served_s[-1] == pytest.approx(8 * 15, rel=0.1)
+    assert working.flow.arrivals_s[-1] == pytest.approx(9 * 15, rel=0.1)
 
 
 def test_jobs_that_come_in_the_place_of_others_are_noticed_where_the_queue_moves_at_all():
     runtime = Runtime(job_s=20)
     runtime.during(240, in_flight=lambda passed_s: 4 + passed_s // 2 % 2, ready=4, job_s=20)
-    assert sum(runtime.demand.arrivals_s[-7:]) / 7 == pytest.approx(4 * 15, rel=0.2)
+    assert sum(runtime.demand.flow.arrivals_s[-7:]) / 7 == pytest.approx(4 * 15, rel=0.2)
 
 
 def test_a_burst_that_is_worked_off_is_no_new_load():
     runtime = Runtime()
     runtime.during(100, visible=200)
     runtime.during(100, visible=lambda passed_s: 184 - passed_s * 8 // 5, in_flight=16, ready=8, job_s=5)
-    assert sum(runtime.demand.arrivals_s[-6:]) == 0
+    assert sum(runtime.demand.flow.arrivals_s[-6:]) == 0
 
 
 def test_one_long_job_is_not_taken_for_a_row_of_short_ones():
     runtime = Runtime(job_s=60)
     runtime.during(100, visible=1)
     assert runtime.during(600, in_flight=1, ready=1, job_s=60).pods == 1
-    assert sum(runtime.demand.arrivals_s[-7:]) == 0
+    assert sum(runtime.demand.flow.arrivals_s[-7:]) == 0
 
 
 def test_counts_that_waver_call_for_as_many_pods_as_the_true_ones():
@@ -169,17 +170,31 @@ def test_a_count_that_is_too_low_for_a_moment_takes_no_pod():
 def test_after_a_restart_pods_that_work_stay_and_what_waits_counts_as_a_burst():
     decision = Runtime().read(visible=60, in_flight=7, ready=7, job_s=5)
     assert decision.pods == 7
-    assert decision.demand.arrivals_s == []
+    assert decision.demand.flow.arrivals_s == []
 
 
 def test_readings_with_a_long_gap_between_are_those_of_a_restart():
     runtime = Runtime()
     runtime.during(120, visible=lambda passed_s: passed_s)
-    assert runtime.read(visible=130, after_s=600).demand.arrivals_s == []
+    assert runtime.read(visible=130, after_s=600).demand.flow.arrivals_s == []
 
 
 def test_readings_that_come_seldom_tell_the_same_rate():
     runtime = Runtime()
     for jobs in range(0, 180, 30):
         runtime.read(visible=jobs, after_s=30)
-    assert set(runtime.demand.arrivals_s) == {75.0}
+    assert set(runtime.demand.flow.arrivals_s) == {75.0}
+
+
+@pytest.mark.parametrize("job_s", [5, 40, 300])
+def test_what_was_more_than_ten_minutes_ago_counts_no_more(job_s):
+    def flow_since(begin_s):
+        runtime = Runtime()
+        for at_s in range(begin_s, 1601, EVERY_S):
+            visible = random.Random(at_s // 8).randrange(6)
+            runtime.read(visible=visible, in_flight=4, ready=4, job_s=job_s)
+        return runtime.demand.flow
+
+    # An interval ends with the first reading after 15 s.
+    ten_minutes_s = 40 * 16
+    assert flow_since(0).arrivals_s == flow_since(1600 - ten_minutes_s).arrivals_s

@@ -4,18 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scaler.policy import BUCKET_S, Demand, Limits, wanted_pods
+from scaler.policy import BUCKET_S, Demand, Flow, Limits, wanted_pods
 
 BOOT_S = 100
 WINDOW = 7
 """Intervals of a boot."""
 
 
-def demand(**known):
-    nothing = {"waiting_s": 0, "running": 0, "ready": 0, "booting": 0, "arrivals_s": (), "served_s": ()}
-    known = {**nothing, "job_s": 5, "boot_s": BOOT_S, **known}
-    known["served_s"] = known["served_s"] or (0,) * len(known["arrivals_s"])
-    return Demand(**known)
+def demand(arrivals_s=(), served_s=(), **known):
+    nothing = {"waiting_s": 0, "running": 0, "ready": 0, "booting": 0}
+    flow = Flow(arrivals_s, served_s or (0,) * len(arrivals_s))
+    return Demand(**{**nothing, "job_s": 5, "boot_s": BOOT_S, **known}, flow=flow)
 
 
 def steady(gpus, intervals, *, ready=0, **known):
@@ -124,8 +123,8 @@ def test_pods_stay_within_the_operators_limits_and_never_fall_below_those_that_w
 
 @given(demands(), all_limits(), AMOUNTS)
 def test_more_waiting_work_never_means_fewer_pods(known, limits, more_s):
-    more = {name: getattr(known, name) for name in known.__slots__} | {"waiting_s": known.waiting_s + more_s}
-    assert wanted_pods(Demand(**more), limits) >= wanted_pods(known, limits)
+    more = known._replace(waiting_s=known.waiting_s + more_s)
+    assert wanted_pods(more, limits) >= wanted_pods(known, limits)
 
 
 @given(demands(), all_limits(), st.floats(0, 1e4))
@@ -139,4 +138,4 @@ def test_no_pod_is_wanted_only_where_there_is_no_work_and_none_keeps_coming(know
     if wanted_pods(known, Limits()) == 0:
         assert known.waiting_s == known.running == 0
     elif known.waiting_s == known.running == 0:
-        assert any(known.arrivals_s)
+        assert any(known.flow.arrivals_s)
