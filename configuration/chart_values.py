@@ -21,7 +21,8 @@ from runtimes.flux.options import ModelOptions
 _COMPUTED: Final = "computed"
 """Marks a value that the deployment sets: the address of a queue, the name of a role and so on."""
 _SIZE = r"^\d+(Mi|Gi|Ti)$"
-_GPUS = "nvidia.com/gpu"
+GPUS = "nvidia.com/gpu"
+"""The resource that is a number of GPUs."""
 
 Cron = Annotated[str, Form(r"^\S+( \S+){4}$", "five fields of cron, as 0 8 * * 1-5"), AfterValidator(coming)]
 Snapshot = Annotated[str, Form(r"^snap-[0-9a-f]+$", "an EBS snapshot, as snap-0123456789abcdef0")]
@@ -70,7 +71,7 @@ class Provisioner(Section):
     resource_limits: dict[str, Quantity] | None = None
     """What all nodes of the runtime together may not exceed; {} sets no limit. Default: the GPUs of maxReplicaCount
     pods, of a quarter more during a roll-out, of placeholders, and 8 for a node that is used in part. Preferred types
-    are counted by themselves."""
+    are counted by themselves; where anything but GPUs is limited, none are preferred unless you name them."""
     consolidation: bool = True
     """Whether empty and underused nodes are removed."""
     disruption: Disruption = Disruption()
@@ -181,7 +182,7 @@ class Resources(Section):
     @property
     def gpus(self) -> int:
         """GPUs of the container; 0 where it has none."""
-        return int(amount(self.asks_for(_GPUS)) or 0)
+        return int(amount(self.asks_for(GPUS)) or 0)
 
 
 class EnvironmentVariable(Section):
@@ -237,7 +238,7 @@ class InferenceApi(Container):
     copy of the checkpoint that takes no more than 60 % of it. A pod whose /tmp holds more is replaced."""
     cache: Cache = Cache()
     """(flux) What the server may keep: models of the Hugging Face hub, compiled code."""
-    resources: Resources = Resources(limits={_GPUS: 1}, requests={_GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
+    resources: Resources = Resources(limits={GPUS: 1}, requests={GPUS: 1, "cpu": "2000m", "memory": "6Gi"})
     model_filename: Annotated[str | None, _COMPUTED] = None
     """(sdwebui) The checkpoint that is loaded at start."""
     model_options: Annotated[ModelOptions | None, _COMPUTED] = None

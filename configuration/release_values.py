@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from configuration.chart_values import ChartValues
+from configuration.chart_values import GPUS, ChartValues
 from configuration.config import Config, ModelsRuntime
 from configuration.gpus import preferred_types, workload_of
 from configuration.images import pod_images
@@ -17,7 +17,7 @@ DISCOVERY_TAG = "karpenter.sh/discovery"
 RUNTIME_TAG = "sd-on-eks/runtime"
 """Tag of a runtime's instances and volumes, by which costs can be divided."""
 _MANAGED_BUDGET_MIB = 512
-"""A system node has 8 GiB for all pods on it."""
+"""A system node has 4 or 8 GiB for all pods on it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,11 +75,11 @@ def _chosen(
         image = one.asked(resources.registry, image_tags[one.source.name])
         images[one.container] = {"image": image.model_dump(by_alias=True, exclude_none=True)}
     if not runtime.is_managed:
-        types = runtime.extra_values.karpenter.provisioner.instance_type
-        nodes = {
-            "nodeTemplate": chosen,
-            "provisioner": {"preferredInstanceType": preferred_types(types, workload_of(runtime.model))},
-        }
+        provisioner = runtime.extra_values.karpenter.provisioner
+        # A second NodePool has the whole limit, too. GPUs are limited by the number of pods in any case.
+        has_limits = (provisioner.resource_limits or {}).keys() - {GPUS}
+        preferred = [] if has_limits else preferred_types(provisioner.instance_type, workload_of(runtime.model))
+        nodes = {"nodeTemplate": chosen, "provisioner": {"preferredInstanceType": preferred}}
         return {"karpenter": nodes, "runtime": {**images, "scaling": {"scalerUrl": resources.scaler_url}}}
     pods, jobs_each = managed_pods(runtime)
     images["queueAgent"]["memoryBudgetMib"] = _MANAGED_BUDGET_MIB

@@ -150,6 +150,9 @@ def test_what_the_operator_sets_goes_before_the_defaults_and_the_stacks_own_choi
         ({"instanceType": ["g5.xlarge", "g6.xlarge"]}, []),
         ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "preferredInstanceType": ["g4dn.xlarge"]}, ["g4dn.xlarge"]),
         ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "preferredInstanceType": []}, []),
+        ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "resourceLimits": {"nvidia.com/gpu": 30}}, ["g5.xlarge"]),
+        # Two pools would allow twice as much.
+        ({"instanceType": ["g4dn.xlarge", "g5.xlarge"], "resourceLimits": {"cpu": 40}}, []),
     ],
 )
 def test_types_that_draw_the_most_for_a_dollar_are_preferred_unless_the_operator_says_which(provisioner, preferred):
