@@ -73,8 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             usd_per_hour=options.usd_per_hour,
         )
         whole = bill(config, usage)
-    except (ConfigFileError, OSError, UnknownPriceError) as exc:
-        parser.error(f"{exc} (--usd-per-hour)" if isinstance(exc, UnknownPriceError) else str(exc))
+    except OSError as exc:
+        parser.error(f"{exc.filename}: {exc.strerror}")
+    except ConfigFileError as exc:
+        parser.error(str(exc))
+    except UnknownPriceError as exc:
+        parser.error(f"{exc.args[0]} (--usd-per-hour)")
     sys.stdout.write(f"Idle, a month:\n\n{table(at_rest)}\n")
     if options.images:
         drawn, together = beyond(whole, at_rest), total(whole)

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from configuration.config import Config
 from configuration.file import ConfigFileError, load_config
+from configuration.warnings import warnings
 from planning import report
 from planning.advice import Advice, advise, changes, worth_it
 from planning.arrivals import Arrivals, Curve, LoadError, read_csv, read_curve, read_lengths, read_per_day
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         data, config = _configuration(options.config)
         loads = _loads(options, config)
+        sys.stderr.writelines(f"{options.config}: {one.pointer} {one.detail}\n" for one in warnings(config))
         given = Givens(spot_per_hour=options.spot_interruptions, usd_per_hour=options.usd_per_hour, seed=options.seed)
         with Console(stderr=True).status("Simulating"):  # shown on a terminal alone
             plan = make_plan(config, loads, given)

@@ -143,6 +143,9 @@ def test_the_calculator_takes_a_configuration_of_ones_own_and_says_what_is_wrong
     with pytest.raises(SystemExit):
         main(["--config", str(file)])
     assert "modelsRuntime" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--config", str(tmp_path / "nowhere.yaml")])
+    assert f"error: {tmp_path / 'nowhere.yaml'}: No such file" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

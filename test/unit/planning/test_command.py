@@ -105,6 +105,13 @@ def test_pods_of_a_fixed_number_are_paid_all_day(plan):
     assert plan("jobs.csv", config=config)[2] == "sd has no pods: its scaling is off, and replicas is 0\n"
 
 
+def test_what_is_seldom_meant_is_said_since_it_is_planned_all_the_same(plan):
+    flux = {"name": "flux", "type": "flux", "model": {"profile": "flux-schnell"}}
+    code, out, err = plan("--per-day=10", "--no-advice", config={**CONFIG, "modelsRuntime": [flux]})
+    assert (code, "flux: " in out) == (0, True)
+    assert "modelsRuntime[0].extraValues.karpenter.provisioner.instanceType has g5.xlarge (24 GB)" in err
+
+
 def test_hours_outside_the_schedule_of_warm_nodes_are_neither_shown_nor_paid(plan):
     hours = [{"start": "0 9 * * 1-5", "end": "0 18 * * 1-5", "timezone": "Asia/Tokyo"}]
     warm = {"extraValues": {"runtime": {"scaling": {"warm": {"nodes": 1, "schedule": hours}}}}}
