@@ -35,9 +35,9 @@ class SimulatedNode:
     """An instance, from its launch to its end."""
 
     launched_s: float
-    since_s: float
-    """When its state began."""
     state: NodeState = NodeState.BOOT
+    since_s: float = field(init=False)
+    """When its state began."""
     is_usable: bool = False
     """Whether a pod can be bound to it."""
     pod: "SimulatedPod | None" = None
@@ -45,6 +45,9 @@ class SimulatedNode:
     """How often it has become empty: removals decided for an earlier time are void."""
     ends_s: float = inf
     """When payment ends at the latest."""
+
+    def __post_init__(self) -> None:
+        self.since_s = self.launched_s
 
 
 @dataclass(eq=False, slots=True)
@@ -209,7 +212,7 @@ class SimulatedCluster:
             self._at(self.now + _RETRY_S, self._launch)
 
     def _start_node(self) -> None:
-        node = SimulatedNode(self.now, self.now)
+        node = SimulatedNode(self.now)
         self.nodes.append(node)
         self.node_starts += 1
         self._at(self.now + self._draw(self.setup.nodes.boot_s), partial(self._usable, node))
