@@ -10,8 +10,6 @@ from scaler.policy import BUCKET_S, Demand, Flow, Limits, wanted_pods
 DEFAULT_BOOT_S = 100.0
 """What a pod's boot is taken for until one has been seen: a node, its GPU driver, the images, the model."""
 _MIN_JOB_S = 0.01
-_UNSEEN_JOBS = 8
-"""As many arrivals and ends cannot hide from each other in one interval's readings."""
 _WAVER_S = 5.0
 """So long the most running jobs count: a count that is too low for a moment must take no pod from one."""
 _STILL_S = 30.0
@@ -73,8 +71,9 @@ class _Bucket:
         """Estimate the work that arrived, after a bucket that left some jobs half done; returns what this one leaves.
 
         What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
-        what may be in the jobs they work on: then others came in the place of those that ended. Where fewer jobs are
-        left than that explains, it is negative: counts that waver add up to nothing.
+        what may be in the jobs they work on: then others came in the place of those that ended. While the number of
+        jobs stays the same, however, devices work on long ones. Where fewer jobs are left than that explains, it is
+        negative: counts that waver add up to nothing.
         """
         grown_s = self.change * job_s
         if grown_s < 0:
@@ -88,7 +87,7 @@ class _Bucket:
             arrived_s += begun_s
             begun_s = 0.0
         elif begun_s > most_s:
-            if knows_jobs and (self.moved or self.worked_s > _UNSEEN_JOBS * job_s):
+            if knows_jobs and self.moved:
                 arrived_s += begun_s - most_s
             begun_s = most_s
         self.arrived_s, self.begun_s = arrived_s, begun_s

@@ -13,7 +13,7 @@ HELD = 2
 """Messages that an agent has: one that it works on and one that it holds in advance."""
 _EVERY_S = 0.5
 _BEACON_S = 60
-"""How often an agent reports (queue_agent/beacon.py)."""
+"""How often an agent reports, besides its first job's end (queue_agent/beacon.py)."""
 _EXIT_S = 20
 """What is left of a pod's grace when its running job must have ended."""
 
@@ -34,6 +34,8 @@ class _Agent:
     leaving: bool = False
     reported_s: float | None = None
     """When its last report was written."""
+    knows_jobs: bool = False
+    """Whether that report said what a job takes."""
     took_s: deque = field(default_factory=lambda: deque(maxlen=10))
     """What its last jobs have taken."""
 
@@ -151,9 +153,10 @@ class Agents(threading.Thread):
     def _report(self):
         now = time.monotonic()
         for agent in self._agents.values():
-            if not agent.leaving and (agent.reported_s is None or now >= agent.reported_s + _BEACON_S):
+            is_due = agent.reported_s is None or now >= agent.reported_s + _BEACON_S
+            if not agent.leaving and (is_due or agent.knows_jobs != bool(agent.took_s)):
                 self._announce(agent, ready=True)
-                agent.reported_s = now
+                agent.reported_s, agent.knows_jobs = now, bool(agent.took_s)
 
     def _announce(self, agent, *, ready):
         seconds = sum(agent.took_s) / len(agent.took_s) if agent.took_s else None

@@ -92,6 +92,13 @@ def test_one_long_job_is_not_taken_for_a_row_of_short_ones():
     assert sum(runtime.demand.flow.arrivals_s[-7:]) == 0
 
 
+def test_long_jobs_among_short_ones_leave_no_load_behind():
+    runtime = Runtime(job_s=4)
+    runtime.during(100, visible=4)
+    runtime.during(150, in_flight=2, ready=2, job_s=4, after_s=2.1)
+    assert runtime.during(10, ready=1, job_s=4).pods == 0
+
+
 def test_counts_that_waver_call_for_as_many_pods_as_the_true_ones():
     wavering, true = Runtime(job_s=150), Runtime(job_s=150)
     for _ in range(60):
