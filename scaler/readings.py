@@ -10,7 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 
-from jobs.beacon import REMEMBERED_S, Servers, beacons_of
+from jobs.beacon import FRESH_S, REMEMBERED_S, Servers, beacons_of
 from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.store import AsyncJobStore
 from scaler.demand import Reading
@@ -18,6 +18,7 @@ from scaler.settings import ScalerSettings
 
 BEACONS_KEPT_S = 15.0
 """How long a reading of the agents' reports serves. They write one a minute."""
+_REPORTS_S = 2.0
 _READ_S = 2.5
 """KEDA waits for an answer for 3 seconds (KEDA_HTTP_DEFAULT_TIMEOUT, KEDA 2.21)."""
 _CONFIG = AioConfig(
@@ -46,6 +47,8 @@ class RuntimeReadings:
 
     async def read(self) -> Reading:
         """Read the queues now, and the agents' reports unless that was done a moment ago.
+
+        While the reports cannot be read, the last ones serve for as long as agents count as there without a new one.
 
         Raises:
             ReadingError: AWS refuses, does not answer in time, or the queue does not exist.
@@ -79,8 +82,11 @@ class RuntimeReadings:
         if self._servers is None or time.monotonic() >= self._servers_until_s:
             now_s = time.time()
             try:
-                beacons = await self._jobs.run(beacons_of(self._runtime, now_s, kept_s=REMEMBERED_S))
-            except (*AWS_ERRORS, HttpError) as exc:
+                async with asyncio.timeout(_REPORTS_S):
+                    beacons = await self._jobs.run(beacons_of(self._runtime, now_s, kept_s=REMEMBERED_S))
+            except (*AWS_ERRORS, HttpError, TimeoutError) as exc:
+                if self._servers is not None and time.monotonic() < self._servers_until_s + FRESH_S:
+                    return self._servers
                 raise ReadingError(f"dynamodb:Query failed: {error_name(exc)}") from exc
             self._servers = Servers.of(beacons, now_s, kept_s=REMEMBERED_S)
             self._servers_until_s = time.monotonic() + BEACONS_KEPT_S
