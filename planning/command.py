@@ -2,6 +2,7 @@
 
 import argparse
 import math
+import os
 import signal
 import sys
 from collections import Counter
@@ -57,7 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     write = report.document if options.json else report.text
-    sys.stdout.write(write(plan, advice, options.hosted_usd))
+    try:
+        sys.stdout.write(write(plan, advice, options.hosted_usd))
+        sys.stdout.flush()
+    except BrokenPipeError:  # as in `sd plan --json | head -1`; Python still flushes stdout on exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     if options.svg is not None:
         options.svg.parent.mkdir(parents=True, exist_ok=True)
         options.svg.write_text(report.picture(plan), encoding="utf-8")

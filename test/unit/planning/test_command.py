@@ -1,6 +1,9 @@
 """``sd plan``, from the command line to what it prints."""
 
 import json
+import os
+import subprocess
+import sys
 from xml.etree import ElementTree
 
 import pytest
@@ -103,6 +106,19 @@ def test_pods_of_a_fixed_number_are_paid_all_day(plan):
     assert (runtime["node_starts"], runtime["node_h"]) == (2, pytest.approx(48, abs=0.5))
     fixed["extraValues"]["runtime"]["replicas"] = 0
     assert plan("jobs.csv", config=config)[2] == "sd has no pods: its scaling is off, and replicas is 0\n"
+
+
+def test_a_reader_that_has_enough_ends_it_without_a_trace(tmp_path):
+    (tmp_path / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    reading, writing = os.pipe()
+    os.close(reading)
+    options = ("--per-day=sd:50", "--no-advice", f"--config={tmp_path / 'config.yaml'}", f"--svg={tmp_path / 'a.svg'}")
+    ended = subprocess.run(
+        [sys.executable, "-m", "planning", *options], stdout=writing, stderr=subprocess.PIPE, text=True, check=False
+    )
+    os.close(writing)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+    assert (tmp_path / "a.svg").exists()
 
 
 def test_what_is_seldom_meant_is_said_since_it_is_planned_all_the_same(plan):
