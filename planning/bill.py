@@ -8,6 +8,7 @@ from configuration.config import Config, ModelsRuntime
 from configuration.quantities import amount
 from configuration.volume_filling import UNCHARGED, open_rate
 from planning.fleet import GpuNode, UnknownPriceError, likely_node, usd_per_hour
+from planning.node_life import end_s, start_s
 from planning.prices import PRICES, SYSTEM_NODE_USD_PER_HOUR
 from planning.warm_hours import warm_hours
 
@@ -15,10 +16,6 @@ HOURS = 720
 """In a month of thirty days."""
 WRITE_UNITS = 20
 """DynamoDB's write units of a job that succeeds at its first attempt, before its model server reports progress."""
-START_S = 90
-"""From a GPU node's launch to its first task, about what ``planning.stages`` says."""
-END_S = 90
-"""From the end of the cooldown to the end of the node: its pod, consolidateAfter, and shutting down."""
 SYSTEM_VOLUMES_GB = 4 + 30
 """Of a system node."""
 IMAGES_GB, SNAPSHOT_GB, FILLED_GB = 20, 40, 25
@@ -101,8 +98,7 @@ class Usage:
         runtime = next(_with_nodes(config), None)
         if runtime is None:
             return cls(images=images)
-        cooldown_s = runtime.extra_values.runtime.scaling.cooldown_period
-        hours = (images * seconds_per_image + node_starts * (START_S + cooldown_s + END_S)) / 3600
+        hours = (images * seconds_per_image + node_starts * start_costs_s(config, runtime)) / 3600
         drawing = node or likely_node(runtime)
         together = {**idle.gpu_hours, drawing: idle.gpu_hours.get(drawing, 0) + hours}
         return cls(images=images, gpu_hours=together, node_starts=node_starts, usd_per_hour=usd_per_hour)
@@ -120,6 +116,13 @@ def bill(config: Config, usage: Usage) -> list[Line]:
     if config.has_cluster:
         lines = [*_cluster(config, usage), *_gpu_nodes(config, usage), *lines]
     return [line for line in lines if line.quantity]
+
+
+def start_costs_s(config: Config, runtime: ModelsRuntime) -> float:
+    """Seconds for which each start of a GPU node is paid besides its pictures: until its first, and after its last."""
+    values = runtime.extra_values
+    cooldown_s = values.runtime.scaling.cooldown_period
+    return start_s(config, runtime) + cooldown_s + end_s(values.karpenter.provisioner)
 
 
 def idle(config: Config, usd_per_hour: float | None = None) -> list[Line]:

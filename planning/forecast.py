@@ -1,12 +1,11 @@
 """What a load does to a runtime: its waits, pods, nodes and GPU hours, by simulation of what config.yaml says."""
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from configuration.chart_values import Provisioner
 from configuration.config import Config, ModelsRuntime
+from planning import node_life
 from planning.arrivals import DAY_S, HOUR_S
 from planning.simulation import (
     Autoscaling,
@@ -18,13 +17,11 @@ from planning.simulation import (
     Spot,
     simulate,
 )
-from planning.simulation.setup import Policy, Range
-from planning.stages import first_picture
+from planning.simulation.setup import Policy
 from planning.warm_hours import unkept_hours
 from scaler.policy import Limits
 
 DAYS_A_MONTH = 30
-_DURATION = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
 _LATE = 0.05
 """Share of a period: what arrives at its end may take so long, and a cold start."""
 _PEAK_S = 60.0
@@ -213,7 +210,8 @@ def setup_of(config: Config, name: str, given: Givens) -> Setup:
     values = runtime.extra_values
     scaling, provisioner = values.runtime.scaling, values.karpenter.provisioner
     devices = max(1, values.runtime.inference_api.resources.gpus)
-    ordered, bound, ready = _start(config, runtime)
+    consolidated_s = node_life.consolidated_s(provisioner)
+    ordered, bound, ready = node_life.start(config, runtime)
     limits = Limits(
         target_wait_s=scaling.target_wait_seconds,
         min_pods=scaling.min_replica_count,
@@ -229,7 +227,10 @@ def setup_of(config: Config, name: str, given: Givens) -> Setup:
             max_pods=values.runtime.max_pods,
         ),
         nodes=Provisioning(
-            launch_s=ordered, boot_s=bound, consolidate_after_s=_consolidated_s(provisioner), warm=scaling.warm.nodes
+            launch_s=ordered,
+            boot_s=bound,
+            consolidate_after_s=DAY_S if consolidated_s is None else consolidated_s,
+            warm=scaling.warm.nodes,
         ),
         pods=Pods(boot_s=ready, devices=devices),
         spot=Spot(interruptions_per_hour=given.spot_per_hour if provisioner.capacity_type.spot else 0),
@@ -247,28 +248,6 @@ class PodsByWork:
     def __call__(self) -> Policy:
         """Begin with nothing known."""
         return ByWork(self.limits, job_s=self.seconds_per_job)
-
-
-def _consolidated_s(provisioner: Provisioner) -> float:
-    """How long a node must be empty until it goes; a day where it never does."""
-    found = _DURATION.fullmatch(provisioner.disruption.consolidate_after)
-    if found is None or not provisioner.consolidation:
-        return DAY_S
-    return sum(float(part or 0) * unit_s for part, unit_s in zip(found.groups(), (HOUR_S, 60, 1), strict=True))
-
-
-def _start(config: Config, runtime: ModelsRuntime) -> tuple[Range, Range, Range]:
-    """Seconds from a pod to its node's order, from there until it is bound, and from there until it is ready."""
-    stages = first_picture(config, runtime, "none")
-    if stages is None:  # nodes that others keep: the pod is bound at once
-        return (0, 0), (0, 0), Pods().boot_s
-    good, typical = stages.ends("good"), stages.ends("typical")
-
-    def between(first: str, last: str) -> Range:
-        shortest, middle = good[last] - good[first], typical[last] - typical[first]
-        return shortest, max(2 * middle - shortest, shortest)
-
-    return between("scaling", "order"), between("order", "storage"), between("storage", "agent")
 
 
 def _peak_per_s(times: Sequence[float], done: Sequence[int]) -> float:

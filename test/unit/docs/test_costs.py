@@ -17,8 +17,9 @@ from docs.tables import fill
 from jobs import commands, requests
 from jobs.job import JobState
 from jobs.schema import DEFINITION, key_of, request_pk
-from planning.bill import END_S, START_S, WRITE_UNITS, Usage, bill, idle, total
+from planning.bill import WRITE_UNITS, Usage, bill, idle, start_costs_s, total
 from planning.fleet import GpuNode, usd_per_hour
+from planning.node_life import end_s, start_s
 from test.kit.jobs import JobsTable
 from test.unit.planning.configs import RUNTIME, config_with
 
@@ -46,7 +47,11 @@ def test_the_page_and_the_readme_say_in_words_what_the_tables_say():
     assert f"a g5.xlarge on Spot at ${SPOT} an hour" in COSTS
     assert f"about ${720 * SPOT:.0f} a month for a g5.xlarge on Spot" in COSTS
     assert f"${720 * ON_DEMAND_USD_PER_HOUR['g5.xlarge']:.0f} on\n  demand" in COSTS
-    kept_s = START_S + ChartValues().runtime.scaling.cooldown_period + END_S
+    lean = config_of("lean")
+    runtime = lean.models_runtime[0]
+    kept_s = start_costs_s(lean, runtime)
+    starting_s, ending_s = start_s(lean, runtime), end_s(runtime.extra_values.karpenter.provisioner)
+    assert f"about {starting_s:.0f} s until its first task, `cooldownPeriod`, and {ending_s:.0f} s until it" in COSTS
     assert f"That is {kept_s * SPOT / 36:.1f} cents with the defaults" in COSTS
     assert f"idle time: {60 * SPOT / 36:.1f} cents a minute" in COSTS
 
@@ -124,7 +129,7 @@ def test_the_calculator_prints_idle_first_then_pictures_then_the_sum(capsys):
     parts = [printed.index(words) for words in ("Idle, a month:", "10 pictures of 36 s add:", "Together: $")]
     assert parts == sorted(parts)
     assert f"**{total(idle(config_of('standard'))):.2f}**" in printed[: parts[1]]
-    assert "| EC2 | g5.xlarge, spot, hour | hours of GPU nodes | 20.10 | 2 | 40.20 |" in printed[parts[1] :]
+    assert "| EC2 | g5.xlarge, spot, hour | hours of GPU nodes | 14.80 | 2 | 29.60 |" in printed[parts[1] :]
 
 
 def test_without_pictures_the_calculator_prints_what_idle_costs_and_nothing_else(capsys):

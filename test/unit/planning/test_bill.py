@@ -33,7 +33,7 @@ def test_a_lean_idle_month_adds_up_by_hand():
 
 
 def test_a_million_pictures_of_a_lean_platform_add_up_by_hand():
-    hours = MILLION * 1.5 / 3600 + 300 * (90 + 60 + 90) / 3600
+    hours = MILLION * 1.5 / 3600 + 300 * (76.4 + 60 + 40) / 3600
     nodes = hours * (0.3651 + 0.005 + (10 + 20) * 0.08 / 720) + 300 * 500 * 0.0004 / 1000
     api = 3.50 + MILLION * 0.1 * 0.0000133334 + 2 * 0.20
     messages = 2 * 0.50 + 8 * MILLION / 1024**2 * 0.09 + (2 + hours * (180 + 3 * 240) / MILLION) * 0.40
@@ -44,6 +44,16 @@ def test_a_million_pictures_of_a_lean_platform_add_up_by_hand():
     config = config_with()
     drawn = beyond(bill(config, Usage.of_images(config, MILLION)), idle(config))
     assert total(drawn) == pytest.approx(nodes + api + messages + table + bucket + watching, abs=0.10)
+
+
+def test_each_node_is_paid_for_as_long_as_it_stays_empty_unless_none_ever_goes():
+    def gpu_hours(**keys):
+        config = config_with(**{f"{_PROVISIONER}.{key}": value for key, value in keys.items()})
+        return Usage.of_images(config, MILLION, node_starts=60).all_gpu_hours
+
+    later = {"disruption.consolidateAfter": "1h10s"}
+    assert gpu_hours(**later) - gpu_hours() == pytest.approx(60)
+    assert gpu_hours(**later, consolidation=False) < gpu_hours()
 
 
 @pytest.mark.parametrize(("profile", "idle_at_most", "at_most"), [("lean", 165, 400), ("standard", 260, 480)])
