@@ -116,12 +116,15 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
         + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
         + left_s / max(share_s, demand.job_s)
     )
+    has_work = demand.waiting_s > 0 or demand.running > 0
+    if not has_work and order < 1:
+        order = 0
     kept_s = _KEPT_SHARE * share_s
     taken = demand.waiting_s / max(kept_s, demand.job_s) + demand.running * min(demand.job_s / kept_s, 1)
     useful = max(_HEADROOM * mean, taken)
     keep = min(useful, (demand.ready + demand.booting) * demand.devices)
     pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + _ROUNDING))
-    at_least = max(limits.min_pods, min(demand.running, demand.ready), demand.waiting_s > 0 or demand.running > 0)
+    at_least = max(limits.min_pods, min(demand.running, demand.ready), has_work)
     return min(max(pods, at_least), limits.max_pods)
 
 

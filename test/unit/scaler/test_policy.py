@@ -61,6 +61,9 @@ def steady(gpus, intervals, *, ready=0, **known):
         (demand(ready=7, arrivals_s=(84, 84, 84, 84, 84, 0, 0), served_s=(84,) * 7), 4),
         (demand(ready=7, arrivals_s=(84, 84, 0, 0, 0, 0, 0), served_s=(84,) * 7), 1),
         (demand(ready=7, arrivals_s=(84, 0, 0, 0, 0, 0, 0), served_s=(84,) * 7), 0),
+        # Less than a GPU's work leaves none to wait for more: KEDA keeps the last pod for a while.
+        (demand(ready=1, arrivals_s=(3,) * 7, served_s=(3,) * 7), 0),
+        (demand(running=1, ready=1, arrivals_s=(3,) * 7, served_s=(3,) * 7), 1),
         # Two GPUs a pod.
         (demand(waiting_s=1000, devices=2), 5),
         (demand(running=5, ready=3, devices=2), 3),
