@@ -1,4 +1,4 @@
-"""Runs the named benches, or all: ``python -m bench [--short] [door] [api] [agent] [icons] [box] [plan]``."""
+"""Runs the named benches, or all: ``python -m bench [--short] [BENCH ...]``."""
 
 import argparse
 import signal

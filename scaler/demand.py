@@ -129,10 +129,13 @@ class Tracker:
         at_s, visible, in_flight, ready, devices, job_s = reading
         jobs = visible + in_flight
         # Beacons of new agents come late; agents that hold two messages work on one.
-        busy = min(in_flight, max(devices, min(self._ordered, -(-in_flight // 2))))
+        busy = in_flight
+        if in_flight > devices:
+            busy = min(in_flight, max(devices, min(self._ordered, -(-in_flight // 2))))
         self._count(at_s, jobs, busy)
-        self._time_a_job(at_s, jobs, in_flight, job_s)
-        if ready:
+        if not self._knows_jobs or job_s != self._job_s:
+            self._time_a_job(at_s, jobs, in_flight, job_s)
+        if ready and devices != ready * self._devices:
             self._devices = max(round(devices / ready), 1)
         if busy > ready * self._devices:
             ready = math.ceil(busy / self._devices)
@@ -142,7 +145,8 @@ class Tracker:
         if decision is None:
             decision = self._decisions[seen] = self._decide(*seen)
         pods = decision.pods
-        self._time_a_boot(at_s, ready, pods)
+        if not ready or self._first_ordered_s is not None:
+            self._time_a_boot(at_s, ready, pods)
         self._ordered, self._has_rested = pods, pods == 0
         return decision
 

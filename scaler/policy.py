@@ -103,19 +103,14 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     Pods are never fewer than those that work, and with any work at least one.
     """
     steady, mean = _rates(demand.flow, demand.boot_s)
-    piled_up_s = burst_s = 0.0
-    if demand.waiting_s > 0:
-        piled_up_s = min(_piled_up_s(demand.flow, steady), demand.waiting_s)
-        burst_s = demand.waiting_s - piled_up_s
     start_s = _START_BOOTS * demand.boot_s
     share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + _SHARE_JOBS * min(demand.job_s, start_s)
-    free = max(demand.ready * demand.devices - _HEADROOM * steady, 0)
-    left_s = max(burst_s - free * demand.boot_s, 0)
-    order = (
-        _HEADROOM * steady
-        + piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s)
-        + left_s / max(share_s, demand.job_s)
-    )
+    order = _HEADROOM * steady
+    if demand.waiting_s > 0:
+        piled_up_s = min(_piled_up_s(demand.flow, steady), demand.waiting_s)
+        free = max(demand.ready * demand.devices - _HEADROOM * steady, 0)
+        left_s = max(demand.waiting_s - piled_up_s - free * demand.boot_s, 0)
+        order += piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s) + left_s / max(share_s, demand.job_s)
     has_work = demand.waiting_s > 0 or demand.running > 0
     if not has_work and order < 1:
         order = 0

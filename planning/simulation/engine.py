@@ -130,7 +130,8 @@ class _Simulation:
     def _ask(self) -> float:
         """The metric now."""
         cluster, agents = self._cluster, self._agents
-        ready, job_s = self._beacons.read(cluster)
+        beacons = self._beacons
+        ready, job_s = beacons.report if cluster.now < beacons.due_s else beacons.read(cluster)
         visible = agents.visible
         in_flight = agents.arrived - agents.done - visible
         reading = Reading(cluster.now, visible, in_flight, ready, ready * self._devices, job_s)
@@ -181,22 +182,23 @@ class _Beacons:
 
     def __init__(self, load: Load, agents: Agents, age_s: float) -> None:
         self._load, self._agents, self._age_s = load, agents, age_s
-        self._read_s = -inf
-        self._report: tuple[int, float | None] = (0, None)
+        self.due_s = -inf
+        """When the reports are read again."""
+        self.report: tuple[int, float | None] = (0, None)
+        """Ready agents, and the mean seconds of recent jobs."""
         self._ended = (0, 0.0)
 
     def read(self, cluster: SimulatedCluster) -> tuple[int, float | None]:
-        """Ready agents, and the mean seconds of recent jobs."""
-        if cluster.now - self._read_s >= self._age_s:
-            self._read_s = cluster.now
-            ready = cluster.counts()[2]
-            self._report = (ready, self._mean_s(ready))
-        return self._report
+        """Read the reports again."""
+        self.due_s = cluster.now + self._age_s
+        ready = cluster.counts()[2]
+        self.report = (ready, self._mean_s(ready))
+        return self.report
 
     def _mean_s(self, agents: int) -> float | None:
         jobs, seconds = self._agents.done, self._agents.worked_s
         new, new_s = jobs - self._ended[0], seconds - self._ended[1]
-        mean_s = self._report[1]
+        mean_s = self.report[1]
         if not new:
             return mean_s
         self._ended = (jobs, seconds)
