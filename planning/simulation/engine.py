@@ -40,11 +40,11 @@ class _Simulation:
         self._policy = scaling.policy()
         self._keda = ScaledObject(scaling.min_pods, scaling.cooldown_s)
         self._hpa = HorizontalPodAutoscaler(max(1, scaling.min_pods), scaling.max_pods, *scaling.rules)
-        self._beacons = _Beacons(load, self._agents, scaling.beacons_s)
         self._sample_s = sample_s or max(_MIN_SAMPLE_S, load.duration_s / _SAMPLES)
         self._next_poll_s = chance.uniform(0, scaling.polling_s)
         by_chance_s = chance.uniform(0, HPA_PERIOD_S)
         self._next_hpa_s = by_chance_s if scaling.first_look_s is None else scaling.first_look_s
+        self._beacons = _Beacons(load, self._agents, scaling.beacons_s, chance.uniform(0, scaling.beacons_s))
         self._next_sample_s = 0.0
         self._samples: list[Moment] = []
         self._devices = setup.pods.devices
@@ -180,9 +180,9 @@ class _Simulation:
 class _Beacons:
     """What the agents report, as old as it is when the policy reads it."""
 
-    def __init__(self, load: Load, agents: Agents, age_s: float) -> None:
+    def __init__(self, load: Load, agents: Agents, age_s: float, due_s: float) -> None:
         self._load, self._agents, self._age_s = load, agents, age_s
-        self.due_s = -inf
+        self.due_s = due_s
         """When the reports are read again."""
         self.report: tuple[int, float | None] = (0, None)
         """Ready agents, and the mean seconds of recent jobs."""
