@@ -28,9 +28,8 @@ def test_a_pod_that_is_ready_is_seen_within_fifteen_seconds_sooner_or_later():
 
         # Whatever else depends on chance is fixed.
         nodes = Provisioning(launch_s=(2, 2), boot_s=(55, 55))
-        setup = Setup(
-            scaling=Autoscaling(policy=policy, first_look_s=1), nodes=nodes, pods=Pods(boot_s=(50, 50)), seed=seed
-        )
+        scaling = Autoscaling(policy=policy, polling_s=1, first_look_s=1)
+        setup = Setup(scaling=scaling, nodes=nodes, pods=Pods(boot_s=(50, 50)), seed=seed)
         outcome = simulate(Load.burst(1, 60), setup)
         return next(reading.at_s for reading in readings if reading.ready) - outcome.first_ready_s
 
