@@ -55,6 +55,7 @@ def walk(platform):
     for path in ("", "/{name}", "/{name}/schema"):
         ask("GET", f"/workflows{path}", name="sketch")
     ask("DELETE", "/workflows/{name}", expect=(204,), name="sketch")
+    ask("GET", "/key")
     ask("GET", "/webhooks/secret")
     ask("POST", "/webhooks/secret/rotate", {})
     for query in ({}, {"job": job}):

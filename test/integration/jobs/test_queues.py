@@ -8,7 +8,7 @@ from api.operations import queues as module
 from api.operations.queues import QueueEstimates
 from contract.queues import Priority
 from jobs import beacon, commands
-from jobs.beacon import FRESH_S, Beacon
+from jobs.beacon import FRESH_S, REMEMBERED_S, Beacon
 from runtimes.catalog import DeployedRuntime, RuntimeCatalog
 from test.kit.jobs import JobsTable
 
@@ -72,7 +72,7 @@ def test_a_beacon_replaces_the_one_before_it_and_expires(jobs, queues, aws):
     announce(jobs, running=0)
     assert queues.load(jobs.name).running == 0
     (item,) = aws.dynamodb.scan(TableName=jobs.store.table)["Items"]
-    assert float(item["expires_at"]["N"]) == pytest.approx(jobs.now_s + 3600, abs=1)
+    assert float(item["expires_at"]["N"]) == pytest.approx(jobs.now_s + REMEMBERED_S, abs=1)
 
 
 def test_jobs_of_a_higher_priority_are_before_a_job_and_those_of_a_lower_one_are_not(jobs):
