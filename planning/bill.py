@@ -63,7 +63,7 @@ class Usage:
     usd_per_hour: float | None = None
     """What a GPU node costs, where that is known better than by ``planning.fleet``."""
     webhooks: float = 0
-    """The share of jobs whose end is told to a webhook."""
+    """The share of jobs that have a webhook."""
 
     @property
     def all_gpu_hours(self) -> float:

@@ -1,15 +1,12 @@
 """What is asked of a runtime: when its jobs arrive, and how long each keeps a GPU."""
 
-import csv
 import math
 import random
 from array import array
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import accumulate, pairwise
-from pathlib import Path
 
 Lengths = float | Sequence[tuple[float, float]]
 """Seconds of GPU a job takes: of all jobs, or several lengths, each with its share of the jobs."""
@@ -97,25 +94,6 @@ class Load:
                 times.append(at_s)
         return cls(times, _lengths(len(times), lengths, seed), duration_s)
 
-    @classmethod
-    def from_csv(cls, path: Path, default_seconds: float | None = None) -> "Load":
-        """Read lines ``arrival,seconds``, in any order.
-
-        An arrival is a number of seconds or an ISO 8601 time; ``seconds`` may be left out where there is a default. A
-        first line of headings is skipped. The first arrival is second 0. Raises ValueError with the number of the line.
-        """
-        jobs: list[tuple[float, float]] = []
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            for row in (rows := csv.reader(file)):
-                if not any(cell.strip() for cell in row) or (rows.line_num == 1 and _is_heading(row[0])):
-                    continue
-                try:
-                    jobs.append((_moment(row[0]), _job_s(row[1:], default_seconds)))
-                except ValueError as error:
-                    raise ValueError(f"{path}, line {rows.line_num}: {error}") from error
-        jobs.sort()
-        return _of([(time - jobs[0][0], seconds) for time, seconds in jobs])
-
 
 def _of(jobs: Sequence[tuple[float, float]], duration_s: float = 0.0) -> Load:
     times, seconds = array("d", (time for time, _ in jobs)), array("d", (seconds for _, seconds in jobs))
@@ -128,40 +106,3 @@ def _lengths(jobs: int, lengths: Lengths, seed: int) -> "array[float]":
     shares = list(accumulate(share for _, share in lengths))
     chance = random.Random(f"lengths {seed}")  # noqa: S311 - a simulation
     return array("d", (lengths[bisect_right(shares, chance.random() * shares[-1])][0] for _ in range(jobs)))
-
-
-def _is_heading(cell: str) -> bool:
-    try:
-        _moment(cell)
-    except ValueError:
-        return True
-    return False
-
-
-def _moment(cell: str) -> float:
-    try:
-        moment = float(cell)
-    except ValueError:
-        try:
-            time = datetime.fromisoformat(cell.strip())
-        except ValueError:
-            raise ValueError(f"{cell!r} is neither a number of seconds nor an ISO 8601 time") from None
-        return (time if time.tzinfo else time.replace(tzinfo=UTC)).timestamp()
-    if not math.isfinite(moment):
-        raise ValueError(f"{cell!r} is not a time")
-    return moment
-
-
-def _job_s(cells: Sequence[str], default: float | None) -> float:
-    cell = cells[0].strip() if cells else ""
-    if not cell:
-        if default is None:
-            raise ValueError("how long the job takes is missing")
-        return default
-    try:
-        seconds = float(cell)
-    except ValueError:
-        raise ValueError(f"{cell!r} is not a number of seconds") from None
-    if not 0 < seconds < math.inf:
-        raise ValueError(f"a job of {cell} s")
-    return seconds

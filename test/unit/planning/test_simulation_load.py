@@ -3,12 +3,6 @@ import pytest
 from planning.simulation import Load
 
 
-def csv_file(tmp_path, text):
-    path = tmp_path / "arrivals.csv"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 def test_a_burst_comes_at_once_and_a_steady_load_at_even_distances():
     assert list(Load.burst(3, 5).times) == [0, 0, 0]
     steady = Load.steady(2, 2, 5)
@@ -42,33 +36,6 @@ def test_mixed_lengths_have_their_shares():
 def test_one_load_comes_on_top_of_another():
     both = Load.steady(1, 3, 5).then(Load.burst(2, 7), 1.5)
     assert list(zip(both.times, both.seconds, strict=True)) == [(0, 5), (1, 5), (1.5, 7), (1.5, 7), (2, 5)]
-
-
-def test_a_file_is_read_from_its_first_arrival_in_order_of_time(tmp_path):
-    path = csv_file(
-        tmp_path, "arrival,seconds\n2026-11-30T10:00:02Z,5\n\n2026-11-30T10:00:00Z,\n2026-11-30T11:00:01+01:00,7\n"
-    )
-    load = Load.from_csv(path, 1.5)
-    assert list(zip(load.times, load.seconds, strict=True)) == [(0, 1.5), (1, 7), (2, 5)]
-
-
-def test_a_file_of_seconds_needs_no_headings(tmp_path):
-    assert list(Load.from_csv(csv_file(tmp_path, "10,2\n12.5,3\n")).times) == [0, 2.5]
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("1,5\nnoon,5\n", "line 2: 'noon' is neither a number of seconds nor an ISO 8601 time"),
-        ("1,5\n2\n", "line 2: how long the job takes is missing"),
-        ("1,5\n2,-1\n", "line 2: a job of -1 s"),
-        ("1,5\n2,quick\n", "line 2: 'quick' is not a number of seconds"),
-        ("1,5\nnan,5\n", "line 2: 'nan' is not a time"),
-    ],
-)
-def test_a_bad_line_of_a_file_is_named(tmp_path, text, message):
-    with pytest.raises(ValueError, match=message):
-        Load.from_csv(csv_file(tmp_path, text))
 
 
 @pytest.mark.parametrize(
