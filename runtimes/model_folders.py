@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-from runtimes.read_ahead import link_files
+from runtimes.read_ahead import link_file, link_files
 
 
 class ModelFolder(NamedTuple):
@@ -102,6 +102,17 @@ def link_models(sources: list[Path], target: Path) -> None:
             (target / folder.name).mkdir(parents=True, exist_ok=True)
             for source in sources:
                 link_files(source / folder.name, target / folder.name)
+
+
+def link_folders(source: Path, target: Path) -> None:
+    """Link the folders that SD WebUI looks through, so that it finds files there that come later.
+
+    Each becomes ``bucket`` in the folder of its name below ``target``, which SD WebUI may write to, and where the
+    image's own files have their places. A checkpoint's title would change by that; its folder is read in place.
+    """
+    for folder in MODEL_FOLDERS:
+        if folder.name != CHECKPOINT_FOLDER:
+            link_file(source / folder.name, target / folder.name / "bucket")
 
 
 def markdown_table() -> str:

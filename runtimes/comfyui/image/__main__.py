@@ -1,7 +1,7 @@
 """The image's entry point: ``python -m runtimes.comfyui.image [argument of ComfyUI …]`` becomes ComfyUI.
 
-MODELS_DIR: where the model bucket is mounted, read-only. COMFYUI_DIR and WORK_DIR: the server's code and the one folder
-it writes to.
+MODELS_DIR: where the model bucket's files are, read-only. MODELS_MODE: ``copy`` where they come to the node's disk
+while the server starts, else the bucket is mounted. COMFYUI_DIR, WORK_DIR: its code, and the one folder it writes to.
 """
 
 import os
@@ -21,14 +21,18 @@ WORK_FOLDERS = ("input", "output", "temp", "user", "frontend")
 def prepare(models: Path, work: Path) -> None:
     """Make the folders that ComfyUI writes to, and say where the models and the platform's own node are.
 
-    Where there is one checkpoint alone, its copy goes on being made.
+    It finds a model that comes later, in a folder that is still missing too.
     """
     for folder in WORK_FOLDERS:
         (work / folder).mkdir(parents=True, exist_ok=True)
-    copies = work / "models"
-    (work / "extra_model_paths.yaml").write_text(comfyui_model_paths(models, CUSTOM_NODES, copies))
+    paths = comfyui_model_paths(models, CUSTOM_NODES, work / "models")
+    (work / "extra_model_paths.yaml").write_text(paths)
+
+
+def bring_near(models: Path, work: Path) -> None:
+    """Go on copying the checkpoint, where the mounted bucket has one alone."""
     if (checkpoint := only_checkpoint(models)) is not None:
-        copied = copies / checkpoint.relative_to(models)
+        copied = work / "models" / checkpoint.relative_to(models)
         if not copied.exists():  # it is there after a restart of the container
             read_ahead.start([(checkpoint, copied)])
 
@@ -54,7 +58,10 @@ def command(work: Path, extra: Sequence[str]) -> list[str]:
 def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Become ComfyUI."""
     work = Path(environ.get("WORK_DIR") or "/tmp/comfyui")  # noqa: S108 (a pod's own /tmp, alone in its container)
-    prepare(Path(environ.get("MODELS_DIR") or "/opt/ml/code/models"), work)
+    models = Path(environ.get("MODELS_DIR") or "/opt/ml/code/models")
+    prepare(models, work)
+    if environ.get("MODELS_MODE") != "copy":
+        bring_near(models, work)
     line = command(work, arguments)
     os.chdir(environ.get("COMFYUI_DIR") or "/opt/comfyui")
     # The custom node imports this package, which ComfyUI's own folder does not hold.

@@ -11,7 +11,7 @@ import pybase64
 
 from contract.task import Task
 from jobs.job import Progress
-from queue_agent.errors import ServerAway, ServerError
+from queue_agent.errors import ServerAway, ServerError, TaskError
 from queue_agent.ports import MAX_PREVIEW_BYTES, Capacity, Executor, Inputs, Result, RunSignals, Supervised, progress_of
 from queue_agent.settings import Settings
 from runtimes._http import ModelServerClient, as_object
@@ -78,23 +78,36 @@ class SdWebUI(Executor, Supervised):
             self._awaited = None
 
     async def _until_loaded(self, checkpoint: str) -> None:
-        """Wait for a checkpoint: SD WebUI answers before it has loaded one, and names it in its options even then."""
+        """Wait for a checkpoint, however long it takes, and log what keeps it away."""
         logged = None
-        while True:
-            try:
-                # Returns once a checkpoint is loaded.
-                answer = await self._client.send("POST", "reload-checkpoint", timeout_s=None)
-                options = await self._client.get_object("options")
-                loaded = str(options.get("sd_model_checkpoint")).partition(" [")[0]
-                if answer.status == HTTPStatus.OK and PurePosixPath(loaded).name == PurePosixPath(checkpoint).name:
-                    return
-                reason = f"it has {loaded}, and answers {answer.status} to reload-checkpoint"
-            except ServerError as exc:
-                reason = str(exc)
+        while (reason := await self._load(checkpoint)) is not None:
             if reason != logged:
                 logger.info("waiting for the model server's checkpoint: %s", reason, extra={"checkpoint": checkpoint})
                 logged = reason
             await asyncio.sleep(_LOADING_PAUSE_S)
+
+    async def _load(self, checkpoint: str) -> str | None:
+        """Return None once a checkpoint is loaded, else what keeps it away.
+
+        SD WebUI answers before it has loaded the one it was started with, and names it in its options even then. If
+        it was started without, its files came later: it has listed none of them.
+        """
+        try:
+            if not await self._names(checkpoint):
+                await self._options.load_late(checkpoint)
+            if not await self._names(checkpoint):
+                return "it did not load it when it was told to"  # a reload would load any other one
+            # Returns once a checkpoint is loaded.
+            answer = await self._client.send("POST", "reload-checkpoint", timeout_s=None)
+            is_loaded = answer.status == HTTPStatus.OK and await self._names(checkpoint)
+        except (ServerError, TaskError) as exc:
+            return str(exc)
+        return None if is_loaded else f"it answers {answer.status} to reload-checkpoint"
+
+    async def _names(self, checkpoint: str) -> bool:
+        options = await self._client.get_object("options")
+        loaded = str(options.get("sd_model_checkpoint")).partition(" [")[0]
+        return PurePosixPath(loaded).name == PurePosixPath(checkpoint).name
 
     async def prepare(self, task: Task, inputs: Inputs) -> Call:
         """Write the task's call and put the images into it."""

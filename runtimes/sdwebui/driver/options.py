@@ -15,6 +15,8 @@ from runtimes.sdwebui.driver.answer import error_of
 logger = logging.getLogger(__name__)
 
 _CACHED = "sd_checkpoints_limit"
+_REFRESHES = ("refresh-checkpoints", "refresh-vae", "refresh-loras", "refresh-upscalers")
+"""What makes the server list its files again; the last one is our image's own. Embeddings come with a checkpoint."""
 
 
 class Options:
@@ -36,6 +38,17 @@ class Options:
             await (self._title_of(name) if self._dynamic_model else self._require(name))
         if drawing:
             await (self._load(drawing) if self._dynamic_model else self._require(drawing))
+
+    async def load_late(self, checkpoint: str) -> None:
+        """Load a checkpoint of a server that was started before its files were there, and have it list all of them.
+
+        Raises:
+            AgentError: It has no such checkpoint, or refuses it. Where loading fails, the server only leaves its
+                options as they were.
+        """
+        for path in _REFRESHES:
+            await self._client.send("POST", path, json={}, timeout_s=None)  # what a server does not have is no loss
+        await self._load(checkpoint)
 
     async def _load(self, wanted: str) -> None:
         title = await self._title_of(wanted)

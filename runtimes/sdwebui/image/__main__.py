@@ -1,7 +1,8 @@
 """The image's entry point: ``python -m runtimes.sdwebui.image [argument of SD WebUI …]`` becomes SD WebUI.
 
-MODELS_DIR: where the model bucket is mounted, read-only. MODEL_FILENAME: the checkpoint of a static runtime; empty in a
-dynamic one. SDWEBUI_DIR and WORK_DIR: the server's code and the one folder it writes to.
+MODELS_DIR: where the model bucket's files are, read-only. MODELS_MODE: ``copy`` where they still come while the server
+starts; else they are all there. MODEL_FILENAME: the checkpoint of a static runtime; empty in a dynamic one. SDWEBUI_DIR
+and WORK_DIR: the server's code and the one folder it writes to.
 """
 
 import json
@@ -11,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from runtimes import read_ahead
-from runtimes.model_folders import CHECKPOINT_FOLDER, link_models, sdwebui_arguments
+from runtimes.model_folders import CHECKPOINT_FOLDER, link_folders, link_models, sdwebui_arguments
 
 PORT = 8080
 
@@ -35,16 +36,8 @@ def write_settings(work: Path) -> None:
     (work / "config.json").write_text(json.dumps({**SETTINGS, **outputs}, indent=2))
 
 
-def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> list[str]:
-    """Make SD WebUI's command line; further arguments come last and win.
-
-    Without a checkpoint's filename nothing is loaded at start. SystemExit where there is no such checkpoint: SD WebUI
-    itself would quietly load another one.
-    """
-    if filename and not (models / CHECKPOINT_FOLDER / filename).is_file():
-        sys.exit(f"sdwebui: MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
-    near = work / "models" / CHECKPOINT_FOLDER
-    loaded = ("--ckpt-dir", str(near), "--ckpt", str(near / filename))
+def command(work: Path, models: Sequence[str], extra: Sequence[str]) -> list[str]:
+    """Make SD WebUI's command line; ``models`` says where the models are, and further arguments come last and win."""
     return [
         *(sys.executable, "launch.py", "--skip-prepare-environment", "--nowebui", "--api"),
         *("--listen", "--port", str(PORT)),
@@ -52,10 +45,36 @@ def command(models: Path, work: Path, filename: str, extra: Sequence[str]) -> li
         # PyTorch's own attention; unlike its memory-efficient form it draws the same picture for the same seed.
         "--opt-sdp-no-mem-attention",
         *("--data-dir", str(work), "--models-dir", str(work / "models")),
-        *sdwebui_arguments(models),
-        *(loaded if filename else ("--skip-load-model-at-start",)),
+        *models,
         *extra,
     ]
+
+
+def mounted(models: Path, work: Path, filename: str) -> list[str]:
+    """Say where the models of a mounted bucket are; the checkpoint is loaded at start, and goes on being copied.
+
+    Without a checkpoint's filename nothing is loaded at start. SystemExit where there is no such checkpoint: SD WebUI
+    itself would quietly load another one.
+    """
+    if not filename:
+        return [*sdwebui_arguments(models), "--skip-load-model-at-start"]
+    if not (models / CHECKPOINT_FOLDER / filename).is_file():
+        sys.exit(f"sdwebui: MODEL_FILENAME={filename!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
+    bring_near(models, work, filename)
+    near = work / "models" / CHECKPOINT_FOLDER
+    return [*sdwebui_arguments(models), "--ckpt-dir", str(near), "--ckpt", str(near / filename)]
+
+
+def copied(models: Path, work: Path, filename: str) -> list[str]:
+    """Say where the models will be that are still being copied.
+
+    A checkpoint that is there already, after a restart of the container, is loaded at start. One that still comes is
+    loaded by the agent, which starts once all copies are whole.
+    """
+    link_folders(models, work / "models")
+    checkpoint = models / CHECKPOINT_FOLDER / filename
+    loaded = ["--ckpt", str(checkpoint)] if checkpoint.is_file() else ["--skip-load-model-at-start"]
+    return [*sdwebui_arguments(work / "models"), "--ckpt-dir", str(models / CHECKPOINT_FOLDER), *loaded]
 
 
 def bring_near(models: Path, work: Path, filename: str) -> None:
@@ -72,11 +91,14 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     server = Path(environ.get("SDWEBUI_DIR") or "/opt/sdwebui")
     work = Path(environ.get("WORK_DIR") or "/tmp/sdwebui")  # noqa: S108 (a pod's own /tmp, alone in its container)
     filename = environ.get("MODEL_FILENAME", "")
-    line = command(models, work, filename, arguments)
+    if environ.get("MODELS_MODE") == "copy":
+        places = copied(models, work, filename)
+        link_models([server / "models"], work / "models")
+    else:
+        places = mounted(models, work, filename)
+        link_models([models, server / "models"], work / "models")
     write_settings(work)
-    if filename:
-        bring_near(models, work, filename)
-    link_models([models, server / "models"], work / "models")
+    line = command(work, places, arguments)
     os.chdir(server)
     os.execv(line[0], line)  # noqa: S606 (SD WebUI takes this process's place, and with it its signals)
 

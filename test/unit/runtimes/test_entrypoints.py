@@ -93,6 +93,38 @@ def test_a_static_runtime_loads_its_checkpoint_at_start_and_does_not_start_witho
     assert "'gone.safetensors'" in words
 
 
+def test_a_static_runtime_whose_files_still_come_starts_without_its_checkpoint_and_finds_each_file_where_it_will_be(
+    sdwebui,
+):
+    (sdwebui.models / "Stable-diffusion").rmdir()
+    (sdwebui.server / "models" / "ESRGAN").mkdir(parents=True)
+    (sdwebui.server / "models" / "ESRGAN" / "own.pth").write_text("x")
+    _, said, words = sdwebui.start(MODEL_FILENAME="a.safetensors", MODELS_MODE="copy")
+    assert (words, list(sdwebui.models.iterdir())) == ("", [])
+    assert "--skip-load-model-at-start" in said["arguments"]
+    assert "--ckpt" not in said["arguments"]  # the agent knows by that option that it has to load it
+    assert value_of(said["arguments"], "--ckpt-dir") == str(sdwebui.models / "Stable-diffusion")
+    for name in ("Lora", "VAE", "embeddings", "ESRGAN", "Stable-diffusion"):
+        (sdwebui.models / name).mkdir()
+        (sdwebui.models / name / "a.safetensors").write_text(name)
+    for argument, name in (("--lora-dir", "Lora"), ("--vae-dir", "VAE"), ("--embeddings-dir", "embeddings")):
+        looked_through = Path(value_of(said["arguments"], argument))
+        assert looked_through.is_relative_to(sdwebui.work)  # where SD WebUI may make it
+        assert [(root / "a.safetensors").read_text() for root in walked(looked_through)] == [name]
+    roots = walked(Path(value_of(said["arguments"], "--models-dir")) / "ESRGAN")
+    assert {path.name for root in roots for path in root.iterdir() if path.is_file()} == {"own.pth", "a.safetensors"}
+
+    _, said, _ = sdwebui.start(MODEL_FILENAME="a.safetensors", MODELS_MODE="copy")  # the container is restarted
+    assert value_of(said["arguments"], "--ckpt") == str(sdwebui.models / "Stable-diffusion" / "a.safetensors")
+    assert "--skip-load-model-at-start" not in said["arguments"]
+    assert not (sdwebui.work / "models" / "Stable-diffusion").exists()  # nothing is copied twice
+
+
+def walked(folder):
+    """The folders below one in which SD WebUI finds files; it follows links."""
+    return [Path(root) for root, _, names in os.walk(folder, followlinks=True) if names]
+
+
 def test_a_dynamic_sdwebui_serves_the_api_alone_fetches_nothing_and_writes_only_below_its_work_folder(sdwebui):
     for folder, name in ((sdwebui.models, "4x-UltraSharp.pth"), (sdwebui.server / "models", "ESRGAN_4x.pth")):
         (folder / "ESRGAN").mkdir(parents=True)
@@ -139,13 +171,18 @@ def test_comfyui_finds_the_bucket_and_its_custom_node_and_writes_only_below_its_
 
 
 @pytest.mark.parametrize(
-    ("names", "copied"), [(("one.safetensors", "one.yaml"), True), (("a.ckpt", "b.safetensors"), False)]
+    ("names", "mode", "copied"),
+    [
+        (("one.safetensors", "one.yaml"), "", True),
+        (("a.ckpt", "b.safetensors"), "", False),
+        (("one.safetensors",), "copy", False),  # it is on the node's disk
+    ],
 )
-def test_comfyui_gets_a_copy_of_the_checkpoint_where_there_is_only_one(tmp_path, names, copied):
+def test_comfyui_gets_a_copy_of_the_checkpoint_where_there_is_only_one(tmp_path, names, mode, copied):
     comfyui = Container(tmp_path, "comfyui")
     for name in names:
         (comfyui.models / "Stable-diffusion" / name).write_text("x")
-    comfyui.start()
+    comfyui.start(MODELS_MODE=mode)
     made = comfyui.work / "models" / "Stable-diffusion" / names[0]
     assert made.exists() is copied
 

@@ -33,34 +33,83 @@ async def test_a_job_is_interrupted_until_it_has_ended_although_an_interrupt_com
     assert noted == ["interrupt", "scripts_txt2img"] * 2 + ["interrupt", ""]
 
 
+OURS, OTHER = "sub/v1-5.safetensors", "other.safetensors"
+
+
+class Loading:
+    """An SD WebUI that loads checkpoints; it names one in its options before it has loaded it.
+
+    Args:
+        reloads: What each call of reload-checkpoint answers, and what the options name then.
+        title: What they name at first.
+        found: The checkpoints that it finds, each time it is told to look for them.
+        loaded: What it has, each time it is told to load one.
+    """
+
+    def __init__(self, *reloads, title=None, found=(), loaded=()):
+        self.reloads, self.found, self.loaded = iter(reloads), iter(found), iter(loaded)
+        self.told, self.title, self.listed = [], title, ()
+
+    async def serve(self, request):
+        path, status = request.path.removeprefix("/"), 200
+        if request.method == "GET":
+            models = [{"title": title} for title in self.listed]
+            return web.json_response(models if path == "sd-models" else {"sd_model_checkpoint": self.title})
+        self.told.append(path)
+        if path == "refresh-checkpoints":
+            self.listed = next(self.found)
+        elif path == "refresh-upscalers":
+            status = 404  # not every image has it
+        elif path == "reload-checkpoint":
+            status, self.title = next(self.reloads)
+        elif path == "options":
+            assert (await request.json())["sd_model_checkpoint"] == OURS
+            self.title = next(self.loaded)
+        return web.json_response({}, status=status)
+
+
+async def told_while_waiting(server, monkeypatch):
+    """What a server is told by a driver that waits for its checkpoint, and then once more."""
+    monkeypatch.setattr("runtimes.sdwebui.driver.executor._LOADING_PAUSE_S", 0)
+    async with client_of(web.route("*", "/{path:.*}", server.serve)) as client:
+        driver = SdWebUI(client, dynamic_model=False, checkpoint=OURS)
+        await driver.wait_until_ready()
+        await driver.wait_until_ready()
+    return [path for path in server.told if path not in REFRESHES[1:]]
+
+
+REFRESHES = [f"refresh-{name}" for name in ("checkpoints", "vae", "loras", "upscalers")]
+
+
 async def test_the_first_job_waits_until_the_runtimes_checkpoint_is_loaded_and_later_ones_for_an_answer_alone(
     monkeypatch,
 ):
-    """SD WebUI names the checkpoint in its options before it has loaded it."""
-    monkeypatch.setattr("runtimes.sdwebui.driver.executor._LOADING_PAUSE_S", 0)
-    loads = iter(
-        [(500, "sub/v1-5.safetensors"), (200, "other.safetensors"), (200, "sub/v1-5.safetensors [6ce0161689]")]
-    )
-    noted, status, title = [], 0, ""
+    server = Loading((500, OURS), (200, f"{OURS} [6ce0161689]"), title=OURS)
+    assert await told_while_waiting(server, monkeypatch) == ["reload-checkpoint"] * 2
 
-    async def reload(_request):
-        nonlocal status, title
-        status, title = next(loads)
-        noted.append(status)
-        return web.json_response({}, status=status)
 
-    async def options(_request):
-        return web.json_response({"sd_model_checkpoint": title})
+async def test_a_server_that_was_started_before_its_files_were_there_lists_all_and_loads_its_checkpoint(monkeypatch):
+    server = Loading((200, OURS), found=[(), (OTHER, OURS)], loaded=[OURS])
+    told = await told_while_waiting(server, monkeypatch)
+    assert told == ["refresh-checkpoints", "refresh-checkpoints", "options", "reload-checkpoint"]
+    assert server.told[:4] == REFRESHES
 
-    async def health(_request):
-        return web.json_response({})
 
-    routes = [web.post("/reload-checkpoint", reload), web.get("/options", options), web.get("/health", health)]
-    async with client_of(*routes) as client:
-        driver = SdWebUI(client, dynamic_model=False, checkpoint="sub/v1-5.safetensors")
-        await driver.wait_until_ready()
-        await driver.wait_until_ready()
-    assert noted == [500, 200, 200]
+@pytest.mark.parametrize(
+    ("server", "told"),
+    [
+        (  # it cannot load ours, and says nothing
+            Loading((200, OURS), title=OTHER, found=[(OTHER, OURS)] * 2, loaded=[OTHER, OURS]),
+            ["refresh-checkpoints", "options", "refresh-checkpoints", "options", "reload-checkpoint"],
+        ),
+        (  # it has loaded another one than it named
+            Loading((200, OTHER), (200, OURS), title=OURS, found=[(OTHER, OURS)], loaded=[OURS]),
+            ["reload-checkpoint", "refresh-checkpoints", "options", "reload-checkpoint"],
+        ),
+    ],
+)
+async def test_another_checkpoint_is_not_taken_for_the_runtimes_own(server, told, monkeypatch):
+    assert await told_while_waiting(server, monkeypatch) == told
 
 
 STATE = {"job": "scripts_txt2img", "sampling_step": 48, "sampling_steps": 300}
