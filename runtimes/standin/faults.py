@@ -42,6 +42,8 @@ class Faults(BaseModel):
     """managed services: further calls in a minute are throttled; 0: none"""
     cold_s: float = 0.0
     """SageMaker: there is no instance, and the first asynchronous call gets one after so many seconds"""
+    late_models: bool = False
+    """SD WebUI: there are no model files; a server that was started so finds them later when it is told to look"""
     load_s: float = 0.0
     """answer everything with 503 for this many seconds from now"""
 

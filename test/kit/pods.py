@@ -22,6 +22,7 @@ class Pod:
         proxied_server: Whether a proxy, ``server_proxy``, stands in front of the server.
         round_trip_s: Network time of calls to AWS in seconds, by pattern.
         server_environment: Additional environment of the server.
+        server_arguments: Its additional arguments.
         agent: Options of the agent's process; its log, if separate from the server's. See ``ChildProcess``.
         environment: Additional environment of the agent.
     """
@@ -35,6 +36,7 @@ class Pod:
         proxied_server=False,
         round_trip_s=None,
         server_environment=None,
+        server_arguments=(),
         agent=None,
         **environment,
     ):
@@ -59,7 +61,7 @@ class Pod:
         }
         servers = {**self.model.environment, **(server_environment or {})}
         log, agent = {"log": self._log, "endpoint": self.aws.url}, {**(agent or {}), **places, **environment}
-        self.server = ChildProcess(*self.model.command, **log, **servers)
+        self.server = ChildProcess(*self.model.command, *server_arguments, **log, **servers)
         self.agent = ChildProcess("queue_agent", **{**log, **agent})
 
     def start(self):

@@ -85,15 +85,22 @@ class WebuiMachine:
         self.control = control
         self.options = dict(_DEFAULT_OPTIONS)
         self.saved: dict[str, Any] = {}
-        self.checkpoints = [Checkpoint(name) for name in control.models]
+        self.checkpoints: list[Checkpoint] = []
         self.loaded: Checkpoint | None = None
         self.progress = WebuiProgress()
         self.paint_preview: Callable[[], str] | None = None
         self._previewed: tuple[int, str | None] = (0, None)
         self._lock = asyncio.Lock()
         self._numbers = itertools.count(1)
-        if control.models:
+        self.refresh_checkpoints()
+        if self.checkpoints:
             self.load_checkpoint()
+
+    def refresh_checkpoints(self) -> None:
+        """List the files that are there; what is loaded stays."""
+        known = {one.name: one for one in self.checkpoints}
+        names = () if self.control.faults.late_models else self.control.models
+        self.checkpoints = [known.get(name) or Checkpoint(name) for name in names]
 
     def find_checkpoint(self, alias: object) -> Checkpoint | None:
         """Find a checkpoint by its name, file name, title or hash."""
@@ -118,8 +125,14 @@ class WebuiMachine:
         return self.loaded
 
     def reload_checkpoint(self) -> dict[str, Any]:
-        """Return the answer; the checkpoint is already loaded."""
-        if self.checkpoints:
+        """Load a checkpoint where none is loaded, any one if the options name none; return the answer.
+
+        Raises:
+            WebuiError: There are no checkpoints.
+        """
+        if self.loaded is None and not self.checkpoints:
+            raise broken("AttributeError", "'NoneType' object has no attribute 'lowvram'")
+        if self.loaded is None:
             self.load_checkpoint()
         return {}
 

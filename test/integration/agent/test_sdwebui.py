@@ -7,7 +7,7 @@ from PIL import Image
 
 from contract.ids import new_job_id
 from jobs.job import StoredOutput
-from test.kit.processes import HTTP
+from test.kit.processes import HTTP, wait_for
 from test.kit.tasks import INPUT_PNG
 
 ENCODED = base64.b64encode(INPUT_PNG).decode()
@@ -105,6 +105,17 @@ def test_a_dynamic_runtime_draws_with_the_checkpoint_asked_for_by_any_name(dynam
     assert dynamic_sdwebui.manifest(kept)["model"] == "a"
     # As many as CACHED_CHECKPOINTS says stay loaded.
     assert HTTP.get(f"{dynamic_sdwebui.pod.server_url}/sdapi/v1/options").json()["sd_checkpoints_limit"] == 3
+
+
+def test_a_server_that_started_before_its_files_were_there_draws_with_the_runtimes_checkpoint_alone(kit):
+    with kit.rig("sdwebui") as rig:
+        static = {"DYNAMIC_SD_MODEL": "false", "MODEL_FILENAME": "b.ckpt"}
+        pod = rig.add_pod(server_arguments=["--late-models"], **static).start()
+        task = rig.submit({"prompt": "x", **SMALL})
+        wait_for(lambda: "waiting for the model server's checkpoint" in pod.log, lambda: pod.log)
+        assert pod.generations == []
+        pod.model.faults(late_models=False)
+        assert rig.manifest(rig.notice(task))["model"] == "b"  # SD WebUI itself would take the first it finds
 
 
 @pytest.mark.parametrize(

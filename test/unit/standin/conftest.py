@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from runtimes.standin.control import Control
+from runtimes.standin.faults import Faults
 from runtimes.standin.painter import Painter
 from runtimes.standin.server import Server
 from test.kit.processes import PATIENCE_S
@@ -149,8 +150,8 @@ class Ear:
 
 
 @asynccontextmanager
-async def _serving(kind, client, painter):
-    server = Server(kind, Control(MODELS, painter), patience_s=0.1)
+async def _serving(kind, client, painter, **faults):
+    server = Server(kind, Control(MODELS, painter, Faults(**faults)), patience_s=0.1)
     await server.start()
     async with aiohttp.ClientSession() as session:
         yield client(server, session)
@@ -166,6 +167,13 @@ def painter():
 async def webui(painter):
     """An SD WebUI that has a (loaded) and b."""
     async with _serving("sdwebui", Webui, painter) as client:
+        yield client
+
+
+@pytest.fixture
+async def early_webui(painter):
+    """An SD WebUI that was started before a and b were there."""
+    async with _serving("sdwebui", Webui, painter, late_models=True) as client:
         yield client
 
 

@@ -153,6 +153,34 @@ async def test_a_checkpoint_is_known_by_name_file_and_title_which_gains_its_hash
     assert await webui.ask("POST", "/sdapi/v1/options", {"sd_model_checkpoint": "nope"}) == (500, rejected)
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "loaded"), [("reload-checkpoint", None, "a"), ("options", {"sd_model_checkpoint": "b.ckpt"}, "b")]
+)
+async def test_a_server_that_was_started_before_its_files_were_there_lists_and_loads_them_when_told(
+    early_webui, path, body, loaded
+):
+    """Where its options name none, it loads the first that it finds."""
+
+    async def named():
+        return (await early_webui.get("/sdapi/v1/options"))["sd_model_checkpoint"]
+
+    no_model = broken("AttributeError", "'NoneType' object has no attribute 'lowvram'")
+    assert await early_webui.ask("POST", "/sdapi/v1/reload-checkpoint") == (500, no_model)
+    assert (await early_webui.send())[1]["error"] == "FileNotFoundError"
+    assert await early_webui.post("/sdapi/v1/refresh-checkpoints", {}) is None
+    assert await early_webui.get("/sdapi/v1/sd-models") == []
+    await early_webui.faults(late_models=False)
+    assert await early_webui.get("/sdapi/v1/sd-models") == []
+    for name in ("checkpoints", "vae", "loras", "upscalers"):
+        assert await early_webui.post(f"/sdapi/v1/refresh-{name}", {}) is None
+    assert [one["title"] for one in await early_webui.get("/sdapi/v1/sd-models")] == ["a.safetensors", "b.ckpt"]
+    assert await named() is None
+    await early_webui.post(f"/sdapi/v1/{path}", body)
+    assert (await named()).startswith(loaded)
+    await early_webui.post("/sdapi/v1/reload-checkpoint")
+    assert (await early_webui.draw())["info"]["sd_model_name"] == loaded
+
+
 async def test_an_interrupt_ends_the_series_which_comes_with_fewer_and_unfinished_pictures(webui):
     whole = await webui.draw(steps=40)
     await webui.faults(hold_at_step=3)
