@@ -37,12 +37,13 @@ def bring_near(models: Path, work: Path) -> None:
             read_ahead.start([(checkpoint, copied)])
 
 
-def command(work: Path, extra: Sequence[str]) -> list[str]:
+def command(work: Path, extra: Sequence[str], *, copied: bool) -> list[str]:
     """Make ComfyUI's command line; further arguments come last and win."""
     return [
         *(sys.executable, "main.py", "--listen", ADDRESS, "--port", str(PORT)),
+        "--disable-auto-launch",
         # mmap over a network volume is 30 to 50 times slower (github.com/comfyanonymous/ComfyUI/issues/2288).
-        *("--disable-auto-launch", "--disable-mmap"),
+        *(() if copied else ("--disable-mmap",)),
         # Nodes that send prompts and pictures to hosted services.
         "--disable-api-nodes",
         *("--extra-model-paths-config", str(work / "extra_model_paths.yaml")),
@@ -59,10 +60,11 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     """Become ComfyUI."""
     work = Path(environ.get("WORK_DIR") or "/tmp/comfyui")  # noqa: S108 (a pod's own /tmp, alone in its container)
     models = Path(environ.get("MODELS_DIR") or "/opt/ml/code/models")
+    copied = environ.get("MODELS_MODE") == "copy"
     prepare(models, work)
-    if environ.get("MODELS_MODE") != "copy":
+    if not copied:
         bring_near(models, work)
-    line = command(work, arguments)
+    line = command(work, arguments, copied=copied)
     os.chdir(environ.get("COMFYUI_DIR") or "/opt/comfyui")
     # The custom node imports this package, which ComfyUI's own folder does not hold.
     paths = [str(Path(__file__).resolve().parents[3]), *filter(None, [environ.get("PYTHONPATH")])]

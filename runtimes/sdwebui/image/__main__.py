@@ -17,8 +17,6 @@ from runtimes.model_folders import CHECKPOINT_FOLDER, link_folders, link_models,
 PORT = 8080
 
 SETTINGS = {
-    # Weights are read once from a network volume; page by page it would take many times longer.
-    "disable_mmap_load_safetensors": True,
     # Links are the agent's part; a request must not make the model server fetch any.
     "api_enable_requests": False,
     # A preview costs GPU time, and nobody looks at it.
@@ -29,11 +27,16 @@ SETTINGS = {
 """config.json at the start; the agent changes options by the API."""
 
 
-def write_settings(work: Path) -> None:
-    """Write config.json, which also says that pictures that SD WebUI saves on request go below ``work``."""
+def write_settings(work: Path, *, copied: bool) -> None:
+    """Write config.json, which also says that pictures that SD WebUI saves on request go below ``work``.
+
+    Weights are read as a whole from a network volume: page by page it would take many times longer. Copied ones are in
+    the kernel's page cache, and need no copy in the server's memory.
+    """
     outputs = {key: str(work / "outputs") for key in ("outdir_samples", "outdir_grids", "outdir_save")}
+    settings = {**SETTINGS, "disable_mmap_load_safetensors": not copied, **outputs}
     work.mkdir(parents=True, exist_ok=True)
-    (work / "config.json").write_text(json.dumps({**SETTINGS, **outputs}, indent=2))
+    (work / "config.json").write_text(json.dumps(settings, indent=2))
 
 
 def command(work: Path, models: Sequence[str], extra: Sequence[str]) -> list[str]:
@@ -91,13 +94,10 @@ def main(arguments: Sequence[str], environ: Mapping[str, str]) -> None:
     server = Path(environ.get("SDWEBUI_DIR") or "/opt/sdwebui")
     work = Path(environ.get("WORK_DIR") or "/tmp/sdwebui")  # noqa: S108 (a pod's own /tmp, alone in its container)
     filename = environ.get("MODEL_FILENAME", "")
-    if environ.get("MODELS_MODE") == "copy":
-        places = copied(models, work, filename)
-        link_models([server / "models"], work / "models")
-    else:
-        places = mounted(models, work, filename)
-        link_models([models, server / "models"], work / "models")
-    write_settings(work)
+    is_copied = environ.get("MODELS_MODE") == "copy"
+    places = (copied if is_copied else mounted)(models, work, filename)
+    link_models([server / "models"] if is_copied else [models, server / "models"], work / "models")
+    write_settings(work, copied=is_copied)
     line = command(work, places, arguments)
     os.chdir(server)
     os.execv(line[0], line)  # noqa: S606 (SD WebUI takes this process's place, and with it its signals)

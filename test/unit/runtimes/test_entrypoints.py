@@ -104,6 +104,8 @@ def test_a_static_runtime_whose_files_still_come_starts_without_its_checkpoint_a
     assert "--skip-load-model-at-start" in said["arguments"]
     assert "--ckpt" not in said["arguments"]  # the agent knows by that option that it has to load it
     assert value_of(said["arguments"], "--ckpt-dir") == str(sdwebui.models / "Stable-diffusion")
+    # Weights that were just copied are in memory once already.
+    assert json.loads((sdwebui.work / "config.json").read_text())["disable_mmap_load_safetensors"] is False
     for name in ("Lora", "VAE", "embeddings", "ESRGAN", "Stable-diffusion"):
         (sdwebui.models / name).mkdir()
         (sdwebui.models / name / "a.safetensors").write_text(name)
@@ -182,7 +184,8 @@ def test_comfyui_gets_a_copy_of_the_checkpoint_where_there_is_only_one(tmp_path,
     comfyui = Container(tmp_path, "comfyui")
     for name in names:
         (comfyui.models / "Stable-diffusion" / name).write_text("x")
-    comfyui.start(MODELS_MODE=mode)
+    _, said, _ = comfyui.start(MODELS_MODE=mode)
+    assert ("--disable-mmap" in said["arguments"]) is not bool(mode)
     made = comfyui.work / "models" / "Stable-diffusion" / names[0]
     assert made.exists() is copied
 
