@@ -10,7 +10,7 @@ from runtimes.flux.families import EDIT, INPAINTING, TEXT_TO_IMAGE
 from runtimes.flux.options import ModelOptions
 from runtimes.flux.server.ports import DrawingWatch, GenerationRequest
 
-collect_ignore_glob = [] if find_spec("torch") else ["pipeline/*", "test_bench.py"]
+collect_ignore_glob = [] if find_spec("torch") else ["pipeline/*", "test_bench.py", "test_warm_up.py"]
 _SIDE = 64
 
 
