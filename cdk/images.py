@@ -27,10 +27,17 @@ _PUSH = [
     *("ecr:InitiateLayerUpload", "ecr:UploadLayerPart", "ecr:CompleteLayerUpload", "ecr:PutImage"),
 ]
 _TIMEOUT = Duration.hours(2)
+_LAYOUT = "ocidir:///tmp/image"
 _BUILD_SPEC: dict[str, Any] = {
     "version": "0.2",
     "env": {"shell": "bash"},
     "phases": {
+        "install": {
+            "runtime-versions": {"golang": "latest"},
+            # Go checks its sum. Docker itself writes zstd only with a builder of Docker Hub's, whose limit on anonymous
+            # pulls all builds of a region share.
+            "commands": ["GOBIN=/usr/local/bin go install github.com/regclient/regclient/cmd/regctl@v0.11.7"],
+        },
         "pre_build": {
             "commands": [
                 'aws ecr get-login-password | docker login --username AWS --password-stdin "${REPOSITORY%%/*}"',
@@ -38,9 +45,17 @@ _BUILD_SPEC: dict[str, Any] = {
         },
         "build": {
             "on-failure": "ABORT",
-            "commands": ['docker build --file "$DOCKERFILE" --tag "$REPOSITORY:$TAG" .'],
+            "commands": [
+                'docker build --file "$DOCKERFILE" --tag "$REPOSITORY:$TAG" .',
+                'docker save --output /tmp/image.tar "$REPOSITORY:$TAG"',
+                f"regctl image import {_LAYOUT}:built /tmp/image.tar",
+                # Docker's own type of layers has no zstd, so the types come first.
+                f"regctl image mod {_LAYOUT}:built --to-oci --create oci",
+                # Unpacked in a quarter of gzip's time, for which a new node waits.
+                f"regctl image mod {_LAYOUT}:oci --layer-compress zstd --create zstd",
+            ],
         },
-        "post_build": {"commands": ['docker push "$REPOSITORY:$TAG"']},
+        "post_build": {"commands": [f'regctl image copy {_LAYOUT}:zstd "$REPOSITORY:$TAG"']},
     },
 }
 

@@ -25,7 +25,7 @@ def main() -> int:
     build = commands.add_parser("build", help="build what is not in ECR yet; prints each one's repository, tag, digest")
     build.add_argument("images", nargs="*", metavar="IMAGE", help=f"which (default: {' '.join(DEPLOYED)})")
     build.add_argument("-n", "--stack-name", default="sdoneks", help="the deployment's name (default: sdoneks)")
-    with_docker = "build with Docker here, not in CodeBuild"
+    with_docker = "build with Docker here, not in CodeBuild; its layers take a node longer to unpack"
     build.add_argument("--docker", dest="engine", action="store_const", const="docker", help=with_docker)
     build.add_argument("--engine", metavar="COMMAND", help="the same with another engine that understands its commands")
     mirroring = commands.add_parser(

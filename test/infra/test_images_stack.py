@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -67,20 +68,28 @@ def test_the_source_holds_just_what_the_builds_see(assembly):
     assert held == {*dockerfiles, *allow_lists, *seen}
 
 
-def test_a_build_logs_in_builds_and_pushes_without_a_password_in_a_command(resources, tmp_path):
+def test_a_build_logs_in_builds_and_pushes_layers_of_zstd_without_a_password_in_a_command(resources, tmp_path):
     """The build specification's own commands, run against fakes."""
     calls = tmp_path / "calls"
-    for name, lines in {"aws": "echo the-password", "docker": f'echo $* "<$(cat)" >>{calls}'}.items():
+    recorded = f'echo ${{0##*/}} $* "<$(cat)" >>{calls}'
+    for name, lines in {"aws": "echo the-password", **dict.fromkeys(("docker", "go", "regctl"), recorded)}.items():
         (tmp_path / name).write_text(f"#!/bin/sh\n{lines}\n")
         (tmp_path / name).chmod(0o755)
     variables = {"DOCKERFILE": "a/Dockerfile", "REPOSITORY": "registry.example/sd-on-eks/a", "TAG": "1-abc"}
     environ = {**variables, "PATH": f"{tmp_path}:/usr/bin:/bin"}
     phases = yaml.safe_load(resources["AWS::CodeBuild::Project"]["Source"]["BuildSpec"])["phases"]
-    for phase in ("pre_build", "build", "post_build"):
+    for phase in ("install", "pre_build", "build", "post_build"):
         for command in phases[phase]["commands"]:
             subprocess.run(["bash", "-c", command], env=environ, stdin=subprocess.DEVNULL, check=True)
-    assert calls.read_text().splitlines() == [
-        "login --username AWS --password-stdin registry.example <the-password",
-        "build --file a/Dockerfile --tag registry.example/sd-on-eks/a:1-abc . <",
-        "push registry.example/sd-on-eks/a:1-abc <",
+    image = "registry.example/sd-on-eks/a:1-abc"
+    install, *others = calls.read_text().splitlines()
+    assert re.fullmatch(r"go install \S+/regctl@v[\d.]+ <", install)
+    assert others == [
+        "docker login --username AWS --password-stdin registry.example <the-password",
+        f"docker build --file a/Dockerfile --tag {image} . <",
+        f"docker save --output /tmp/image.tar {image} <",
+        "regctl image import ocidir:///tmp/image:built /tmp/image.tar <",
+        "regctl image mod ocidir:///tmp/image:built --to-oci --create oci <",
+        "regctl image mod ocidir:///tmp/image:oci --layer-compress zstd --create zstd <",
+        f"regctl image copy ocidir:///tmp/image:zstd {image} <",
     ]
