@@ -4,6 +4,7 @@ from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_s3 as s3
 
+from cdk.addons import model_statements
 from cdk.context import Context, allow, owned_by
 from cdk.nag import acknowledge, acknowledge_wildcards
 from cdk.storage import BUCKET_ID, acknowledge_objects
@@ -26,6 +27,7 @@ def agent_statements(context: Context, flow: TaskFlow, runtime: ModelsRuntime) -
         allow(["s3:GetObject"], inputs, owned_by(config.bucket_accounts)),
         allow(["sns:Publish"], [flow.messaging.notices.topic_arn]),
         allow(["dynamodb:GetItem", "dynamodb:UpdateItem"], [flow.table.table_arn]),
+        *(model_statements(context) if runtime.copies_models else []),
         *_service_statements(runtime),
         *_folder_statements(runtime, bucket),
         *context.key_statements("dynamodb", "s3", "sns", "sqs"),
@@ -40,6 +42,8 @@ def acknowledge_agent(context: Context, role: iam.IRole, runtime: ModelsRuntime)
             f"AwsSolutions-IAM5[Resource::{bucket}/*]",
             "Keys of pictures and inputs are the tasks' choice; whatever tasks name must be there for them.",
         )
+    if runtime.copies_models:
+        acknowledge_wildcards(role, model_statements(context), "Reads every model that it copies, whatever its name.")
     if runtime.is_managed and (folder := runtime.managed.folder):
         acknowledge_objects(role, folder)
     acknowledge_wildcards(role, _service_statements(runtime), "What the type's own options name, and no more.")

@@ -355,10 +355,16 @@ class Scaling(Section):
 
 
 class Persistence(Section):
-    """The model bucket as a volume."""
+    """The model bucket as files."""
 
     enabled: bool = True
     """Whether pods see the model bucket."""
+    mode: Literal["mount", "copy"] = "mount"
+    """How they see it: mounted, or copied to the node's disk by each pod while its server starts, so that a pod does
+    not wait until its node can mount. Only SD WebUI with one checkpoint can copy; later files are seen by new pods."""
+    copy_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "40Gi"
+    """How much of its node's disk a pod's copy may take: the checkpoint, and all files but other checkpoints. With
+    more, no pod starts."""
     existing_claim: str | None = None
     """Use this claim and make none."""
     labels: dict[str, str] = {}
@@ -381,6 +387,12 @@ class Persistence(Section):
     """Folder of the bucket that is mounted, ending in a slash. Default: the whole bucket."""
     region: Annotated[str | None, _COMPUTED] = None
     """The bucket's region. Default: the node's."""
+
+    @model_validator(mode="after")
+    def _copies_without_a_claim(self) -> Self:
+        if self.mode == "copy" and (self.existing_claim or not self.enabled):
+            raise ValueError("mode must be mount with existingClaim, or where enabled is false")
+        return self
 
 
 class NetworkPolicy(Section):

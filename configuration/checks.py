@@ -12,6 +12,7 @@ from configuration.chart_values import COMPUTED_VALUES
 from configuration.deadlines import deadline_errors
 from configuration.dialects import dialect_errors
 from configuration.icons import icon_errors
+from configuration.profiles import inner, serves_one_checkpoint
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
@@ -46,6 +47,7 @@ def file_errors(data: Any) -> Iterator[FieldError]:
     for at, runtime in runtimes.items():
         yield from _computed_values(runtime, at)
         yield from _keys_of_type(runtime, at)
+        yield from _copied_models(runtime, at)
         yield from _queue_name(data.get("stackName"), runtime.get("name"), f"{at}.name")
 
 
@@ -143,6 +145,16 @@ def _keys_of_type(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
     ):
         if is_foreign:
             yield FieldError(f"{at}.{key}", foreign)
+
+
+def _copied_models(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
+    """Copies of models for a runtime whose tasks choose theirs."""
+    persistence = inner(runtime, "extraValues", "runtime", "persistence")
+    if persistence.get("mode") == "copy" and not runtime.get("chartRepository") and not serves_one_checkpoint(runtime):
+        yield FieldError(
+            f"{at}.extraValues.runtime.persistence.mode",
+            "must be mount: only a runtime of type sdwebui that serves one checkpoint copies its models",
+        )
 
 
 def _queue_name(stack: Any, name: Any, at: str) -> Iterator[FieldError]:

@@ -143,6 +143,12 @@ class ModelsRuntime(Section):
         return self.model
 
     @property
+    def copies_models(self) -> bool:
+        """Whether its pods copy the models to their node, instead of mounting the bucket."""
+        persistence = self.extra_values.runtime.persistence
+        return self.chart_repository is None and not self.is_managed and persistence.mode == "copy"
+
+    @property
     def filling(self) -> Filling | None:
         """How its nodes fill their volumes from a snapshot; None where they do not."""
         values = self.extra_values

@@ -30,6 +30,8 @@ PLAIN_VOLUME: Tree = {
 
 Such a volume is as fast as gp3 is without a charge for speed, and of the size that Bottlerocket's own has.
 """
+COPIED_MODELS: Tree = {"runtime": {"persistence": {"mode": "copy"}}}
+"""Under the same runtimes' extraValues, if one checkpoint is all that they serve: such disks have room for it."""
 
 
 def with_profile(data: Any) -> Any:
@@ -40,34 +42,45 @@ def with_profile(data: Any) -> Any:
     laid = _laid(PROFILES[name], data)
     runtimes = laid.get("modelsRuntime")
     if PROFILES[name] and isinstance(runtimes, list):
-        laid["modelsRuntime"] = [_with_plain_volume(runtime) for runtime in runtimes]
+        laid["modelsRuntime"] = [_for_own_disks(one) if _has_own_disks(one) else one for one in runtimes]
     return laid
 
 
-def _with_plain_volume(runtime: Any) -> Any:
-    """A runtime's entry with such a volume, if its nodes have disks of their own and no snapshot fills their volume."""
-    if not isinstance(runtime, dict) or runtime.get("chartRepository"):
-        return runtime
+def serves_one_checkpoint(runtime: Mapping[str, Any]) -> bool:
+    """Whether an entry of modelsRuntime is of a type with checkpoints, and its tasks cannot choose another one."""
     runtime_type = RUNTIME_TYPES.get(str(runtime.get("type")))
-    template = _inner(runtime, "extraValues", "karpenter", "nodeTemplate")
-    volume = _inner(template, "dataVolume")
-    types = _inner(runtime, "extraValues", "karpenter", "provisioner").get("instanceType") or ()
-    if (
+    return runtime_type is not None and runtime_type.loads_checkpoint and runtime.get("dynamicModel") is not True
+
+
+def inner(tree: Any, *path: str) -> Mapping[str, Any]:
+    """The mapping at a path; an empty one where there is none."""
+    for key in path:
+        tree = tree.get(key) if isinstance(tree, dict) else None
+    return tree if isinstance(tree, dict) else {}
+
+
+def _has_own_disks(runtime: Any) -> bool:
+    """Whether a runtime's nodes hold images on disks of their own, for no snapshot fills their volume."""
+    if not isinstance(runtime, dict) or runtime.get("chartRepository"):
+        return False
+    runtime_type = RUNTIME_TYPES.get(str(runtime.get("type")))
+    template = inner(runtime, "extraValues", "karpenter", "nodeTemplate")
+    volume = inner(template, "dataVolume")
+    types = inner(runtime, "extraValues", "karpenter", "provisioner").get("instanceType") or ()
+    return not (
         (runtime_type is not None and runtime_type.is_managed)
         or volume.get("snapshotID")
         or volume.get("volumeType") not in (None, "", "gp3")
         or template.get("instanceStorePolicy") == "None"
         or not (isinstance(types, list | tuple) and all(gpu_of(str(name)) for name in types))
-    ):
-        return runtime
-    return _laid({"extraValues": PLAIN_VOLUME}, runtime)
+    )
 
 
-def _inner(tree: Any, *path: str) -> Mapping[str, Any]:
-    """The mapping at a path; an empty one where there is none."""
-    for key in path:
-        tree = tree.get(key) if isinstance(tree, dict) else None
-    return tree if isinstance(tree, dict) else {}
+def _for_own_disks(runtime: dict[str, Any]) -> dict[str, Any]:
+    persistence = inner(runtime, "extraValues", "runtime", "persistence")
+    mounts = persistence.get("existingClaim") or persistence.get("enabled") is False
+    copied = COPIED_MODELS if serves_one_checkpoint(runtime) and not mounts else {}
+    return _laid({"extraValues": PLAIN_VOLUME}, _laid({"extraValues": copied}, runtime))
 
 
 def _laid(below: Tree, above: Mapping[str, Any]) -> dict[str, Any]:

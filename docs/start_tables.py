@@ -14,12 +14,13 @@ PAGE = Path(__file__).with_name("cold-start.md")
 
 _SAMPLES = 4000
 _SNAPSHOT = {"karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": "snap-0123456789abcdef0"}}}}
+_MOUNTED = {"runtime": {"persistence": {"mode": "mount"}}}
 _FLUX = "{type: flux, model: {profile: flux-schnell, source: flux-schnell}}"
 _SD = "{type: sdwebui, modelFilename: v1-5-pruned-emaonly.safetensors}"
 
 
 def stages() -> str:
-    """Every stage of a start from nothing, with local disks."""
+    """Every stage of a start from nothing, in the lean profile."""
     found = _start()
     path = {one.name for one in found.path()}
     rows = (
@@ -40,8 +41,10 @@ def stages() -> str:
 def starts() -> str:
     """What a first picture takes, by what there is before."""
     rows: tuple[tuple[str, Stages], ...] = (
-        ("nothing, images on local disks", _start()),
-        ("nothing, images in a snapshot", _start(values=_SNAPSHOT)),
+        ("nothing", _start()),
+        ("nothing, models mounted: `persistence.mode: mount`", _start(values=_MOUNTED)),
+        ("nothing, images in a snapshot, models mounted", _start(values=_SNAPSHOT)),
+        ("nothing, ComfyUI", _start(runtime="{type: comfyui}")),
         ("nothing, FLUX.1 schnell of 34 GB from the bucket", _start(runtime=_FLUX)),
         ("a node that a placeholder keeps: `warm.nodes`", _start("node")),
         ("a pod: `minReplicaCount`", _start("pod")),
@@ -62,6 +65,7 @@ def _start(capacity: Capacity = "none", values: Mapping[str, Any] | None = None,
     config = parse_config(
         {
             "stackName": "one",
+            "profile": "lean",
             "modelBucketArn": "arn:aws:s3:::models",
             "APIGW": {"stageName": "prod"},
             "modelsRuntime": [one],

@@ -24,7 +24,8 @@ def start(config: Config, runtime: ModelsRuntime) -> tuple[Range, Range, Range]:
         shortest, middle = good[last] - good[first], typical[last] - typical[first]
         return shortest, max(2 * middle - shortest, shortest)
 
-    return between("scaling", "order"), between("order", "storage"), between("storage", "agent")
+    bound = "network" if runtime.copies_models else "storage"
+    return between("scaling", "order"), between("order", bound), between(bound, "agent")
 
 
 def start_s(config: Config, runtime: ModelsRuntime) -> float:

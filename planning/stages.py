@@ -116,15 +116,23 @@ def first_picture(config: Config, runtime: ModelsRuntime, capacity: Capacity | N
     start = capacity or kept_capacity(values)
     stages = [_REQUEST]
     if start == "pod":
-        return Stages((*stages, _received("request"), _drawn("agent")))
+        return Stages((*stages, _received("request"), _drawn(runtime, "agent")))
     poll_s = values.runtime.scaling.polling_interval if values.runtime.scaling.enabled else 0
     stages.append(_scaled(poll_s))
     if start == "node":
-        stages += [_PREEMPTION, _mounted("preemption"), _started("mount")]
+        stages.append(_PREEMPTION)
+        placed, images, libraries = "preemption", [], []
     else:
-        stages += [*_node(values), _mounted("storage"), _started("mount", "libraries")]
-    stages += [_imported(), *_model(config, runtime)]
-    return Stages((*stages, _received("model"), _drawn("agent")))
+        stages += _node(values)
+        placed, images, libraries = "network", ["images"], ["libraries"]
+    if not runtime.copies_models:
+        if start == "none":
+            stages.append(_STORAGE)
+            placed = "storage"
+        stages.append(_mounted(placed))
+        placed = "mount"
+    stages += [_started(placed, *images), _imported("containers", *libraries), *_model(config, runtime)]
+    return Stages((*stages, _received("model"), _drawn(runtime, "agent")))
 
 
 def kept_capacity(values: ChartValues) -> Capacity:
@@ -146,12 +154,30 @@ _REQUEST = Stage(
     f"{_ESTIMATE}: Lambda, SNS, SQS; a cold function adds a second",
     "byte code in the function's bundle",
 )
+_PROGRAM_START = Seconds(0.8, 1.5, 3)
+"""A container's start, and the imports of a program of the agent's (measured: 0.9 s)."""
+_AGENT_START = Stage(
+    "agent start",
+    _PROGRAM_START,
+    ("model files",),
+    f"measured: 0.9 s for its imports; the container's start: {_ESTIMATE}",
+    "byte code in the image",
+)
 _PREEMPTION = Stage(
     "preemption",
     Seconds(0.5, 1.5, 3.0),
     ("scaling",),
     f"{_ESTIMATE}: the scheduler deletes the placeholder, which has no grace, and binds the pod in its next attempt",
     "a placeholder of lower priority keeps the node",
+)
+
+
+_STORAGE = Stage(
+    "storage",
+    Seconds(7, 9, 15),
+    ("network",),
+    f"{_ESTIMATE}: the S3 driver's pod needs the network, pulls three images, registers, and takes its taint away",
+    _DAEMONSETS,
 )
 
 
@@ -192,13 +218,6 @@ def _node(values: ChartValues) -> Iterator[Stage]:
         "then its start; Outreach saw 45 s from launch to ready (kube.fm, February 2026)",
         _DAEMONSETS,
     )
-    yield Stage(
-        "storage",
-        Seconds(7, 9, 15),
-        ("network",),
-        f"{_ESTIMATE}: the S3 driver's pod needs the network, pulls three images, registers, and takes its taint away",
-        _DAEMONSETS,
-    )
     if has_snapshot:
         yield Stage("images", Seconds(0, 0, 0), ("boot",), "they are in the snapshot", "a snapshot with the images")
         yield Stage(
@@ -211,12 +230,13 @@ def _node(values: ChartValues) -> Iterator[Stage]:
     else:
         yield Stage(
             "images",
-            Seconds(9, 14, 30),
+            Seconds(5, 7.5, 20),
             ("boot",),
-            "computed: 4.9 GB of libraries in layers of at most 2.8 GB (measured), which SOCI fetches in ranges at the "
-            "network's 10 Gbit/s and unpacks side by side, each at about 0.25 GB/s (gzip -d of CUDA's libraries, "
-            "measured)",
-            "pulled by a DaemonSet that does not wait for network and storage; large libraries are layers of their own",
+            "computed: 4.9 GB of libraries, 2.4 GB by zstd (measured), which SOCI fetches in ranges at the network's "
+            "10 Gbit/s and unpacks side by side, the largest layer of 1.9 GB at 0.55 GB/s (zstd of Go, as in "
+            "containerd, on these libraries, measured); ECR's answers: " + _ESTIMATE,
+            "pulled by a DaemonSet that waits for neither network nor storage; zstd, and layers of their own for large "
+            "libraries",
         )
         yield Stage(
             "libraries",
@@ -240,11 +260,11 @@ def _started(*after: str) -> Stage:
     return Stage("containers", Seconds(0.7, 1.2, 3), after, f"{_ESTIMATE}: the images are there")
 
 
-def _imported() -> Stage:
+def _imported(*after: str) -> Stage:
     return Stage(
         "imports",
         Seconds(7, 10, 14),
-        ("containers",),
+        after,
         "SD WebUI reports 8 to 10 s from start to API on desktops (lshqqytiger/stable-diffusion-webui-amdgpu#319, "
         "#320); torch, diffusers and transformers take 6 s on two cores, where all is in memory (measured)",
         "byte code in the image; libraries are in memory before the server starts",
@@ -262,6 +282,12 @@ def _model(config: Config, runtime: ModelsRuntime) -> Iterator[Stage]:
         source = f"{_ESTIMATE}: {size_gb:.1f} GB from the Hugging Face hub, at about {_HUB_GB_S} GB/s"
         yield Stage("model", _both(read, loading), ("imports",), source, "a copy in the model bucket is quicker")
         return
+    loaded = f"{_ESTIMATE}: to the GPU"
+    if runtime.copies_models:
+        yield _copied(size_gb)
+        yield _AGENT_START
+        yield Stage("model", loading, ("imports", "agent start"), loaded)
+        return
     fastest_s, one_reader_s = size_gb / _NETWORK_GB_S, size_gb / _ONE_READER_GB_S
     source = (
         f"computed: {size_gb:.1f} GB; one reader of a file gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
@@ -275,7 +301,20 @@ def _model(config: Config, runtime: ModelsRuntime) -> Iterator[Stage]:
         change = f"{copied:.0%} copied to the node while the server imports"
         yield Stage("model files", copy, ("containers",), source, change)
         after = ("imports", "model files")
-    yield Stage("model", _both(read, loading), after, f"{_ESTIMATE}: to the GPU; the rest of the files as above")
+    yield Stage("model", _both(read, loading), after, f"{loaded}; the rest of the files as above")
+
+
+def _copied(size_gb: float) -> Stage:
+    """What the pod's init container takes, which runs beside the server."""
+    fastest_s = size_gb / _NETWORK_GB_S
+    return Stage(
+        "model files",
+        _both(_PROGRAM_START, Seconds(fastest_s, 1.3 * fastest_s, 3 * fastest_s)),
+        ("containers",),
+        f"computed: {size_gb:.1f} GB by 16 readers at the network's 10 Gbit/s, which take 2.5 s of a processor for "
+        "each GB (measured), beside the server's imports",
+        "copied to the node by the pod itself, while the server imports: no volume is waited for",
+    )
 
 
 def _copied_share(runtime: ModelsRuntime) -> float:
@@ -309,8 +348,17 @@ def _received(after: str) -> Stage:
     )
 
 
-def _drawn(after: str) -> Stage:
-    return Stage("picture", Seconds(4, 5, 8), (after,), f"{_ESTIMATE}: CUDA's first kernels and a picture of 1.5 s")
+def _drawn(runtime: ModelsRuntime, after: str) -> Stage:
+    if isinstance(runtime.model, ModelOptions):
+        return Stage("picture", Seconds(4, 5, 8), (after,), f"{_ESTIMATE}: CUDA's first kernels and a picture of 1.5 s")
+    return Stage(
+        "picture",
+        Seconds(1.8, 2.5, 5),
+        (after,),
+        f"{_ESTIMATE}: a picture of 1.5 s, and kernels that nothing has run yet; the first layers cost 2.7 s more "
+        "(devices.first_time_calculation of SD WebUI)",
+        "the first layers are run in a thread while the server starts",
+    )
 
 
 def _model_gb(runtime: ModelsRuntime) -> float:

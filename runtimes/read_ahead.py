@@ -84,7 +84,12 @@ def room_bytes(environ: Mapping[str, str]) -> int:
     A pod whose /tmp holds more than that is replaced. Outside of pods, models are on a disk already.
     """
     size = environ.get("TMP_SIZE")
-    return int(int(size[:-2]) * _UNITS[size[-2:]] * _SHARE) if size else 0
+    return int(size_bytes(size) * _SHARE) if size else 0
+
+
+def size_bytes(size: str) -> int:
+    """Give the bytes of a size as the chart has it, as 20Gi."""
+    return int(size[:-2]) * _UNITS[size[-2:]]
 
 
 def _copy_part(source: Path, made: int, begin: int, end: int) -> None:

@@ -42,13 +42,13 @@ class Documents:
     @property
     def model_server(self):
         """None where a managed service runs the jobs."""
-        containers = self.pod["spec"].get("initContainers", [])
-        assert len(containers) <= 1
-        return containers[0] if containers else None
+        named = {one["name"]: one for one in self.pod["spec"].get("initContainers", [])}
+        assert named.keys() <= {"model-server", "model-copies"}
+        return named.get("model-server")
 
     @property
     def containers(self):
-        return [one for one in (self.agent, self.model_server) if one is not None]
+        return [self.agent, *self.pod["spec"].get("initContainers", [])]
 
 
 class StrictLoader(yaml.SafeLoader):

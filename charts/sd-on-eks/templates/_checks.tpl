@@ -22,8 +22,11 @@
 {{- if and $agent.snsTopicArn (not $agent.awsRegion) (lt (len (splitList ":" $agent.snsTopicArn)) 6) -}}
 {{- $errors = append $errors "runtime.queueAgent.awsRegion: set it, for runtime.queueAgent.snsTopicArn is no ARN with a region in it" -}}
 {{- end -}}
-{{- if and (include "sd-on-eks.mountsModels" .) (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
+{{- if and (include "sd-on-eks.modelsMode" .) (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
 {{- $errors = append $errors "runtime.persistence.bucketName: set it to the model bucket, or runtime.persistence.existingClaim to a claim of your own, or runtime.persistence.enabled to false" -}}
+{{- end -}}
+{{- if and (eq (include "sd-on-eks.modelsMode" .) "copy") (or $runtime.persistence.existingClaim (not (include "sd-on-eks.modelFilename" .))) -}}
+{{- $errors = append $errors "runtime.persistence.mode: set it to mount, for copies need a runtime of type sdwebui that serves one checkpoint, and no claim" -}}
 {{- end -}}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicaCount) (int $scaling.maxReplicaCount)) -}}
 {{- $errors = append $errors "runtime.scaling.minReplicaCount: set it to maxReplicaCount or less" -}}

@@ -33,6 +33,10 @@ env:
   - name: MODEL_FILENAME
     value: {{ include "sd-on-eks.modelFilename" . | quote }}
   {{- end }}
+  {{- if eq (include "sd-on-eks.modelsMode" .) "copy" }}
+  - name: MODELS_MODE
+    value: copy
+  {{- end }}
   - name: TMP_SIZE
     value: {{ $api.tmpSize | quote }}
   {{- with include "sd-on-eks.extraEnv" $api.extraEnv | trim }}

@@ -88,10 +88,10 @@ true
 {{- end -}}
 {{- end }}
 
-{{/* Whether the pod mounts the model bucket. */}}
-{{- define "sd-on-eks.mountsModels" -}}
+{{/* How the pod sees the model bucket: mount or copy; empty where it does not. */}}
+{{- define "sd-on-eks.modelsMode" -}}
 {{- if and .Values.runtime.persistence.enabled (not (include "sd-on-eks.isManaged" .)) -}}
-true
+{{ .Values.runtime.persistence.mode }}
 {{- end -}}
 {{- end }}
 

@@ -128,3 +128,49 @@ volumeMounts:
     mountPath: /var/run/secrets/kubernetes.io/serviceaccount
     readOnly: true
 {{- end }}
+
+{{/*
+Copies the models to the node while the model server starts; it ends before the agent starts. Its memory has no limit: the
+copies stay in memory for the server, and are counted as the container's that wrote them.
+*/}}
+{{- define "sd-on-eks.modelCopies" -}}
+{{- $agent := .Values.runtime.queueAgent -}}
+{{- $persistence := .Values.runtime.persistence -}}
+name: model-copies
+image: {{ include "sd-on-eks.image" (list . $agent.image "queue-agent") }}
+imagePullPolicy: {{ $agent.imagePullPolicy }}
+command: [/opt/venv/bin/python, -m, runtimes.model_copies]
+env:
+  {{- $names := dict
+    "RUNTIME_NAME" (include "sd-on-eks.runtimeName" .)
+    "LOGLEVEL" $agent.logLevel
+    "AWS_REGION" ($persistence.region | default (include "sd-on-eks.region" .))
+    "AWS_ENDPOINT_URL" $agent.awsEndpointUrl
+    "MODELS_BUCKET" $persistence.bucketName
+    "MODELS_PREFIX" $persistence.prefix
+    "MODELS_DIR" "/models"
+    "MODELS_SIZE" $persistence.copySize
+    "MODEL_FILENAME" (include "sd-on-eks.modelFilename" .)
+  }}
+  {{- range $name, $value := $names }}
+  {{- with $value }}
+  - name: {{ $name }}
+    value: {{ . | quote }}
+  {{- end }}
+  {{- end }}
+{{- with $agent.credentialsSecret }}
+envFrom:
+  - secretRef:
+      name: {{ . }}
+{{- end }}
+terminationMessagePolicy: FallbackToLogsOnError
+securityContext:
+  {{- include "sd-on-eks.noRights" . | nindent 2 }}
+resources:
+  requests:
+    cpu: 100m
+    memory: 128Mi
+volumeMounts:
+  - name: models
+    mountPath: /models
+{{- end }}

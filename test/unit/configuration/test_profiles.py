@@ -62,6 +62,40 @@ def test_the_volume_stays_large_where_images_are_on_it_and_where_there_is_none_o
     )
 
 
+PERSISTENCE = "modelsRuntime[0].extraValues.runtime.persistence"
+COMFYUI = {"name": "a", "type": "comfyui"}
+
+
+@pytest.mark.parametrize(
+    ("places", "runtime", "mode"),
+    [
+        ([("profile", "lean")], RUNTIME, "copy"),
+        ([("profile", "standard")], RUNTIME, "copy"),
+        ([("profile", "resilient")], RUNTIME, "mount"),
+        ([("profile", "lean"), (f"{PERSISTENCE}.mode", "mount")], RUNTIME, "mount"),
+        ([("profile", "lean"), (f"{PERSISTENCE}.existingClaim", "mine")], RUNTIME, "mount"),
+        ([("profile", "lean"), (f"{PERSISTENCE}.enabled", False)], RUNTIME, "mount"),
+        ([("profile", "lean"), (f"{TEMPLATE}.instanceStorePolicy", "None")], RUNTIME, "mount"),
+        ([("profile", "lean"), ("modelsRuntime[0].dynamicModel", True)], RUNTIME, "mount"),
+        ([("profile", "lean")], COMFYUI, "mount"),
+    ],
+)
+def test_a_runtime_of_one_checkpoint_copies_its_models_where_nodes_have_disks_of_their_own(places, runtime, mode):
+    [found] = parsed(*places, runtime=runtime).models_runtime
+    assert (found.extra_values.runtime.persistence.mode, found.copies_models) == (mode, mode == "copy")
+
+
+@pytest.mark.parametrize("runtime", [COMFYUI, {"name": "a", "type": "sdwebui", "dynamicModel": True}])
+def test_models_that_tasks_choose_are_not_copied(runtime):
+    assert list(errors_of(changed((f"{PERSISTENCE}.mode", "copy"), runtime=runtime))) == [f"{PERSISTENCE}.mode"]
+
+
+@pytest.mark.parametrize(("key", "value"), [("existingClaim", "mine"), ("enabled", False)])
+def test_models_of_a_claim_or_of_nowhere_are_not_copied(key, value):
+    [error] = errors_of(changed((f"{PERSISTENCE}.mode", "copy"), (f"{PERSISTENCE}.{key}", value))).values()
+    assert "mode must be mount" in error
+
+
 @pytest.mark.parametrize(
     ("path", "value"),
     [("vpc", 5), ("monitoring", "all"), ("cluster.systemNodes", []), ("modelsRuntime[0].extraValues", 1)],

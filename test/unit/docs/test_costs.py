@@ -57,7 +57,7 @@ def test_the_page_and_the_readme_say_in_words_what_the_tables_say():
 
 
 @pytest.mark.parametrize(
-    ("profile", "at_most", "words"), [("lean", 400, "Below $0.44"), ("standard", 480, "up to $0.42")]
+    ("profile", "at_most", "words"), [("lean", 400, "Below $0.45"), ("standard", 480, "up to $0.43")]
 )
 def test_the_page_says_at_which_price_of_a_gpu_a_profile_keeps_what_it_promises(profile, at_most, words):
     usd = float(words.rpartition("$")[2])
@@ -129,7 +129,7 @@ def test_the_calculator_prints_idle_first_then_pictures_then_the_sum(capsys):
     parts = [printed.index(words) for words in ("Idle, a month:", "10 pictures of 36 s add:", "Together: $")]
     assert parts == sorted(parts)
     assert f"**{total(idle(config_of('standard'))):.2f}**" in printed[: parts[1]]
-    assert "| EC2 | g5.xlarge, spot, hour | hours of GPU nodes | 14.80 | 2 | 29.60 |" in printed[parts[1] :]
+    assert "| EC2 | g5.xlarge, spot, hour | hours of GPU nodes | 13.70 | 2 | 27.40 |" in printed[parts[1] :]
 
 
 def test_without_pictures_the_calculator_prints_what_idle_costs_and_nothing_else(capsys):

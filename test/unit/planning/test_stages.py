@@ -8,11 +8,15 @@ from planning.stages import Seconds, Stage, Stages, first_picture
 SNAPSHOT = {"karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": "snap-0123456789"}}}}
 
 
+MOUNTED = {"runtime": {"persistence": {"mode": "mount"}}}
+
+
 def config_of(values, **runtime):
     one = {"name": "one", "type": "sdwebui", "modelFilename": "v1-5.safetensors", "extraValues": values, **runtime}
     return parse_config(
         {
             "stackName": "sdoneks",
+            "profile": "lean",
             "modelBucketArn": "arn:aws:s3:::models",
             "APIGW": {"stageName": "prod"},
             "modelsRuntime": [one],
@@ -43,10 +47,11 @@ def test_stages_that_wait_for_nothing_of_each_other_run_side_by_side():
 @pytest.mark.parametrize(
     ("values", "most"),
     [
-        pytest.param({}, 90, id="from nothing: images pulled to local disks"),
+        pytest.param({}, 75, id="from nothing: as a first deployment is"),
+        pytest.param(MOUNTED, 90, id="from nothing: models are mounted"),
         pytest.param(SNAPSHOT, 90, id="from nothing: images in a snapshot"),
         pytest.param(scaling(warm={"nodes": 1}), 35, id="a node is kept"),
-        pytest.param(scaling(minReplicaCount=1), 8, id="a pod is kept"),
+        pytest.param(scaling(minReplicaCount=1), 7, id="a pod is kept"),
     ],
 )
 def test_a_picture_typically_comes_within(values, most):
@@ -64,8 +69,17 @@ def test_the_typical_start_is_in_the_middle_of_the_simulated_ones(values):
     assert starts[-1] < stages.total("bad")
 
 
-def test_the_libraries_are_read_while_the_node_gets_its_network_and_storage_and_the_model_during_imports():
-    names = [one.name for one in stages_of().path()]
+def test_a_pod_that_copies_its_models_waits_for_the_images_alone():
+    stages = stages_of()
+    names = [one.name for one in stages.path()]
+    assert names == [
+        *("request", "scaling", "order", "boot", "images", "libraries", "imports", "model", "agent", "picture"),
+    ]
+    assert {"storage", "mount"}.isdisjoint(one.name for one in stages.all)
+
+
+def test_a_pod_that_mounts_them_waits_for_the_mount_while_libraries_are_read_and_the_model_during_imports():
+    names = [one.name for one in stages_of(MOUNTED).path()]
     assert names[:4] == ["request", "scaling", "order", "boot"]
     assert {"images", "libraries", "model files"}.isdisjoint(names)
     assert {"network", "storage", "mount", "imports", "model"} <= set(names)
