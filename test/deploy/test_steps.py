@@ -153,6 +153,18 @@ class TestBucketAndModels:
         with pytest.raises(DeployError, match="with different content"):
             models.run(opened)
 
+    def test_more_models_than_pods_may_copy_are_refused_with_both_sizes(self, own, world):
+        copied = "one.safetensors, extraValues: {runtime: {persistence: {mode: copy, copySize: 1Mi}}}"
+        opened = own(text=OWN.replace("one.safetensors", copied))
+        world.model("mine", "Stable-diffusion/one.safetensors", body=b"small")
+        world.model("mine", "Stable-diffusion/other.safetensors")
+        assert models.run(opened) == "one.safetensors in Stable-diffusion/"
+        world.model("mine", "Lora/large.safetensors")
+        with pytest.raises(
+            DeployError, match=r"(?s)Pods of one cannot copy.*more than the 0.0 GB of persistence.copySize"
+        ):
+            models.run(opened)
+
     SECRET = "[{name: HF_TOKEN, valueFrom: {secretKeyRef: {name: a, key: b}}}]"
     HUB = "from the Hugging Face hub"
 

@@ -52,6 +52,7 @@ class Node:
     def start(self, **environment):
         places = {
             "RUNTIME_NAME": "sdruntime",
+            "AWS_REGION": "us-east-1",
             "MODELS_BUCKET": self.bucket,
             "MODELS_PREFIX": self.prefix,
             "MODELS_DIR": str(self.folder),
@@ -100,6 +101,17 @@ def test_a_folder_of_the_bucket_is_copied_as_if_it_were_the_whole(kit, tmp_path)
     node = Node(kit, tmp_path, FILES, prefix="v2/")
     assert node.run()[0] == 0
     assert node.held.keys() == COPIED
+
+
+def test_s3_is_asked_in_the_region_of_the_bucket(node):
+    def signed(exchange):
+        scopes.append(exchange.request.headers["Authorization"].split("/")[2])
+        return exchange.forward()
+
+    scopes = []
+    node.aws.rule("s3:*", signed)
+    assert node.run(AWS_REGION="eu-west-1", AWS_DEFAULT_REGION="us-west-2")[0] == 0
+    assert set(scopes) == {"eu-west-1"}
 
 
 def test_an_answer_that_breaks_off_is_asked_for_again_from_there_on(node):

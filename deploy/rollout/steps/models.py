@@ -11,7 +11,9 @@ from deploy.rollout.context import RolloutContext
 from deploy.rollout.first_runtime import DEFAULT_CHECKPOINT, DEFAULT_SHA256, DEFAULT_URL
 from deploy.rollout.steps import StepWork, step
 from runtimes.flux.options import ModelOptions
+from runtimes.model_files import ModelCopyError, files_to_copy
 from runtimes.model_folders import CHECKPOINT_FOLDER
+from runtimes.read_ahead import size_bytes
 
 _TOKEN = "HF_TOKEN"  # noqa: S105 - the variable's name
 
@@ -40,6 +42,9 @@ def models(context: RolloutContext) -> StepWork:
     absent = [name for name in checkpoints if not library.has(_key(context, name))]
     for name in absent:
         _require_download(context, name)
+    for runtime in context.config.enabled_runtimes:
+        if runtime.copies_models and runtime.static_model not in absent:
+            _require_room(context, runtime)
     origins = [
         _origin(context, library, runtime, runtime.model)
         for runtime in context.config.enabled_runtimes
@@ -75,6 +80,22 @@ def _require_download(context: RolloutContext, name: str) -> None:
             f"{_key(context, name)} is not in bucket {context.bucket}.{why}",
             f"Upload it: deploy/upload-model.sh {name} {CHECKPOINT_FOLDER} {context.bucket}",
         )
+
+
+def _require_room(context: RolloutContext, runtime: ModelsRuntime) -> None:
+    """Refuse models that its pods would refuse to copy."""
+    try:
+        files_to_copy(
+            context.account.client("s3"),
+            context.bucket,
+            prefix=context.config.models_prefix or "",
+            checkpoint=runtime.static_model or "",
+            max_bytes=size_bytes(runtime.extra_values.runtime.persistence.copy_size),
+        )
+    except ModelCopyError as exc:
+        raise DeployError(
+            f"Pods of {runtime.name} cannot copy the models of bucket {context.bucket}.", str(exc)
+        ) from exc
 
 
 def _origin(context: RolloutContext, library: ModelLibrary, runtime: ModelsRuntime, model: ModelOptions) -> str:
