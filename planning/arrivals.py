@@ -15,6 +15,7 @@ HOUR_S, DAY_S = 3600.0, 86400.0
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _STEP = re.compile(r"(?:([a-z]{3}) +)?(\d{1,2}):(\d{2}) *= *(\S+)", re.IGNORECASE)
 _COLUMNS = ("time", "seconds", "runtime")
+_NO_COMMAS = {"semicolons": ";", "tabs": "\t"}
 _MAX_ERRORS = 10
 _WHOLE, _ROUNDING = 100.0, 0.5
 MAX_JOBS = 10_000_000
@@ -137,8 +138,8 @@ def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mappin
     """Read a CSV file of arrivals: a time, and optionally the job's seconds and its runtime.
 
     Args:
-        path: The file. Its first line may name the columns; else they are time, seconds and runtime. Times are seconds,
-            also since 1970, or dates with times in ISO's form.
+        path: The file. Its first line may name the columns; where it has none of their names, they are time, seconds
+            and runtime. Times are seconds, also since 1970, or dates with times in ISO's form.
         runtimes: The names that it may have.
         default: The runtime of jobs without one; None: each must have one.
 
@@ -157,7 +158,7 @@ def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mappin
             for number, cells in enumerate(reader):
                 if not any(cell.strip() for cell in cells):
                     continue
-                if number == 0 and (named := _header(cells)):
+                if number == 0 and (named := _header(path, cells)):
                     columns = named
                     continue
                 try:
@@ -184,10 +185,20 @@ def read_csv(path: Path, runtimes: Sequence[str], default: str | None) -> Mappin
     return by_runtime
 
 
-def _header(cells: Sequence[str]) -> list[str] | None:
-    """The names of columns; None where the line is a job."""
+def _header(path: Path, cells: Sequence[str]) -> list[str] | None:
+    """The names of columns; None where the line is a job.
+
+    Raises:
+        LoadError: Some are no columns of a load, or commas do not separate them.
+    """
+    if other := next((name for name, mark in _NO_COMMAS.items() if mark in cells[0]), None):
+        raise LoadError(f"{path} has {other} between its columns: write commas, as in 2026-11-30T08:00:00,1.5")
     names = [cell.strip().lower() for cell in cells]
-    if "time" in names:
+    if not set(names).isdisjoint(_COLUMNS):
+        if "time" not in names or not set(names) <= {*_COLUMNS, ""}:
+            raise LoadError(
+                f"{path} has the columns {', '.join(filter(None, names))}: those of a load are time, seconds, runtime"
+            )
         return names
     return None if _is_time(names[0]) or not names[0].isidentifier() else [*_COLUMNS]
 

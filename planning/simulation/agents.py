@@ -49,11 +49,6 @@ class Agents:
         return self.arrived - self._next + len(self._returned)
 
     @property
-    def running(self) -> int:
-        """Jobs on a device."""
-        return len(self._runs) + len(self._last_runs)
-
-    @property
     def in_flight(self) -> int:
         """Messages that agents hold."""
         return self.arrived - self.done - self.visible

@@ -95,6 +95,13 @@ def test_jobs_go_to_the_runtimes_that_the_file_names_which_share_a_period_of_who
         (("1e400",), "'1e400' is no time"),
         (("2026-11-30T08:00", "2062-11-30T08:00"), "jobs over 13,150 days: write times of at most 366"),
         (("1796083200000", "1796169600000"), "jobs over 1,001 days"),
+        (
+            ("time,duration", "1,5"),
+            "jobs.csv has the columns time, duration: those of a load are time, seconds, runtime",
+        ),
+        (("created_at,seconds", "1,5"), "has the columns created_at, seconds: those of a load"),
+        (("time;seconds", "1;5"), "jobs.csv has semicolons between its columns: write commas"),
+        (("2026-11-30T08:00:00\t5",), "has tabs between its columns: write commas"),
     ],
 )
 def test_each_wrong_line_of_a_file_is_named(tmp_path, lines, words):
