@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 
 from jobs.calls import setting
 from jobs.dynamodb import Item, JobCommand, expressions, read_values
@@ -115,16 +115,29 @@ def announce(runtime: str, beacon: Beacon) -> JobCommand[None]:
     )
 
 
-def beacons_of(runtime: str, now_s: float, *, kept_s: float = KEPT_S) -> JobCommand[list[Beacon]]:
-    """Read the beacons of a runtime's agents that are not older than ``kept_s``: one page, which holds thousands."""
+class BeaconPage(NamedTuple):
+    """A page of beacons; with ``last_key``, more follow."""
+
+    beacons: list[Beacon]
+    last_key: Item | None
+
+
+def beacons_of(runtime: str, since_s: float, *, start: Item | None = None) -> JobCommand[BeaconPage]:
+    """Read the beacons of a runtime's agents from a time on. ``start`` is the last key of the previous page.
+
+    A page may be empty even if more follow: it ends at a megabyte of beacons before older ones are left out.
+    """
     texts = {"KeyConditionExpression": "#queue = :queue", "FilterExpression": "#seen_at > :since"}
     return JobCommand(
         operation="Query",
         parameters={
             "IndexName": QUEUE_INDEX,
-            **expressions(texts, queue=agents_of(runtime), since=now_s - kept_s),
+            **expressions(texts, queue=agents_of(runtime), since=since_s),
+            **({} if start is None else {"ExclusiveStartKey": start}),
         },
-        read=lambda answer: [Beacon.from_item(item) for item in answer["Items"]],
+        read=lambda answer: BeaconPage(
+            [Beacon.from_item(item) for item in answer["Items"]], answer.get("LastEvaluatedKey")
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 
 from jobs import queries
+from jobs.beacon import KEPT_S, Beacon, beacons_of
 from jobs.dynamodb import Answer, JobCommand
 from jobs.job import Job
 
@@ -82,6 +83,15 @@ class JobStore(_Store):
             if (start := page.last_key) is None:
                 return
 
+    def beacons(self, runtime: str, now_s: float, *, kept_s: float = KEPT_S) -> list[Beacon]:
+        """The beacons of a runtime's agents that are not older than ``kept_s``."""
+        page = self.run(beacons_of(runtime, now_s - kept_s))
+        found = page.beacons
+        while page.last_key is not None:
+            page = self.run(beacons_of(runtime, now_s - kept_s, start=page.last_key))
+            found += page.beacons
+        return found
+
 
 class AsyncJobStore(_Store):
     """Jobs in a table, through an aiobotocore client."""
@@ -93,3 +103,12 @@ class AsyncJobStore(_Store):
         except ClientError as exc:
             return command.read_refusal(exc)
         return command.read(answer)
+
+    async def beacons(self, runtime: str, now_s: float, *, kept_s: float = KEPT_S) -> list[Beacon]:
+        """The beacons of a runtime's agents that are not older than ``kept_s``."""
+        page = await self.run(beacons_of(runtime, now_s - kept_s))
+        found = page.beacons
+        while page.last_key is not None:
+            page = await self.run(beacons_of(runtime, now_s - kept_s, start=page.last_key))
+            found += page.beacons
+        return found

@@ -10,7 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from aiohttp import ClientError as HttpError
 
-from jobs.beacon import FRESH_S, REMEMBERED_S, Servers, beacons_of
+from jobs.beacon import FRESH_S, REMEMBERED_S, Servers
 from jobs.dynamodb import AWS_ERRORS, error_name
 from jobs.store import AsyncJobStore
 from scaler.demand import Reading
@@ -83,7 +83,7 @@ class RuntimeReadings:
             now_s = time.time()
             try:
                 async with asyncio.timeout(_REPORTS_S):
-                    beacons = await self._jobs.run(beacons_of(self._runtime, now_s, kept_s=REMEMBERED_S))
+                    beacons = await self._jobs.beacons(self._runtime, now_s, kept_s=REMEMBERED_S)
             except (*AWS_ERRORS, HttpError, TimeoutError) as exc:
                 if self._servers is not None and time.monotonic() < self._servers_until_s + FRESH_S:
                     return self._servers

@@ -7,7 +7,7 @@ from itertools import product, takewhile
 
 from contract.queues import Priority
 from jobs import queries
-from jobs.beacon import Servers, beacons_of
+from jobs.beacon import Servers
 from jobs.job import Job, JobState
 from jobs.schema import QUEUE_SHARDS
 from jobs.store import JobStore
@@ -120,7 +120,7 @@ class QueueEstimates:
         now_s = self._clock()
         read_s, servers = self._servers_read.get(runtime, (0.0, None))
         if servers is None or now_s - read_s > _SERVERS_S:
-            beacons = self._jobs.run(beacons_of(runtime, now_s))
+            beacons = self._jobs.beacons(runtime, now_s)
             servers = Servers.of(beacons, now_s)
             self._servers_read[runtime] = now_s, servers
         return servers

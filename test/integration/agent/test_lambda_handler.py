@@ -10,7 +10,6 @@ import pytest
 
 from contract.ids import new_job_id
 from contract.queues import Priority
-from jobs.beacon import beacons_of
 from jobs.job import JobState
 from local.sandbox import sandboxed
 from test.kit.actions import FINISH, NOTIFIED, aws_error, cut, name_aws_call
@@ -102,7 +101,7 @@ def test_a_function_tells_once_a_minute_that_it_takes_jobs(rig, start):
     start()
     rig.notice(submit(rig)[0])
     rig.until(rig.is_empty)
-    (beacon,) = rig.store.run(beacons_of(rig.name, rig.now_s))
+    (beacon,) = rig.store.beacons(rig.name, rig.now_s)
     assert (beacon.ready, beacon.devices, beacon.running) == (True, 1, 1)
 
 

@@ -8,9 +8,10 @@ import pytest
 
 from contract.notice import JobError
 from jobs import commands, queries, requests
+from jobs.beacon import KEPT_S, Beacon, announce, beacons_of
 from jobs.commands import CLOCK_MARGIN_S, NOTICE_DUE_S, PUBLISH_DUE_S
 from jobs.job import AlreadyFinished, Claim, ClaimDenied, JobState, Progress
-from jobs.schema import DUE_SHARDS, QUEUE_SHARDS
+from jobs.schema import DUE_SHARDS, KEY, QUEUE_SHARDS, agent_pk
 from test.kit.jobs import LEASE_S, JobsTable
 
 START_BY_S = 2e9
@@ -236,3 +237,19 @@ def test_a_request_is_kept_unless_it_is_too_large(jobs):
     assert jobs.store.run(requests.content(task.metadata.job)) == task.content
     assert jobs.store.run(requests.content(jobs.queued().metadata.job)) is None
     assert requests.pack({"noise": random.Random(1).randbytes(20_000).hex()}) is None
+
+
+def test_beacons_are_read_to_the_last_however_many_megabytes_they_are(aws, jobs):
+    for number in range(12):
+        ago_s = KEPT_S + 1 if number < 4 else 0  # the first page has none that counts
+        beacon = Beacon(owner=f"{number:02}", ready=True, devices=1, running=0, seconds=5, seen_s=jobs.now_s - ago_s)
+        jobs.store.run(announce(jobs.name, beacon))
+        aws.dynamodb.update_item(
+            TableName=jobs.store.table,
+            Key={KEY: {"S": agent_pk(jobs.name, beacon.owner)}},
+            UpdateExpression="SET ballast = :ballast",
+            ExpressionAttributeValues={":ballast": {"S": "x" * 300_000}},
+        )
+    page = jobs.store.run(beacons_of(jobs.name, jobs.now_s - KEPT_S))
+    assert page.last_key is not None
+    assert [beacon.owner for beacon in jobs.store.beacons(jobs.name, jobs.now_s)] == [f"{n:02}" for n in range(4, 12)]

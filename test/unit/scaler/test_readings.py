@@ -18,11 +18,11 @@ class Reports:
         self.read = 0
         self.failure = None
 
-    async def run(self, command):
+    async def beacons(self, *_, **__):
         self.read += 1
         if self.failure is not None:
             raise self.failure
-        return command.read({"Items": []})
+        return []
 
 
 class Clock:
