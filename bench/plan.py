@@ -4,7 +4,8 @@ import time
 from math import pi, sin
 
 from bench.figures import Figure, print_all
-from planning.simulation import Autoscaling, ByWork, Load, Outcome, Pods, Setup, simulate
+from planning.simulation import Autoscaling, ByWork, Load, Outcome, Pods, Setup, Spot, simulate
+from planning.simulation.load import Lengths
 from scaler.policy import Limits
 
 LIMIT_S = 10
@@ -13,6 +14,10 @@ _JOBS = 1_000_000
 _SHORT_SHARE = 0.01
 _DAY_S = 86_400.0
 _JOB_S = 1.5
+_MIX = ((1.5, 0.6), (5.0, 0.3), (60.0, 0.1))
+"""Lengths of jobs in seconds, each with its share."""
+_SPOT = 0.05
+"""Share of the nodes that EC2 takes back in an hour."""
 _RUNS = 3
 _MAX_PODS = 40
 
@@ -23,13 +28,15 @@ def report(*, short: bool) -> list[Figure]:
     by_depth = Autoscaling(max_pods=_MAX_PODS)
     limits = Limits(max_pods=_MAX_PODS)
     by_work = Autoscaling(policy=lambda: ByWork(limits, job_s=10), max_pods=_MAX_PODS, has_scaler=True)
-    day, month = _day(share), _month(share)
+    day, month, mixed = _day(share), _month(share, _JOB_S), _month(share, _MIX)
     return print_all(
         [
             _figure("a million jobs of a day", day, by_depth),
             _figure("the same day with a scaler", day, by_work),
             _figure("a million jobs of a month", month, by_depth),
             _figure("the same month with a scaler", month, by_work),
+            _figure("a month of jobs of 1.5 s, 5 s and 60 s with a scaler", mixed, by_work),
+            _figure("the same on Spot", mixed, by_work, _SPOT),
         ]
     )
 
@@ -39,19 +46,19 @@ def _day(share: float) -> Load:
     return Load.poisson(_JOBS / _DAY_S, share * _DAY_S, _JOB_S)
 
 
-def _month(share: float) -> Load:
+def _month(share: float, lengths: Lengths) -> Load:
     """A million jobs in 30 days, hardly any at night; or a share of that time."""
     mean = _JOBS / (30 * _DAY_S)
     return Load.curve(
         lambda at_s: mean * (1 + 0.95 * sin(2 * pi * at_s / _DAY_S)),
         share * 30 * _DAY_S,
-        _JOB_S,
+        lengths,
         highest_per_second=2 * mean,
     )
 
 
-def _figure(name: str, load: Load, scaling: Autoscaling) -> Figure:
-    setup = Setup(scaling=scaling, pods=Pods(held=2))
+def _figure(name: str, load: Load, scaling: Autoscaling, spot: float = 0.0) -> Figure:
+    setup = Setup(scaling=scaling, pods=Pods(held=2), spot=Spot(interruptions_per_hour=spot))
     return Figure(f"{name}, simulated", [_seconds(load, setup) for _ in range(_RUNS)], "s", LIMIT_S)
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -67,32 +68,6 @@ class _Bucket:
     arrived_s: float = 0.0
     begun_s: float = -1.0
 
-    def follow(self, begun_s: float, job_s: float, *, knows_jobs: bool) -> float:
-        """Estimate the work that arrived, after a bucket that left some jobs half done; returns what this one leaves.
-
-        What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
-        what may be in the jobs they work on: then others came in the place of those that ended. While the number of
-        jobs stays the same, however, devices work on long ones. Where fewer jobs are left than that explains, it is
-        negative: counts that waver add up to nothing.
-        """
-        grown_s = self.change * job_s
-        if grown_s < 0:
-            arrived_s = 0.0
-            begun_s += self.worked_s + grown_s
-        else:
-            arrived_s = grown_s
-            begun_s += self.worked_s
-        most_s = self.worked_s / BUCKET_S * job_s
-        if begun_s < 0:
-            arrived_s += begun_s
-            begun_s = 0.0
-        elif begun_s > most_s:
-            if knows_jobs and self.moved:
-                arrived_s += begun_s - most_s
-            begun_s = most_s
-        self.arrived_s, self.begun_s = arrived_s, begun_s
-        return begun_s
-
 
 class Tracker:
     """Decides from one reading after the other, in the order of their times; it reads no clock and does no I/O.
@@ -120,6 +95,8 @@ class Tracker:
         self._ordered = 0
         self._has_rested = False
         self._first_ordered_s: float | None = None
+        self._is_news, self._known = False, 0
+        """Whether anything was learned since the last decision, and the number of buckets whose work holds."""
         self._flow = Flow()
         self._decisions: dict[tuple[int, ...], Decision] = {}
         """Those that were made since the last bucket was closed, or anything was learned; by what they follow from."""
@@ -135,6 +112,8 @@ class Tracker:
         self._count(at_s, jobs, busy)
         if not self._knows_jobs or job_s != self._job_s:
             self._time_a_job(at_s, jobs, in_flight, job_s)
+        if self._is_news:
+            self._learn()
         if ready and devices != ready * self._devices:
             self._devices = max(round(devices / ready), 1)
         if busy > ready * self._devices:
@@ -151,16 +130,8 @@ class Tracker:
         return decision
 
     def _decide(self, waiting: int, running: int, ready: int, booting: int, devices: int) -> Decision:
-        demand = Demand(
-            waiting_s=waiting * self._job_s,
-            running=running,
-            ready=ready,
-            booting=booting,
-            flow=self._flow,
-            job_s=self._job_s,
-            boot_s=self._boot_s,
-            devices=devices,
-        )
+        waiting_s = waiting * self._job_s
+        demand = Demand(waiting_s, running, ready, booting, self._flow, self._job_s, self._boot_s, devices)
         return Decision(wanted_pods(demand, self._limits), demand)
 
     def _count(self, at_s: float, jobs: int, busy: int) -> None:
@@ -181,7 +152,7 @@ class Tracker:
             self._buckets.extend(_Bucket(change, self._moved, self._worked_s / buckets) for _ in range(buckets))
         self._opened_s, self._opened_jobs = at_s, jobs
         self._moved, self._worked_s = False, 0.0
-        self._learn(buckets)
+        self._is_news, self._known = True, len(self._buckets) - buckets
 
     def _time_a_job(self, at_s: float, jobs: int, in_flight: int, job_s: float | None) -> None:
         """Learn what a job takes; before the first one has ended, that it takes longer than it was taken for."""
@@ -193,7 +164,7 @@ class Tracker:
         elif not self._knows_jobs and (unchanged_s := at_s - self._unchanged_s) > _STILL_S:
             self._job_s = max(self._job_s, _LONGER * unchanged_s)
         if (self._job_s, self._knows_jobs) != before:
-            self._learn(len(self._buckets))
+            self._is_news, self._known = True, 0
 
     def _time_a_boot(self, at_s: float, ready: int, pods: int) -> None:
         """Learn what the first pod's boot takes. One that waited for a node says little: each counts for half of it."""
@@ -216,16 +187,43 @@ class Tracker:
             recent.popleft()
         return recent[0][1]
 
-    def _learn(self, new: int) -> None:
-        """Work out what the next decisions have in common: the last ``new`` buckets are not known yet."""
+    def _learn(self) -> None:
+        """Work out what the next decisions have in common."""
         buckets = self._buckets
-        known = len(buckets) - new
-        begun_s, number = 0.0, 0
-        while number < len(buckets):
-            before_s = buckets[number].begun_s
-            begun_s = buckets[number].follow(begun_s, self._job_s, knows_jobs=self._knows_jobs)
-            number += 1
-            if number < known and begun_s == before_s:  # so will be those after it
-                begun_s, number = buckets[known - 1].begun_s, known
+        _follow(buckets, self._job_s, self._known, knows_jobs=self._knows_jobs)
         self._flow = Flow([bucket.arrived_s for bucket in buckets], [bucket.worked_s for bucket in buckets])
+        self._is_news = False
         self._decisions.clear()
+
+
+def _follow(buckets: Iterable[_Bucket], job_s: float, known: int, *, knows_jobs: bool) -> None:
+    """Estimate the work that arrived in each bucket; the first ``known`` have been followed, with jobs as long as now.
+
+    What makes the queue grow has arrived. More has if devices have done more than the jobs that went, and more than
+    what may be in the jobs they work on: then others came in the place of those that ended. While the number of
+    jobs stays the same, however, devices work on long ones. Where fewer jobs are left than that explains, it is
+    negative: counts that waver add up to nothing.
+    """
+    # One loop: simulations of a month go through it for each report that tells another length of jobs.
+    begun_s, is_known = 0.0, False
+    for number, bucket in enumerate(buckets):
+        if is_known and number < known:
+            begun_s = bucket.begun_s
+            continue
+        worked_s, arrived_s = bucket.worked_s, 0.0
+        grown_s = bucket.change * job_s
+        if grown_s < 0:
+            begun_s += worked_s + grown_s
+        else:
+            arrived_s = grown_s
+            begun_s += worked_s
+        most_s = worked_s / BUCKET_S * job_s
+        if begun_s < 0:
+            arrived_s += begun_s
+            begun_s = 0.0
+        elif begun_s > most_s:
+            if knows_jobs and bucket.moved:
+                arrived_s += begun_s - most_s
+            begun_s = most_s
+        is_known = begun_s == bucket.begun_s  # so will be those after it
+        bucket.arrived_s, bucket.begun_s = arrived_s, begun_s

@@ -102,24 +102,23 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
 
     Pods are never fewer than those that work, and with any work at least one.
     """
-    steady, mean = _rates(demand.flow, demand.boot_s)
-    start_s = _START_BOOTS * demand.boot_s
-    share_s = limits.target_wait_s + _SHARE_BOOTS * demand.boot_s + _SHARE_JOBS * min(demand.job_s, start_s)
+    waiting_s, running, ready, booting, flow, job_s, boot_s, devices = demand
+    steady, mean = _rates(flow, boot_s)
+    share_s = limits.target_wait_s + _SHARE_BOOTS * boot_s + _SHARE_JOBS * min(job_s, _START_BOOTS * boot_s)
     order = _HEADROOM * steady
-    if demand.waiting_s > 0:
-        piled_up_s = min(_piled_up_s(demand.flow, steady), demand.waiting_s)
-        free = max(demand.ready * demand.devices - _HEADROOM * steady, 0)
-        left_s = max(demand.waiting_s - piled_up_s - free * demand.boot_s, 0)
-        order += piled_up_s / (share_s + _SPREAD_BOOTS * demand.boot_s) + left_s / max(share_s, demand.job_s)
-    has_work = demand.waiting_s > 0 or demand.running > 0
+    if waiting_s > 0:
+        piled_up_s = min(_piled_up_s(flow, steady), waiting_s)
+        free = max(ready * devices - _HEADROOM * steady, 0)
+        left_s = max(waiting_s - piled_up_s - free * boot_s, 0)
+        order += piled_up_s / (share_s + _SPREAD_BOOTS * boot_s) + left_s / max(share_s, job_s)
+    has_work = waiting_s > 0 or running > 0
     if not has_work and order < 1:
         order = 0
     kept_s = _KEPT_SHARE * share_s
-    taken = demand.waiting_s / max(kept_s, demand.job_s) + demand.running * min(demand.job_s / kept_s, 1)
-    useful = max(_HEADROOM * mean, taken)
-    keep = min(useful, (demand.ready + demand.booting) * demand.devices)
-    pods = max(math.ceil(order / demand.devices - _ROUNDING), math.floor(keep / demand.devices + _ROUNDING))
-    at_least = max(limits.min_pods, min(demand.running, demand.ready), has_work)
+    taken = waiting_s / max(kept_s, job_s) + running * min(job_s / kept_s, 1)
+    keep = min(max(_HEADROOM * mean, taken), (ready + booting) * devices)
+    pods = max(math.ceil(order / devices - _ROUNDING), math.floor(keep / devices + _ROUNDING))
+    at_least = max(limits.min_pods, min(running, ready), has_work)
     return min(max(pods, at_least), limits.max_pods)
 
 

@@ -17,4 +17,5 @@ class ByWork:
 
     def __call__(self, reading: Reading, pods: int) -> float:
         """The pods there should be."""
-        return max(self._tracker.decide(reading).pods, min(reading.in_flight, pods))
+        wanted = self._tracker.decide(reading).pods
+        return wanted if wanted >= pods else max(wanted, min(reading.in_flight, pods))
