@@ -10,7 +10,7 @@ from pydantic.fields import FieldInfo
 
 from configuration.chart_values import COMPUTED_VALUES
 from configuration.config import Config
-from configuration.profiles import PLAIN_VOLUME, PROFILES, Tree
+from configuration.profiles import COPIED_MODELS, PLAIN_VOLUME, PROFILES, Tree
 from docs.keys import Key, Schema, keys_of, prose
 from docs.tables import table, write
 from queue_agent.settings import Settings
@@ -40,7 +40,7 @@ _WORDS = {
 
 def profiles() -> str:
     """What each profile sets, key by key; the key's own default where it sets nothing."""
-    of_nodes = {"modelsRuntime[].extraValues": PLAIN_VOLUME}
+    of_nodes = {"modelsRuntime[].extraValues": {**PLAIN_VOLUME, **COPIED_MODELS}}
     trees = {name: dict(_leaves({**tree, **of_nodes} if tree else tree)) for name, tree in PROFILES.items()}
     own = {key.path: key.default for key in _all_keys(keys_of(Config))}
     paths = dict.fromkeys(path for leaves in trees.values() for path in leaves)
