@@ -57,6 +57,7 @@ class _Bucket:
     Attributes:
         change: By how much the number of jobs has grown.
         moved: Whether that number changed at all, if only in between.
+        length_s: Its length: it ends with the first reading after BUCKET_S.
         worked_s: Seconds that devices have worked.
         arrived_s: The work that arrived, as far as can be told.
         begun_s: What devices had done at its end of the jobs they worked on.
@@ -64,6 +65,7 @@ class _Bucket:
 
     change: float
     moved: bool
+    length_s: float
     worked_s: float
     arrived_s: float = 0.0
     begun_s: float = -1.0
@@ -149,7 +151,8 @@ class Tracker:
             if not buckets:
                 return
             change = (jobs - self._opened_jobs) / buckets
-            self._buckets.extend(_Bucket(change, self._moved, self._worked_s / buckets) for _ in range(buckets))
+            length_s, worked_s = (at_s - self._opened_s) / buckets, self._worked_s / buckets
+            self._buckets.extend(_Bucket(change, self._moved, length_s, worked_s) for _ in range(buckets))
         self._opened_s, self._opened_jobs = at_s, jobs
         self._moved, self._worked_s = False, 0.0
         self._is_news, self._known = True, len(self._buckets) - buckets
@@ -191,7 +194,11 @@ class Tracker:
         """Work out what the next decisions have in common."""
         buckets = self._buckets
         _follow(buckets, self._job_s, self._known, knows_jobs=self._knows_jobs)
-        self._flow = Flow([bucket.arrived_s for bucket in buckets], [bucket.worked_s for bucket in buckets])
+        self._flow = Flow(
+            [bucket.arrived_s for bucket in buckets],
+            [bucket.worked_s for bucket in buckets],
+            [bucket.length_s for bucket in buckets],
+        )
         self._is_news = False
         self._decisions.clear()
 
@@ -217,7 +224,7 @@ def _follow(buckets: Iterable[_Bucket], job_s: float, known: int, *, knows_jobs:
         else:
             arrived_s = grown_s
             begun_s += worked_s
-        most_s = worked_s / BUCKET_S * job_s
+        most_s = worked_s / bucket.length_s * job_s
         if begun_s < 0:
             arrived_s += begun_s
             begun_s = 0.0

@@ -38,10 +38,12 @@ class Flow:
         arrivals_s: What arrived in each. Negative where some is gone that nobody has done: the counts were wrong
             before, or are now.
         served_s: What was done in each.
+        lengths_s: How long each was, at least BUCKET_S.
     """
 
     arrivals_s: Sequence[float] = ()
     served_s: Sequence[float] = ()
+    lengths_s: Sequence[float] = ()
 
 
 class Demand(NamedTuple):
@@ -129,21 +131,25 @@ def _rates(flow: Flow, boot_s: float) -> tuple[float, float]:
     Both look back one boot: that is how far ahead an order looks.
     """
     window = max(math.ceil(boot_s / BUCKET_S), _MIN_WINDOW)
-    recent_s = [*[0.0] * (window - len(flow.arrivals_s)), *flow.arrivals_s[-window:]]
-    mean = max(sum(recent_s), 0) / (window * BUCKET_S)
-    while len(recent_s) > _MIN_WINDOW and not recent_s[0]:
-        recent_s.pop(0)
-    usual_s = sorted(recent_s)[:-_PEAKS]
-    return max(sum(usual_s), 0) / (len(usual_s) * BUCKET_S), mean
+    before = [(0.0, BUCKET_S)] * (window - len(flow.arrivals_s))
+    recent = [*before, *zip(flow.arrivals_s[-window:], flow.lengths_s[-window:], strict=True)]
+    mean = _rate(recent)
+    while len(recent) > _MIN_WINDOW and not recent[0][0]:
+        recent.pop(0)
+    return _rate(sorted(recent)[:-_PEAKS]), mean
+
+
+def _rate(intervals: Sequence[tuple[float, float]]) -> float:
+    """The GPUs that what arrived in intervals fills; each has its length."""
+    return max(sum(arrived_s for arrived_s, _ in intervals), 0) / sum(length_s for _, length_s in intervals)
 
 
 @lru_cache(maxsize=_REMEMBERED)
 def _piled_up_s(flow: Flow, steady: float) -> float:
     """How long a queue would be of work that came at the steady rate, and was done as it was."""
-    most_s = steady * BUCKET_S
     ahead_s = piled_up_s = 0.0
-    for arrived_s, done_s in zip(flow.arrivals_s, flow.served_s, strict=True):
-        came_s = min(ahead_s + arrived_s, most_s)
+    for arrived_s, done_s, length_s in zip(flow.arrivals_s, flow.served_s, flow.lengths_s, strict=True):
+        came_s = min(ahead_s + arrived_s, steady * length_s)
         ahead_s += arrived_s - came_s
         piled_up_s = piled_up_s + came_s - done_s
         if piled_up_s < 0:

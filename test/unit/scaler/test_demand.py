@@ -193,6 +193,14 @@ def test_readings_that_come_seldom_tell_the_same_rate():
     assert set(runtime.demand.flow.arrivals_s) == {75.0}
 
 
+def test_an_interval_is_as_long_as_its_readings_say():
+    runtime = Runtime()
+    runtime.during(64, visible=lambda passed_s: passed_s)
+    flow = runtime.demand.flow
+    assert set(flow.lengths_s) == {16}
+    assert set(flow.arrivals_s) == {16 * 5}
+
+
 @pytest.mark.parametrize("job_s", [5, 40, 300])
 def test_what_was_more_than_ten_minutes_ago_counts_no_more(job_s):
     def flow_since(begin_s):

@@ -11,9 +11,10 @@ WINDOW = 7
 """Intervals of a boot."""
 
 
-def demand(arrivals_s=(), served_s=(), **known):
+def demand(arrivals_s=(), served_s=(), bucket_s=BUCKET_S, **known):
     nothing = {"waiting_s": 0, "running": 0, "ready": 0, "booting": 0}
-    flow = Flow(arrivals_s, served_s or (0,) * len(arrivals_s))
+    number = len(arrivals_s)
+    flow = Flow(arrivals_s, served_s or (0,) * number, (bucket_s,) * number)
     return Demand(**{**nothing, "job_s": 5, "boot_s": BOOT_S, **known}, flow=flow)
 
 
@@ -142,3 +143,10 @@ def test_no_pod_is_wanted_only_where_there_is_no_work_and_none_keeps_coming(know
         assert known.waiting_s == known.running == 0
     elif known.waiting_s == known.running == 0:
         assert any(known.flow.arrivals_s)
+
+
+def test_intervals_that_end_late_tell_the_same_rate():
+    gpus = 9  # a sixteenth more would take an eleventh pod
+    for bucket_s in (BUCKET_S, 16, 17):
+        flow = {"arrivals_s": (gpus * bucket_s,) * 8, "served_s": (gpus * bucket_s,) * 8, "bucket_s": bucket_s}
+        assert wanted_pods(demand(**flow, running=gpus, ready=gpus), Limits()) == 10
