@@ -43,7 +43,8 @@ def release(cluster):
     """A runtime without work; each test begins with the settings of the one before."""
     name = "settings"
     example = Example(Path("config.yaml"), "sdruntime")
-    extra = {"runtime": {"inferenceApi": {"modelOptions": {"profile": "flux-schnell"}}}}
+    inference = {"modelOptions": {"profile": "flux-schnell"}}
+    extra = {"runtime": {"inferenceApi": inference, "persistence": {"mode": "mount"}}}
     release = Release(cluster.kube, name, cluster.scratch, merged(example.values(cluster.queue(name)), extra)).deploy()
     yield release
     release.remove()
