@@ -57,3 +57,16 @@ def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(h
     assert claim["spec"]["resources"]["requests"]["storage"] == volume["spec"]["capacity"]["storage"]
     (mounted,) = [each for each in changed.pod["spec"]["volumes"] if each["name"] == "models"]
     assert mounted["persistentVolumeClaim"]["claimName"] == claim["metadata"]["name"]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        at("runtime.type", "comfyui"),
+        at("runtime.queueAgent.dynamicModel", True),
+        at("runtime.persistence.existingClaim", "mine"),
+    ],
+)
+def test_models_that_are_not_known_beforehand_and_those_of_a_claim_are_not_copied(helm, other):
+    values = merged(AWS, at("runtime.persistence.mode", "copy"), other)
+    assert "runtime.persistence.mode: set it to mount" in helm.refusal(values)
