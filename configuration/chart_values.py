@@ -361,10 +361,10 @@ class Persistence(Section):
     """Whether pods see the model bucket."""
     mode: Literal["mount", "copy"] = "mount"
     """How they see it: mounted, or copied to the node's disk by each pod while its server starts, so that a pod does
-    not wait until its node can mount. Only SD WebUI with one checkpoint can copy; later files are seen by new pods."""
+    not wait until its node can mount. ComfyUI and SD WebUI with one checkpoint can copy; new pods see later files."""
     copy_size: Annotated[str, Form(_SIZE, "a size in Mi, Gi or Ti, as 60Gi")] = "40Gi"
-    """How much of its node's disk a pod's copy may take: the checkpoint, and all files but other checkpoints. With
-    more, no pod starts."""
+    """How much of its node's disk a pod's copy may take: of SD WebUI the checkpoint and all files but other
+    checkpoints, of ComfyUI all files. With more, no pod starts."""
     existing_claim: str | None = None
     """Use this claim and make none."""
     labels: dict[str, str] = {}

@@ -12,7 +12,7 @@ from configuration.chart_values import COMPUTED_VALUES
 from configuration.deadlines import deadline_errors
 from configuration.dialects import dialect_errors
 from configuration.icons import icon_errors
-from configuration.profiles import inner, serves_one_checkpoint
+from configuration.profiles import inner, may_copy_models
 from contract.field_errors import FieldError, FieldPath, field_path
 from contract.queues import DEAD, RETURNED, Priority
 from runtimes.registry import RUNTIME_TYPES
@@ -150,10 +150,10 @@ def _keys_of_type(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
 def _copied_models(runtime: dict[Any, Any], at: str) -> Iterator[FieldError]:
     """Copies of models for a runtime whose tasks choose theirs."""
     persistence = inner(runtime, "extraValues", "runtime", "persistence")
-    if persistence.get("mode") == "copy" and not runtime.get("chartRepository") and not serves_one_checkpoint(runtime):
+    if persistence.get("mode") == "copy" and not runtime.get("chartRepository") and not may_copy_models(runtime):
         yield FieldError(
             f"{at}.extraValues.runtime.persistence.mode",
-            "must be mount: only a runtime of type sdwebui that serves one checkpoint copies its models",
+            "must be mount: only ComfyUI, and SD WebUI with one checkpoint, can copy their models",
         )
 
 

@@ -52,6 +52,12 @@ def serves_one_checkpoint(runtime: Mapping[str, Any]) -> bool:
     return runtime_type is not None and runtime_type.loads_checkpoint and runtime.get("dynamicModel") is not True
 
 
+def may_copy_models(runtime: Mapping[str, Any]) -> bool:
+    """Whether an entry's pods may copy models: its server finds them later, and no task asks for a newer one."""
+    runtime_type = RUNTIME_TYPES.get(str(runtime.get("type")))
+    return runtime_type is not None and runtime_type.copies_models and runtime.get("dynamicModel") is not True
+
+
 def inner(tree: Any, *path: str) -> Mapping[str, Any]:
     """The mapping at a path; an empty one where there is none."""
     for key in path:

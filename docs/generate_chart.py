@@ -76,6 +76,7 @@ def _runtime_types() -> dict[str, Any]:
             **_server(row),
             "loadsCheckpoint": row.loads_checkpoint,
             "hasModelOptions": row.has_model_options,
+            "copiesModels": row.copies_models,
         }
         for row in RUNTIME_TYPES.values()
     }

@@ -24,6 +24,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
     ResponseStreamingError,
 )
+from urllib3.exceptions import HTTPError
 
 from queue_agent.log import configure_logging
 from runtimes.model_files import ModelCopyError, ModelFile, files_to_copy
@@ -110,7 +111,7 @@ class ModelCopies:
     def _copy_range(self, copy: ModelCopy, begin: int, end: int) -> None:
         """Copy some bytes; an answer that breaks off is asked for again from there on."""
         piece = memoryview(bytearray(_PIECE_BYTES))
-        failure: BotoCoreError | None = None
+        failure: Exception | None = None
         with copy.part.open("r+b") as made:
             made.seek(begin)
             for _ in range(_ATTEMPTS):
@@ -120,7 +121,7 @@ class ModelCopies:
                     while begin < end and (count := body.readinto(piece[: end - begin])):
                         made.write(piece[:count])
                         begin += count
-                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError) as exc:
+                except (IncompleteReadError, ReadTimeoutError, ResponseStreamingError, HTTPError) as exc:
                     failure = exc
                 if begin == end:
                     return
@@ -147,7 +148,7 @@ def main(environ: Mapping[str, str]) -> int:
             s3,
             bucket,
             prefix=environ.get("MODELS_PREFIX", ""),
-            checkpoint=environ["MODEL_FILENAME"],
+            checkpoint=environ.get("MODEL_FILENAME") or None,
             max_bytes=size_bytes(environ["MODELS_SIZE"]),
         )
         ModelCopies(s3, bucket, Path(environ["MODELS_DIR"])).copy(files)

@@ -29,8 +29,10 @@ class ModelFile:
     modified: datetime
 
 
-def files_to_copy(s3: Any, bucket: str, *, prefix: str, checkpoint: str, max_bytes: int) -> list[ModelFile]:
-    """Find a checkpoint, which is the first, and all files of the model bucket's folders that are no checkpoints.
+def files_to_copy(s3: Any, bucket: str, *, prefix: str, checkpoint: str | None, max_bytes: int) -> list[ModelFile]:
+    """Find what a pod copies: a checkpoint, which is the first, and all files of the model bucket's folders but others.
+
+    Without a checkpoint it is all files.
 
     ``s3`` is a client of botocore, ``prefix`` the folder of the bucket that holds the others; it is empty, or ends in a
     slash.
@@ -39,19 +41,21 @@ def files_to_copy(s3: Any, bucket: str, *, prefix: str, checkpoint: str, max_byt
         ModelCopyError: The checkpoint is not there, or there is more than ``max_bytes``.
         BotoCoreError, ClientError: The bucket cannot be listed.
     """
-    wanted = f"{CHECKPOINT_FOLDER}/{checkpoint}"
     with ThreadPoolExecutor(_LISTERS) as pool:
         listed = pool.map(lambda folder: list(_listed(s3, bucket, prefix, f"{folder.name}/")), MODEL_FOLDERS)
         found = {one.name: one for files in listed for one in files}
-    if wanted not in found:
-        raise ModelCopyError(f"MODEL_FILENAME={checkpoint!r} is not in folder {CHECKPOINT_FOLDER} of the model bucket")
-    files = [found[wanted], *(one for name, one in found.items() if not _is_checkpoint(name))]
+    files = list(found.values())
+    if checkpoint is not None:
+        first = found.get(f"{CHECKPOINT_FOLDER}/{checkpoint}")
+        if first is None:
+            where = f"folder {CHECKPOINT_FOLDER} of the model bucket"
+            raise ModelCopyError(f"MODEL_FILENAME={checkpoint!r} is not in {where}")
+        files = [first, *(one for name, one in found.items() if not _is_checkpoint(name))]
     size = sum(one.size for one in files)
     if size > max_bytes:
         raise ModelCopyError(
-            f"The checkpoint and all files of the model bucket that are no checkpoints have {size / 1e9:.1f} GB, "
-            f"more than the {max_bytes / 1e9:.1f} GB of persistence.copySize. Raise it, or set persistence.mode to "
-            "mount."
+            f"The files of the model bucket that are to be copied have {size / 1e9:.1f} GB, more than the "
+            f"{max_bytes / 1e9:.1f} GB of persistence.copySize. Raise it, or set persistence.mode to mount."
         )
     return files
 

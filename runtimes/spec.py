@@ -64,6 +64,7 @@ class RuntimeSpec:
         warnings: The same for what the model server would ignore: the caller is warned.
         loads_checkpoint: Whether a runtime of this type serves one checkpoint, or switches on request
             (``modelFilename`` and ``dynamicModel`` in config.yaml).
+        copies_models: Whether its server finds models that come after its start, so that a pod may copy them meanwhile.
         takes_workflows: Whether its content is a workflow of ComfyUI, so that the API also takes the name of one.
         options: The class of ``model`` in config.yaml, a ``RuntimeOptions``; a managed type's is a ``ManagedOptions``.
             None for types whose runtimes have no ``model``.
@@ -83,6 +84,7 @@ class RuntimeSpec:
     warnings: str | None = None
     schema: str | None = None
     loads_checkpoint: bool = False
+    copies_models: bool = False
     takes_workflows: bool = False
     options: str | None = None
     model_example: str = ""

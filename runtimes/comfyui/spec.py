@@ -18,6 +18,7 @@ SPEC = RuntimeSpec(
     checks="runtimes.comfyui.checks:check",
     schema="runtimes.comfyui.schema:content_schema",
     warnings="runtimes.comfyui.checks:warn",
+    copies_models=True,
     takes_workflows=True,
     content="runtimes.comfyui.content:content_of",
 )

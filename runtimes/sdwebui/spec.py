@@ -20,5 +20,6 @@ SPEC = RuntimeSpec(
     schema="runtimes.sdwebui.schema:content_schema",
     warnings="runtimes.sdwebui.server_checks:warn",
     loads_checkpoint=True,
+    copies_models=True,
     content="runtimes.sdwebui.content:content_of",
 )

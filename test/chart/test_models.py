@@ -62,7 +62,7 @@ def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(h
 @pytest.mark.parametrize(
     "other",
     [
-        at("runtime.type", "comfyui"),
+        at("runtime.type", "invokeai"),
         at("runtime.queueAgent.dynamicModel", True),
         at("runtime.persistence.existingClaim", "mine"),
     ],
@@ -70,3 +70,9 @@ def test_another_value_of_what_kubernetes_keeps_makes_another_volume_and_claim(h
 def test_models_that_are_not_known_beforehand_and_those_of_a_claim_are_not_copied(helm, other):
     values = merged(AWS, at("runtime.persistence.mode", "copy"), other)
     assert "runtime.persistence.mode: set it to mount" in helm.refusal(values)
+
+
+def test_comfyui_copies_all_files(helm):
+    copied = helm.template(merged(AWS, at("runtime.type", "comfyui"), at("runtime.persistence.mode", "copy")))
+    [_, copies] = copied.pod["spec"]["initContainers"]
+    assert "MODEL_FILENAME" not in {one["name"] for one in copies["env"]}

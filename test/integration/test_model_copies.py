@@ -97,6 +97,11 @@ def test_the_checkpoint_and_every_file_that_is_no_checkpoint_are_copied(node):
     assert not (node.folder.parent / "escaped").exists()
 
 
+def test_without_a_checkpoint_of_its_own_a_runtime_gets_all_files(node):
+    assert node.run(MODEL_FILENAME="")[0] == 0
+    assert node.held == {name: FILES[name] for name in {*COPIED, "Stable-diffusion/other.ckpt"}}
+
+
 def test_a_folder_of_the_bucket_is_copied_as_if_it_were_the_whole(kit, tmp_path):
     node = Node(kit, tmp_path, FILES, prefix="v2/")
     assert node.run()[0] == 0

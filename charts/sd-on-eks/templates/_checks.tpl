@@ -25,8 +25,9 @@
 {{- if and (include "sd-on-eks.modelsMode" .) (not $runtime.persistence.existingClaim) (not $runtime.persistence.bucketName) -}}
 {{- $errors = append $errors "runtime.persistence.bucketName: set it to the model bucket, or runtime.persistence.existingClaim to a claim of your own, or runtime.persistence.enabled to false" -}}
 {{- end -}}
-{{- if and (eq (include "sd-on-eks.modelsMode" .) "copy") (or $runtime.persistence.existingClaim (not (include "sd-on-eks.modelFilename" .))) -}}
-{{- $errors = append $errors "runtime.persistence.mode: set it to mount, for copies need a runtime of type sdwebui that serves one checkpoint, and no claim" -}}
+{{- $copies := eq (include "sd-on-eks.modelsMode" .) "copy" -}}
+{{- if and $copies (or $runtime.persistence.existingClaim $agent.dynamicModel (not (include "sd-on-eks.type" . | fromYaml).copiesModels)) -}}
+{{- $errors = append $errors "runtime.persistence.mode: set it to mount, for only ComfyUI, and SD WebUI with one checkpoint, can copy their models, and no claim's" -}}
 {{- end -}}
 {{- if and $scaling.enabled (gt (int $scaling.minReplicaCount) (int $scaling.maxReplicaCount)) -}}
 {{- $errors = append $errors "runtime.scaling.minReplicaCount: set it to maxReplicaCount or less" -}}

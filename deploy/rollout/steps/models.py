@@ -89,7 +89,7 @@ def _require_room(context: RolloutContext, runtime: ModelsRuntime) -> None:
             context.account.client("s3"),
             context.bucket,
             prefix=context.config.models_prefix or "",
-            checkpoint=runtime.static_model or "",
+            checkpoint=runtime.static_model,
             max_bytes=size_bytes(runtime.extra_values.runtime.persistence.copy_size),
         )
     except ModelCopyError as exc:

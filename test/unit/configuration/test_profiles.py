@@ -85,7 +85,17 @@ def test_a_runtime_of_one_checkpoint_copies_its_models_where_nodes_have_disks_of
     assert (found.extra_values.runtime.persistence.mode, found.copies_models) == (mode, mode == "copy")
 
 
-@pytest.mark.parametrize("runtime", [COMFYUI, {"name": "a", "type": "sdwebui", "dynamicModel": True}])
+def test_comfyui_may_copy_the_whole_bucket():
+    assert parsed((f"{PERSISTENCE}.mode", "copy"), runtime=COMFYUI).models_runtime[0].copies_models
+
+
+@pytest.mark.parametrize(
+    "runtime",
+    [
+        {"name": "a", "type": "flux", "model": {"profile": "flux-schnell"}},
+        {"name": "a", "type": "sdwebui", "dynamicModel": True},
+    ],
+)
 def test_models_that_tasks_choose_are_not_copied(runtime):
     assert list(errors_of(changed((f"{PERSISTENCE}.mode", "copy"), runtime=runtime))) == [f"{PERSISTENCE}.mode"]
 
