@@ -75,6 +75,7 @@ def _has_own_disks(runtime: Any) -> bool:
     types = inner(runtime, "extraValues", "karpenter", "provisioner").get("instanceType") or ()
     return not (
         (runtime_type is not None and runtime_type.is_managed)
+        or inner(runtime, "extraValues", "karpenter").get("enabled") is False
         or volume.get("snapshotID")
         or volume.get("volumeType") not in (None, "", "gp3")
         or template.get("instanceStorePolicy") == "None"

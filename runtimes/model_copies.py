@@ -4,13 +4,14 @@ It runs in a pod before the agent starts, while the model server imports its lib
 is whole.
 """
 
+import hashlib
 import logging
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,8 @@ class ModelCopy:
     @property
     def part(self) -> Path:
         """Where it is until it is whole."""
-        return self.path.with_name(f".{self.path.name}.part")
+        # By a hash, for the name itself may be as long as a name may be.
+        return self.path.with_name(f".{hashlib.sha256(self.file.name.encode()).hexdigest()}.part")
 
     @property
     def is_whole(self) -> bool:
@@ -80,25 +82,34 @@ class ModelCopies:
     folder: Path
 
     def copy(self, files: Iterable[ModelFile]) -> None:
-        """Copy those that are missing, the first one first.
+        """Copy those that are missing; the first one, the checkpoint, gets its name last.
+
+        A server that is started again meanwhile and finds the checkpoint loads it, and looks at that moment alone for
+        what belongs to it: its VAE, its configuration.
 
         Raises:
-            ModelCopyError: An object broke off again and again.
-            BotoCoreError, ClientError: One cannot be read.
-            OSError: The disk is full, or a name is that of a file and of a folder.
+            ModelCopyError: An object cannot be read, or broke off again and again.
+            BotoCoreError: S3 cannot be reached.
+            OSError: The disk is full.
         """
         missing = [copy for file in files if not (copy := ModelCopy(file, self.folder / file.name)).is_whole]
-        with ThreadPoolExecutor(_READERS) as pool:
-            try:
-                for copy, ranges in [(copy, self._start(copy, pool.submit)) for copy in missing]:
-                    for one in ranges:
-                        one.result()
+        pool = ThreadPoolExecutor(_READERS)
+        copying = [(copy, self._start(copy, pool.submit)) for copy in missing]
+        try:
+            for copy, ranges in [*copying[1:], *copying[:1]]:
+                for one in ranges:
+                    one.result()
+                copy.finish()
+        except (ModelCopyError, BotoCoreError, OSError):
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait([one for _, ranges in copying for one in ranges if not one.cancelled()], _TIMEOUT_S)
+            for copy, ranges in copying[1:]:  # what has come is kept for the next attempt
+                if not copy.is_whole and all(_has_come(one) for one in ranges):
                     copy.finish()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+            raise
+        pool.shutdown()
 
-    def _start(self, copy: ModelCopy, submit: Callable[..., Any]) -> list[Any]:
+    def _start(self, copy: ModelCopy, submit: Callable[..., Future[None]]) -> list[Future[None]]:
         size = copy.file.size
         copy.part.parent.mkdir(parents=True, exist_ok=True)
         with copy.part.open("wb") as made:
@@ -115,9 +126,8 @@ class ModelCopies:
         with copy.part.open("r+b") as made:
             made.seek(begin)
             for _ in range(_ATTEMPTS):
+                body = self._body(copy.file, f"bytes={begin}-{end - 1}")
                 try:
-                    asked = {"Range": f"bytes={begin}-{end - 1}", "IfMatch": copy.file.etag}
-                    body = self.s3.get_object(Bucket=self.bucket, Key=copy.file.key, **asked)["Body"]
                     while begin < end and (count := body.readinto(piece[: end - begin])):
                         made.write(piece[:count])
                         begin += count
@@ -126,6 +136,17 @@ class ModelCopies:
                 if begin == end:
                     return
         raise ModelCopyError(f"{copy.file.key} broke off {_ATTEMPTS} times: {failure}") from failure
+
+    def _body(self, file: ModelFile, wanted: str) -> Any:
+        """The answer for a range; botocore has tried again where that helps."""
+        try:
+            return self.s3.get_object(Bucket=self.bucket, Key=file.key, Range=wanted, IfMatch=file.etag)["Body"]
+        except ClientError as exc:
+            raise ModelCopyError(f"{file.key} of bucket {self.bucket} cannot be read: {exc}") from exc
+
+
+def _has_come(read: Future[None]) -> bool:
+    return read.done() and not read.cancelled() and read.exception() is None
 
 
 def main(environ: Mapping[str, str]) -> int:
@@ -151,21 +172,19 @@ def main(environ: Mapping[str, str]) -> int:
             checkpoint=environ.get("MODEL_FILENAME") or None,
             max_bytes=size_bytes(environ["MODELS_SIZE"]),
         )
+        gigabytes = sum(file.size for file in files) / 1e9
+        logger.info("%d files, %.1f GB, are to be on the node", len(files), gigabytes)
         ModelCopies(s3, bucket, Path(environ["MODELS_DIR"])).copy(files)
     except (BotoCoreError, ClientError, ModelCopyError, OSError) as exc:
         reason = str(exc) if isinstance(exc, ModelCopyError) else f"The models of {bucket} cannot be copied: {exc}"
         logger.error(reason)  # noqa: TRY400 (the sentence says all)
         return 1
-    took_s, gigabytes = time.monotonic() - began_s, sum(file.size for file in files) / 1e9
-    logger.info(
-        "%d files, %.1f GB, are on the node after %.1f s",
-        len(files),
-        gigabytes,
-        took_s,
-        extra={"gb_a_second": round(gigabytes / took_s, 2)},
-    )
+    took_s = time.monotonic() - began_s
+    logger.info("all are there after %.1f s", took_s, extra={"gb_a_second": round(gigabytes / took_s, 2)})
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(os.environ))
+    status = main(os.environ)
+    sys.stderr.flush()
+    os._exit(status)  # readers that hang after a failure are not waited for

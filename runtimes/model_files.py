@@ -44,6 +44,9 @@ def files_to_copy(s3: Any, bucket: str, *, prefix: str, checkpoint: str | None, 
     with ThreadPoolExecutor(_LISTERS) as pool:
         listed = pool.map(lambda folder: list(_listed(s3, bucket, prefix, f"{folder.name}/")), MODEL_FOLDERS)
         found = {one.name: one for files in listed for one in files}
+    # Mountpoint shows the folder, too, where a file has the name of one.
+    for folder in {str(parent) for name in found for parent in PurePosixPath(name).parents} & found.keys():
+        del found[folder]
     files = list(found.values())
     if checkpoint is not None:
         first = found.get(f"{CHECKPOINT_FOLDER}/{checkpoint}")

@@ -22,6 +22,8 @@ FILES = {
     "Lora/style/one.safetensors": b"lora",
     "Lora/empty.txt": b"",
     "VAE/../../escaped": b"out",
+    f"embeddings/{'n' * 251}.pt": b"long",
+    "Lora/style": b"hidden by the folder",
     "unknown/large.bin": b"nobody's",
 }
 COPIED = {
@@ -30,6 +32,7 @@ COPIED = {
     "Stable-diffusion/sd/model 1.vae.safetensors",
     "Lora/style/one.safetensors",
     "Lora/empty.txt",
+    f"embeddings/{'n' * 251}.pt",
 }
 
 
@@ -93,7 +96,7 @@ def test_the_checkpoint_and_every_file_that_is_no_checkpoint_are_copied(node):
     status, said = node.run()
     assert status == 0, said
     assert node.held == {name: FILES[name] for name in COPIED}
-    assert "5 files" in said
+    assert "6 files" in said
     assert not (node.folder.parent / "escaped").exists()
 
 
@@ -133,6 +136,25 @@ def test_an_object_that_breaks_off_every_time_ends_with_its_name_and_has_none_on
     assert status == 1
     assert "Lora/style/one.safetensors broke off" in said
     assert "Lora/style/one.safetensors" not in node.held
+
+
+def test_the_checkpoint_gets_its_name_last_for_a_server_looks_once_for_what_belongs_to_it(node):
+    hung = node.aws.rule("s3:GetObject", actions.hang(), path="*yaml")
+    process = node.start()
+    wait_for(lambda: hung.hits and len(node.held) > 4, lambda: f"copies; log:\n{process.log}")
+    assert f"Stable-diffusion/{CHECKPOINT}" not in node.held
+    process.kill()
+
+
+def test_what_came_before_a_failure_is_kept_and_the_object_that_failed_is_named(node):
+    node.aws.rule("s3:GetObject", actions.aws_error(403, "InvalidObjectState"), path="*Lora/style*")
+    status, said = node.run()
+    assert (status, "Lora/style/one.safetensors of bucket" in said, "InvalidObjectState" in said) == (1, True, True)
+    node.aws.lift()
+    before = node.reads
+    assert node.run()[0] == 0
+    assert node.reads <= before + 2  # that one, and the checkpoint
+    assert node.held.keys() == COPIED
 
 
 def test_what_is_whole_stays_when_the_container_starts_again_and_a_changed_file_is_copied_again(node):

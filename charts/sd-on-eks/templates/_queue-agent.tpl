@@ -158,6 +158,9 @@ env:
     value: {{ . | quote }}
   {{- end }}
   {{- end }}
+  {{- with include "sd-on-eks.extraEnv" $agent.extraEnv | trim }}
+  {{- . | nindent 2 }}
+  {{- end }}
 {{- with $agent.credentialsSecret }}
 envFrom:
   - secretRef:

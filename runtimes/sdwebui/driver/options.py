@@ -47,7 +47,9 @@ class Options:
                 options as they were.
         """
         for path in _REFRESHES:
-            await self._client.send("POST", path, json={}, timeout_s=None)  # what a server does not have is no loss
+            answer = await self._client.send("POST", path, json={}, timeout_s=None)
+            if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):  # what a server does not have is no loss
+                raise error_of(answer)
         await self._load(checkpoint)
 
     async def _load(self, wanted: str) -> None:

@@ -77,6 +77,7 @@ COMFYUI = {"name": "a", "type": "comfyui"}
         ([("profile", "lean"), (f"{PERSISTENCE}.enabled", False)], RUNTIME, "mount"),
         ([("profile", "lean"), (f"{TEMPLATE}.instanceStorePolicy", "None")], RUNTIME, "mount"),
         ([("profile", "lean"), ("modelsRuntime[0].dynamicModel", True)], RUNTIME, "mount"),
+        ([("profile", "lean"), ("modelsRuntime[0].extraValues.karpenter.enabled", False)], RUNTIME, "mount"),
         ([("profile", "lean")], COMFYUI, "mount"),
     ],
 )
