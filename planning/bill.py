@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean
 from typing import NamedTuple, Self
 
 from configuration.config import Config, ModelsRuntime
@@ -27,8 +28,8 @@ _FLOW_LOGS_GB, _NODE_LOGS_GB = 3, 1.5
 _SECONDS, _MINUTES = HOURS * 3600, HOURS * 60
 _POLLS = 0.65e6
 """Receives a month of an idle event source of Lambda's: five long polls of 20 s at a time."""
-_MODEL_GETS = 500
-"""Of Mountpoint for a model of 4 GB, in parts of 8 MB."""
+_MOUNT_GETS, _COPY_GETS = 500, 64
+"""For a model of 4 GB: of Mountpoint, in parts of 8 MB, and of a pod that copies it, in parts of 64 MiB."""
 _SYSTEM_NODE_METRICS, _GPU_NODE_METRICS = 825, 900
 """What Container Insights observes each minute: a system node with about 12 pods; a GPU node."""
 _AGENT_METRICS = 20
@@ -201,7 +202,8 @@ def _gpu_nodes(config: Config, usage: Usage) -> Iterator[Line]:
     runtimes = list(_with_nodes(config))
     if not runtimes:
         return
-    yield _line("S3", "s3 gets", "node starts * a model of 4 GB / 8 MB", usage.node_starts * _MODEL_GETS / 1000)
+    gets = fmean(_COPY_GETS if one.copies_models else _MOUNT_GETS for one in runtimes)
+    yield _line("S3", "s3 gets", "node starts * parts of a model of 4 GB", usage.node_starts * gets / 1000)
     months = usage.all_gpu_hours / HOURS / len(runtimes)
     size, iops, throughput = map(sum, zip(*(_volumes(runtime) for runtime in runtimes), strict=True))
     yield _line("EBS", "gp3", "GB of a GPU node's two volumes * its hours / 720", size * months)

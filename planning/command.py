@@ -31,9 +31,9 @@ ROOT = Path(__file__).resolve().parent.parent
 USAGE = 2
 _EPILOG = """\
 loads, each of --runtime, or of the runtime named before it, as in sdruntime:10000:
-  sd plan --per-day 10000 --seconds 1.5
-  sd plan --rate 00:00=10,08:00=500,18:00=50 --seconds 1.5:80%,30:20%
-  sd plan --rate "Mon 08:00=500,Mon 20:00=20,Sat 00:00=5" --spot-interruptions 5%
+  sd plan --runtime sdruntime --per-day 10000 --seconds 1.5
+  sd plan --runtime sdruntime --rate 00:00=10,08:00=500,18:00=50 --seconds 1.5:80%,30:20%
+  sd plan --runtime sdruntime --rate "Mon 08:00=500,Mon 20:00=20,Sat 00:00=5" --spot-interruptions 5%
   sd plan jobs.csv        a line for each job: time, and optionally its seconds and its runtime
 """
 

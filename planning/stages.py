@@ -22,7 +22,7 @@ Capacity = Literal["none", "node", "pod"]
 _NETWORK_GB_S = 1.1
 """Up to 10 Gbit/s of g5.xlarge and g6.xlarge (EC2 user guide, accelerated computing, November 2026), less headers."""
 _ONE_READER_GB_S = 0.75
-"""One reader of one file on Mountpoint: 6 Gbit/s (github.com/awslabs/mountpoint-s3/issues/833)."""
+"""A plain read of one file by Python on Mountpoint: 6 Gbit/s (github.com/awslabs/mountpoint-s3/issues/833)."""
 _HUB_GB_S = 0.2
 _MEMORY_GB_S = 3.0
 """From the page cache to the GPU through pageable memory, an estimate of the project."""
@@ -204,18 +204,19 @@ def _node(values: ChartValues) -> Iterator[Stage]:
         "boot",
         Seconds(33, 42, 55),
         ("order",),
-        f"{_ESTIMATE}, between measured parts: EC2 takes 16 s to running (github.com/brevdev/ec2-coldboot-research), "
-        "Bottlerocket 35 s from firmware to multi-user (bottlerocket-os/bottlerocket-core-kit#700, October 2025), a "
-        "node of 2021 was in its cluster 41 s after its order (keikoproj/instance-manager#290); GPU instances "
-        "take longer (awslabs/amazon-eks-ami#1099)",
+        f"{_ESTIMATE}, from measured parts: EC2 starts a virtual machine 11 s after its order (c5.xlarge, 2022, "
+        "awslabs/amazon-eks-ami#1099, which says that GPU instances take longer); Bottlerocket boots in 29 to 35 s "
+        "(bottlerocket-os/bottlerocket#4163, bottlerocket-core-kit#700), and one was in its cluster 41 s after its "
+        "order (2021, keikoproj/instance-manager#290)",
     )
     has_snapshot = values.karpenter.node_template.data_volume.snapshot_id is not None
     yield Stage(
         "network",
-        Seconds(5, 7, 10),
+        Seconds(5, 7, 15),
         ("boot",),
         f"{_ESTIMATE}: the VPC CNI's two images, of which one alone was pulled in 4 s (awslabs/amazon-eks-ami#938), "
-        "then its start; Outreach saw 45 s from launch to ready (kube.fm, February 2026)",
+        "then its start; Outreach saw 45 s from launch to ready, which is boot and network together (kube.fm, "
+        "February 2026); that node of 2021 took 30 s more until it was ready",
         _DAEMONSETS,
     )
     if has_snapshot:
@@ -290,7 +291,7 @@ def _model(config: Config, runtime: ModelsRuntime) -> Iterator[Stage]:
         return
     fastest_s, one_reader_s = size_gb / _NETWORK_GB_S, size_gb / _ONE_READER_GB_S
     source = (
-        f"computed: {size_gb:.1f} GB; one reader of a file gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
+        f"computed: {size_gb:.1f} GB; a plain read by Python gets 6 Gbit/s of Mountpoint (awslabs/mountpoint-s3#833), "
         "several get up to the network's 10"
     )
     copied = _copied_share(runtime)
@@ -355,8 +356,8 @@ def _drawn(runtime: ModelsRuntime, after: str) -> Stage:
         "picture",
         Seconds(1.8, 2.5, 5),
         (after,),
-        f"{_ESTIMATE}: a picture of 1.5 s, and kernels that nothing has run yet; the first layers cost 2.7 s more "
-        "(devices.first_time_calculation of SD WebUI)",
+        f"{_ESTIMATE}: a picture of 1.5 s, and kernels that nothing has run yet; SD WebUI's authors put the first "
+        "layers at 2.7 s (devices.first_time_calculation)",
         "the first layers are run in a thread while the server starts",
     )
 

@@ -30,9 +30,9 @@ class ModelFile:
 
 
 def files_to_copy(s3: Any, bucket: str, *, prefix: str, checkpoint: str | None, max_bytes: int) -> list[ModelFile]:
-    """Find what a pod copies: a checkpoint, which is the first, and all files of the model bucket's folders but others.
+    """Find what a pod copies: the named checkpoint first, then every file that is not a checkpoint.
 
-    Without a checkpoint it is all files.
+    Without a name it is every file of the model bucket's folders.
 
     ``s3`` is a client of botocore, ``prefix`` the folder of the bucket that holds the others; it is empty, or ends in a
     slash.

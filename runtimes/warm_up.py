@@ -22,9 +22,10 @@ def start() -> Thread | None:
 
 
 def run_layers(device: str, dtype: torch.dtype) -> None:
-    """Run a linear layer, a convolution and attention on a device, of plain tensors.
+    """Run a linear layer, a convolution and attention on a device, with plain tensors.
 
-    SD WebUI has other threads make modules without weights while it loads a checkpoint.
+    It makes no modules: while SD WebUI loads a checkpoint, those that other threads make get no weights. A failure is
+    printed by the thread, and the first picture pays for its layers itself.
     """
     values = torch.zeros(1, 8, 8, 8, device=device, dtype=dtype)
     functional.linear(values, values[0, 0])

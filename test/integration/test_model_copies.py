@@ -1,5 +1,6 @@
 """The program that copies models to a node, as a process and against a real server of S3's API."""
 
+import asyncio
 import os
 import signal
 import uuid
@@ -147,7 +148,12 @@ def test_the_checkpoint_gets_its_name_last_for_a_server_looks_once_for_what_belo
 
 
 def test_what_came_before_a_failure_is_kept_and_the_object_that_failed_is_named(node):
-    node.aws.rule("s3:GetObject", actions.aws_error(403, "InvalidObjectState"), path="*Lora/style*")
+    async def refuse(exchange):
+        # What has not been asked for at a failure is given up.
+        await asyncio.to_thread(wait_for, lambda: node.reads == 5, lambda: f"five reads; {node.reads} came")
+        return await actions.aws_error(403, "InvalidObjectState")(exchange)
+
+    node.aws.rule("s3:GetObject", refuse, path="*Lora/style*")
     status, said = node.run()
     assert (status, "Lora/style/one.safetensors of bucket" in said, "InvalidObjectState" in said) == (1, True, True)
     node.aws.lift()

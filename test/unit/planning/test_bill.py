@@ -34,7 +34,7 @@ def test_a_lean_idle_month_adds_up_by_hand():
 
 def test_a_million_pictures_of_a_lean_platform_add_up_by_hand():
     hours = MILLION * 1.5 / 3600 + 300 * (63.3 + 60 + 40) / 3600
-    nodes = hours * (0.3651 + 0.005 + (10 + 20) * 0.08 / 720) + 300 * 500 * 0.0004 / 1000
+    nodes = hours * (0.3651 + 0.005 + (10 + 20) * 0.08 / 720) + 300 * 64 * 0.0004 / 1000
     api = 3.50 + MILLION * 0.1 * 0.0000133334 + 2 * 0.20
     messages = 2 * 0.50 + 8 * MILLION / 1024**2 * 0.09 + (2 + hours * (180 + 3 * 240) / MILLION) * 0.40
     kept = 3 * 2.5 * MILLION / 1024**2 * (0.25 + 0.20)
