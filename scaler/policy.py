@@ -136,7 +136,7 @@ def _rates(flow: Flow, boot_s: float) -> tuple[float, float]:
     mean = _rate(recent)
     while len(recent) > _MIN_WINDOW and not recent[0][0]:
         recent.pop(0)
-    return _rate(sorted(recent)[:-_PEAKS]), mean
+    return _rate(sorted(recent, key=lambda interval: interval[0] / interval[1])[:-_PEAKS]), mean
 
 
 def _rate(intervals: Sequence[tuple[float, float]]) -> float:
@@ -148,10 +148,14 @@ def _rate(intervals: Sequence[tuple[float, float]]) -> float:
 def _piled_up_s(flow: Flow, steady: float) -> float:
     """How long a queue would be of work that came at the steady rate, and was done as it was."""
     ahead_s = piled_up_s = 0.0
+    if not steady:
+        return piled_up_s
     for arrived_s, done_s, length_s in zip(flow.arrivals_s, flow.served_s, flow.lengths_s, strict=True):
-        came_s = min(ahead_s + arrived_s, steady * length_s)
-        ahead_s += arrived_s - came_s
-        piled_up_s = piled_up_s + came_s - done_s
+        came_s, most_s = ahead_s + arrived_s, steady * length_s
+        ahead_s = 0.0
+        if came_s > most_s:
+            came_s, ahead_s = most_s, came_s - most_s
+        piled_up_s += came_s - done_s
         if piled_up_s < 0:
             piled_up_s = 0.0
     return piled_up_s

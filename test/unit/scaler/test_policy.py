@@ -150,3 +150,11 @@ def test_intervals_that_end_late_tell_the_same_rate():
     for bucket_s in (BUCKET_S, 16, 17):
         flow = {"arrivals_s": (gpus * bucket_s,) * 8, "served_s": (gpus * bucket_s,) * 8, "bucket_s": bucket_s}
         assert wanted_pods(demand(**flow, running=gpus, ready=gpus), Limits()) == 10
+
+
+def test_a_burst_is_left_out_of_steady_work_although_a_longer_interval_brought_more():
+    gpus = 9
+    usual = [(gpus * BUCKET_S, BUCKET_S)] * 4
+    arrivals_s, lengths_s = zip(*usual, (gpus * 60, 60), *[(gpus * 30, BUCKET_S)] * 2, strict=True)
+    known = demand(running=gpus, ready=gpus)
+    assert wanted_pods(known._replace(flow=Flow(arrivals_s, arrivals_s, lengths_s)), Limits()) == 10
