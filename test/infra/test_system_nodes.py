@@ -1,5 +1,7 @@
 """The cluster's own nodes hold its components by what they request: memory, CPU, and pods."""
 
+from pathlib import Path
+
 import pytest
 from aws_cdk import aws_ec2 as ec2
 
@@ -7,6 +9,7 @@ from configuration.config import parse_config
 from configuration.images import has_arm_nodes
 from configuration.quantities import amount
 
+ROOT = Path(__file__).parents[2]
 TYPES = {"t4g.small": (2, 2048, 3, 4), "t4g.medium": (2, 4096, 3, 6), "m5.large": (2, 8192, 3, 10)}
 """vCPUs, MiB, network interfaces, IPv4 addresses of each (Karpenter 1.14.1, zz_generated.vpclimits.go)."""
 DAEMONS = {
@@ -27,6 +30,8 @@ DEPLOYMENTS = {
     "amazon-cloudwatch-observability": [("controller-manager", 1, 100, 64)],
 }
 """By add-on, what it runs besides: pods, and what each requests."""
+MANAGED_POD_MIB = 512 + 256
+"""Of a managed runtime: its budget (configuration/release_values.py), and what the chart adds (_queue-agent.tpl)."""
 KEDA = (100, 100)
 """Of each of its three Deployments, whose requests are left at the chart's own (kedacore/charts)."""
 
@@ -103,6 +108,19 @@ def test_a_size_less_or_a_node_less_would_not_hold_them(lean, standard, monkeypa
     assert set(left_out(lean, 1)) - {"karpenter"}
     monkeypatch.undo()
     assert set(left_out(standard, 1)) - {"karpenter"}  # of two nodes, one lost
+
+
+@pytest.mark.parametrize(("profile", "name"), [("lean", "lean"), ("standard", "standard"), ("stack", "resilient")])
+def test_the_page_of_managed_runtimes_says_how_many_of_their_pods_find_room_beside_them(profile, name, request):
+    stack = request.getfixturevalue(profile)
+    nodes = stack.config.cluster.system_nodes
+    daemons, pods = components(stack)
+    # Spread evenly, as the scheduler does.
+    taken_mib = sum(one[2] for one in daemons) + sum(one[2] for one in pods) / nodes.count
+    left_mib = allocatable(nodes.instance_type)[1] - taken_mib
+    page = (ROOT / "docs" / "managed.md").read_text(encoding="utf-8")
+    assert f"{int(left_mib // MANAGED_POD_MIB) * nodes.count} with `{name}`" in page
+    assert f"requests {MANAGED_POD_MIB} MiB" in page
 
 
 @pytest.mark.parametrize(
