@@ -106,14 +106,14 @@ class Door:
             return response.read()
 
     def stream(self, method, path, body=None, until=b"", **headers):
-        """Status, headers and body of an answer of the function that streams, read until a word has come."""
+        """Status, headers and body of an answer of the function that streams, read until a word has come; None: not."""
         environment = environment_of(self._deployed, STREAM, "api.stream_handler.main", **self._extra)
         with mock.patch.dict(os.environ, environment):
             shell = StreamingShell(Services.from_environment(environment))
             answer = shell.respond(event_of(method, path, body, headers))
             pieces = iter(answer.pieces)
-            read = next(pieces)
-            while until not in read:
+            read = b"" if until is None else next(pieces)
+            while until is not None and until not in read:
                 read += next(pieces)
             return answer.status, answer.headers, read
 
