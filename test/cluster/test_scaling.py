@@ -40,7 +40,7 @@ def test_few_long_jobs_get_many_pods_and_none_is_taken_from_them(imitated):
 
 
 def test_steady_work_empties_its_queue_and_orders_no_more_than_it_needs(imitated):
-    with Scene(imitated, "rate-1.12-per-s-5s", comfyui) as scene:
+    with Scene(imitated, "rate-67-a-minute-5s", comfyui) as scene:
         sending = scene.keep_sending(1.12, seconds=5, for_s=720)
         scene.wait(lambda: scene.agents.done > 0, "a first job is done", 200)
         scene.wait(lambda: scene.aws.depth(scene.queue)[0] == 0, "no job waits", 600)
