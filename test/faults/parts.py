@@ -4,6 +4,7 @@ import json
 from collections import Counter
 
 import botocore.session
+from botocore.config import Config
 from botocore.loaders import Loader
 
 from api.door import Door
@@ -27,6 +28,7 @@ from jobs.store import JobStore
 from keeper.reaper import Reaper
 from keeper.republisher import TaskRepublisher
 from local.aws import STREAM
+from test.kit.processes import PATIENCE_S
 from test.kit.rig import Rig
 from test.kit.wire import Wire
 
@@ -39,6 +41,14 @@ _LOADER = Loader()
 _MAX_MESSAGES = 1000
 
 
+class PatientSession(botocore.session.Session):
+    """Its clients wait for slow answers: of a transaction and its repetition at once, moto may do a half of each."""
+
+    def create_client(self, *args, config=None, **kwargs):
+        patient = Config(read_timeout=PATIENCE_S)
+        return super().create_client(*args, config=config.merge(patient) if config else patient, **kwargs)
+
+
 class Wired:
     """The AWS clients of one part, and its wire."""
 
@@ -47,7 +57,7 @@ class Wired:
         self._clients = {}
 
     def session(self):
-        session = botocore.session.Session()
+        session = PatientSession()
         session.register_component("data_loader", _LOADER)
         session.register("before-send", self.wire)
         session.register("before-parameter-build.sqs.SendMessageBatch", _without_delay)

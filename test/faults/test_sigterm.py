@@ -37,7 +37,7 @@ class Stop(NamedTuple):
     """What delays the call."""
     steps: int = 1
     tasks: int = 1
-    grace_s: float = GRACE_S
+    grace_s: float = LONG_GRACE_S
     notified: int = 0
     """How many tasks at least have notices, and are deleted, before the agent exits."""
     generations: int = 0
@@ -54,7 +54,7 @@ def drawing_stops(of):
     """Stages that depend on the type of model server."""
     return [
         Stop("running", of, steps=20, notified=1),
-        Stop("running for longer than the grace", of, steps=90, generations=1),
+        Stop("running for longer than the grace", of, steps=90, grace_s=GRACE_S, generations=1),
         Stop("storing pictures", of, PICTURE, notified=1),
         Stop("storing with a full line behind", of, PICTURE, steps=5, tasks=6, notified=1),
     ]
@@ -63,8 +63,8 @@ def drawing_stops(of):
 def other_stops(of):
     """The other stages of a task."""
     return [
-        Stop("claiming", of, CLAIMING, grace_s=LONG_GRACE_S),
-        Stop("preparing", of, INPUT, hang(), grace_s=LONG_GRACE_S),
+        Stop("claiming", of, CLAIMING),
+        Stop("preparing", of, INPUT, hang()),
         Stop("storing the manifest", of, MANIFEST, notified=1),
         Stop("finishing", of, FINISHING, notified=1),
         Stop("notifying", of, PUBLISH, notified=1),
@@ -76,12 +76,12 @@ def other_stops(of):
 STOPS = [
     *drawing_stops("sdwebui"),
     *other_stops("sdwebui"),
-    Stop("claiming while DynamoDB hangs", during=CLAIMING, action=hang(), grace_s=LONG_GRACE_S),
-    Stop("storing while S3 hangs", during=PICTURE, action=hang(), generations=1),
-    Stop("finishing while DynamoDB hangs", during=FINISHING, action=hang()),
-    Stop("notifying while SNS hangs", during=PUBLISH, action=hang()),
-    Stop("deleting while SQS hangs", during=DELETE, action=hang(), undeleted=1),
-    Stop("marking while DynamoDB hangs", during=MARKING, action=hang(), second_notices=1, undeleted=1),
+    Stop("claiming while DynamoDB hangs", during=CLAIMING, action=hang()),
+    Stop("storing while S3 hangs", during=PICTURE, action=hang(), grace_s=GRACE_S, generations=1),
+    Stop("finishing while DynamoDB hangs", during=FINISHING, action=hang(), grace_s=GRACE_S),
+    Stop("notifying while SNS hangs", during=PUBLISH, action=hang(), grace_s=GRACE_S),
+    Stop("deleting while SQS hangs", during=DELETE, action=hang(), grace_s=GRACE_S, undeleted=1),
+    Stop("marking while DynamoDB hangs", during=MARKING, action=hang(), grace_s=GRACE_S, second_notices=1, undeleted=1),
 ]
 LONG_STOPS = [*drawing_stops("comfyui"), *drawing_stops("flux"), *other_stops("flux")]
 
