@@ -11,7 +11,7 @@ from typing import Any
 from configuration.config import Config, ConfigError, parse_config
 from configuration.profiles import PROFILES
 from planning.arrivals import HOUR_S
-from planning.forecast import Forecast, Givens, PeriodLoad, runtime_of, setup_of
+from planning.forecast import Forecast, Givens, PeriodLoad, PlanError, runtime_of, setup_of
 from planning.plan import Plan, make_plan
 
 _SCALING = ("extraValues", "runtime", "scaling")
@@ -134,7 +134,7 @@ _NEAR: Mapping[tuple[str, ...], Callable[[Any, Forecast], Iterable[Any]]] = {
 
 
 def advise(data: Tree, plan: Plan, loads: Sequence[PeriodLoad], given: Givens, change: Change) -> Advice | None:
-    """Simulate a change of config.yaml's content; None where its other keys do not allow it."""
+    """Simulate a change of config.yaml's content; None where its other keys do not allow it, or jobs never end."""
     try:
         config = change.applied(data)
     except ConfigError:
@@ -145,7 +145,10 @@ def advise(data: Tree, plan: Plan, loads: Sequence[PeriodLoad], given: Givens, c
         for name, one in before.items()
         if setup_of(config, name, given) == setup_of(parse_config(data), name, given)
     }
-    then = make_plan(config, loads, given, unchanged)
+    try:
+        then = make_plan(config, loads, given, unchanged)
+    except PlanError:
+        return None
     most = max(then.forecasts, key=lambda one: abs(one.wait_p95_s - before[one.runtime].wait_p95_s))
     return Advice(
         change=change,

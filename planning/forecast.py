@@ -15,6 +15,7 @@ from planning.simulation import (
     Provisioning,
     Setup,
     Spot,
+    StuckError,
     simulate,
 )
 from planning.simulation.setup import Policy
@@ -140,10 +141,13 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
     """Simulate one period of a runtime's load, from rest.
 
     Raises:
-        PlanError: The runtime has no pods that follow a queue.
+        PlanError: The runtime has no pods that follow a queue, or jobs never end there.
     """
     setup = setup_of(config, load.runtime, given)
-    outcome = simulate(load.load, setup)
+    try:
+        outcome = simulate(load.load, setup)
+    except StuckError as exc:
+        raise PlanError(f"{load.runtime}: {exc}. Does Spot take every node before a job ends?") from exc
     warm = runtime_of(config, load.runtime).extra_values.runtime.scaling.warm
     gpu_idle_h = outcome.idle_s / HOUR_S
     unkept_h = min(unkept_hours(warm) * load.period_s / (DAYS_A_MONTH * DAY_S), gpu_idle_h / setup.pods.devices)
@@ -219,7 +223,7 @@ def setup_of(config: Config, name: str, given: Givens) -> Setup:
     )
     return Setup(
         scaling=Autoscaling(
-            policy=PodsByWork(limits, scaling.seconds_per_job),
+            policy=PodsByWork(limits, scaling.seconds_per_job, devices),
             polling_s=scaling.polling_interval,
             cooldown_s=scaling.cooldown_period,
             has_scaler=True,
@@ -244,10 +248,11 @@ class PodsByWork:
 
     limits: Limits
     seconds_per_job: float
+    devices: int
 
     def __call__(self) -> Policy:
         """Begin with nothing known."""
-        return ByWork(self.limits, job_s=self.seconds_per_job)
+        return ByWork(self.limits, job_s=self.seconds_per_job, devices=self.devices)
 
 
 def _peak_per_s(times: Sequence[float], done: Sequence[int]) -> float:

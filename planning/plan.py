@@ -64,7 +64,7 @@ def make_plan(
     """Simulate all loads but those of runtimes whose forecasts are known, and add up what they cost.
 
     Raises:
-        PlanError: A runtime of a load is none whose pods can be planned.
+        PlanError: A runtime of a load is none whose pods can be planned, or its jobs never end.
         UnknownPriceError: The tables have no price of an instance type.
     """
     forecasts = tuple(known.get(load.runtime) or forecast(config, load, given) for load in loads)

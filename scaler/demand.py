@@ -79,9 +79,10 @@ class Tracker:
     Args:
         job_s: What a job is taken for until the beacons tell.
         boot_s: What a boot is taken for until one has been seen.
+        devices: What a pod is taken for until one has reported.
     """
 
-    def __init__(self, limits: Limits, *, job_s: float, boot_s: float = DEFAULT_BOOT_S) -> None:
+    def __init__(self, limits: Limits, *, job_s: float, boot_s: float = DEFAULT_BOOT_S, devices: int = 1) -> None:
         self._limits = limits
         self._job_s = job_s
         self._knows_jobs = False
@@ -93,7 +94,7 @@ class Tracker:
         self._last_s, self._last_jobs = -math.inf, 0
         self._busy: deque[tuple[float, int]] = deque()
         """Recent numbers of running jobs, each with its time, without those that a later one reaches."""
-        self._devices = 1
+        self._devices = devices
         self._ordered = 0
         self._has_rested = False
         self._first_ordered_s: float | None = None

@@ -90,13 +90,17 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
 
     Three kinds of work each want GPUs:
 
-    - Work that keeps coming wants as many as it fills, and a tenth more.
+    - Work that keeps coming wants as many as it fills, and a tenth more. Jobs that take longer than another pod would
+      cost want at least those that they run on, which do nothing of what waits.
     - What piled up while these booted is not load. It is worked off by a few GPUs more, within some boots.
     - The rest is a burst. What the pods that are ready leave of it during a boot is divided into shares, a GPU each. A
       pod costs about one and a half boots besides its work, so that GPU seconds paid for each second of work are
       1 + 1.5 boots / share, however large the burst is. Two jobs are added to the share, because pods that run one job
       each would all be started for that one. A job that is longer than what a pod costs counts as no more than that:
       it is worth a pod of its own.
+
+    No more are ordered than there are jobs, or will be after a boot. What is to come counts less, the longer jobs take:
+    a long job can wait for a boot of its own.
 
     More pods are ordered for what is certain to come, without the peaks. Those that there are stay for what came on
     average during the last boot, with the peaks, and as long as there is a quarter of a share for each: a pod that
@@ -107,18 +111,20 @@ def wanted_pods(demand: Demand, limits: Limits) -> int:
     waiting_s, running, ready, booting, flow, job_s, boot_s, devices = demand
     steady, mean = _rates(flow, boot_s)
     share_s = limits.target_wait_s + _SHARE_BOOTS * boot_s + _SHARE_JOBS * min(job_s, _START_BOOTS * boot_s)
-    order = _HEADROOM * steady
+    taken = running * max(1 - _START_BOOTS * boot_s / job_s, 0)
+    order = max(_HEADROOM * steady, taken)
     if waiting_s > 0:
         piled_up_s = min(_piled_up_s(flow, steady), waiting_s)
-        free = max(ready * devices - _HEADROOM * steady, 0)
+        free = max(ready * devices - order, 0)
         left_s = max(waiting_s - piled_up_s - free * boot_s, 0)
         order += piled_up_s / (share_s + _SPREAD_BOOTS * boot_s) + left_s / max(share_s, job_s)
+    order = min(order, waiting_s / job_s + running + steady * (boot_s / job_s) ** 2)
     has_work = waiting_s > 0 or running > 0
     if not has_work and order < 1:
         order = 0
     kept_s = _KEPT_SHARE * share_s
-    taken = waiting_s / max(kept_s, job_s) + running * min(job_s / kept_s, 1)
-    keep = min(max(_HEADROOM * mean, taken), (ready + booting) * devices)
+    used = waiting_s / max(kept_s, job_s) + running * min(job_s / kept_s, 1)
+    keep = min(max(_HEADROOM * mean, used), (ready + booting) * devices)
     pods = max(math.ceil(order / devices - _ROUNDING), math.floor(keep / devices + _ROUNDING))
     at_least = max(limits.min_pods, min(running, ready), has_work)
     return min(max(pods, at_least), limits.max_pods)

@@ -1,7 +1,7 @@
 """A load on a simulated platform: queue, autoscalers, nodes and pods, by discrete events."""
 
 from planning.simulation.by_work import ByWork
-from planning.simulation.engine import simulate
+from planning.simulation.engine import StuckError, simulate
 from planning.simulation.load import Load
 from planning.simulation.outcome import Moment, Outcome
 from planning.simulation.setup import Autoscaling, Depth, Pods, Policy, Provisioning, Setup, Spot
@@ -18,5 +18,6 @@ __all__ = [
     "Provisioning",
     "Setup",
     "Spot",
+    "StuckError",
     "simulate",
 ]

@@ -10,10 +10,11 @@ class ByWork:
     Args:
         limits: What the scaler is told of the runtime.
         job_s: What a job is taken for until the first one has ended: secondsPerJob.
+        devices: Number of GPUs of a pod, which a scaler that has seen one knows.
     """
 
-    def __init__(self, limits: Limits, *, job_s: float) -> None:
-        self._tracker = Tracker(limits, job_s=job_s)
+    def __init__(self, limits: Limits, *, job_s: float, devices: int = 1) -> None:
+        self._tracker = Tracker(limits, job_s=job_s, devices=devices)
 
     def __call__(self, reading: Reading, pods: int) -> float:
         """The pods there should be."""

@@ -165,7 +165,7 @@ class SimulatedCluster:
 
     def _gone(self, pod: SimulatedPod) -> None:
         self.pods.remove(pod)
-        if (node := pod.node) is not None:
+        if (node := pod.node) is not None and node in self.nodes:
             node.pod = None
             self._empty(node)
 

@@ -16,16 +16,21 @@ from scaler.demand import Reading
 _SAMPLES = 1000
 _MIN_SAMPLE_S = 5.0
 _STUCK_S = 86400.0
+"""Without an end of a job, besides the longest one's own time."""
 _LONGEST_STEP_S = 60.0
 _RECENT_JOBS = 20
 """Of each agent, whose mean a beacon tells."""
+
+
+class StuckError(RuntimeError):
+    """Jobs are there that never end."""
 
 
 def simulate(load: Load, setup: Setup | None = None, *, until_s: float = inf, sample_s: float | None = None) -> Outcome:
     """Run a load to its end, and until no node is left that was not to stay; at the latest until a time.
 
     ``sample_s`` is the distance of the samples: by default a thousandth of the load, at least 5 s. Equal arguments give
-    equal outcomes. Raises RuntimeError when no job has ended for a day although some wait.
+    equal outcomes. Raises StuckError when for longer than a day and a job no job has ended although some are there.
     """
     return _Simulation(load, setup or Setup(), until_s, sample_s).run()
 
@@ -50,6 +55,7 @@ class _Simulation:
         self._devices = setup.pods.devices
         self._is_plain = isinstance(self._policy, Depth)
         self._last_done, self._last_done_s = 0, 0.0
+        self._stuck_s = _STUCK_S + max(load.seconds, default=0.0)
 
     def run(self) -> Outcome:
         cluster, agents = self._cluster, self._agents
@@ -120,11 +126,12 @@ class _Simulation:
         replicas = self._hpa.decide(cluster.now, cluster.replicas, self._ask)
         if replicas != cluster.replicas:
             cluster.scale(replicas)
-        if agents.done != self._last_done or agents.next_arrival_s is not None or not agents.visible:
+        if agents.done != self._last_done or agents.done == agents.arrived:
             self._last_done, self._last_done_s = agents.done, cluster.now
-        elif cluster.now - self._last_done_s > _STUCK_S:
-            raise RuntimeError(
-                f"{agents.visible} jobs wait, and none has ended for a day: {cluster.replicas} pods are wanted"
+        elif cluster.now - self._last_done_s > self._stuck_s:
+            raise StuckError(
+                f"{agents.visible} jobs wait and {agents.in_flight} run, and none has ended for "
+                f"{self._stuck_s / 3600:.0f} hours: {cluster.replicas} pods are wanted"
             )
 
     def _ask(self) -> float:

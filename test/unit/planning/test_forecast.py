@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from planning.forecast import Givens, setup_of
+from planning.forecast import Givens, PeriodLoad, PlanError, forecast, setup_of
 from planning.simulation import Load, simulate
 from planning.stages import first_picture
 from test.unit.configuration.configs import parsed
@@ -61,3 +61,15 @@ def test_the_target_wait_and_the_first_guess_of_a_jobs_seconds_reach_what_decide
         parsed((f"{SCALING}.targetWaitSeconds", 7), (f"{SCALING}.secondsPerJob", 44)), "sdruntime", Givens()
     )
     assert (policy.scaling.policy.limits.target_wait_s, policy.scaling.policy.seconds_per_job) == (7, 44)
+
+
+def test_a_load_whose_jobs_spot_never_lets_end_cannot_be_planned():
+    load = PeriodLoad("sdruntime", Load([0.0], [72_000.0]), 86_400.0, "a job of 20 hours")
+    with pytest.raises(PlanError, match=r"sdruntime: 0 jobs wait and 1 run, .* Does Spot take every node"):
+        forecast(parsed(), load, Givens(spot_per_hour=1.0))
+
+
+def test_a_burst_is_divided_by_the_gpus_that_a_pod_has():
+    gpus = ("modelsRuntime[0].extraValues.runtime.inferenceApi.resources", {"limits": {"nvidia.com/gpu": 8}})
+    found = simulate(Load.burst(200, 5), setup_of(parsed(gpus), "sdruntime", Givens()))
+    assert found.node_starts <= 2

@@ -11,7 +11,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from planning.simulation import Autoscaling, ByWork, Depth, Load, Pods, Provisioning, Setup, Spot, simulate
+from planning.simulation import (
+    Autoscaling,
+    ByWork,
+    Depth,
+    Load,
+    Pods,
+    Provisioning,
+    Setup,
+    Spot,
+    StuckError,
+    simulate,
+)
 from planning.simulation.agents import Agents
 from planning.simulation.cluster import NodeState, SimulatedCluster, SimulatedNode, SimulatedPod
 from scaler.demand import Reading
@@ -241,8 +252,21 @@ def test_the_agents_reports_that_a_policy_sees_are_as_old_as_it_is_said():
 
 
 def test_a_policy_that_never_wants_a_pod_is_reported_instead_of_simulated_for_ever():
-    with pytest.raises(RuntimeError, match="5 jobs wait, and none has ended for a day: 0 pods are wanted"):
+    with pytest.raises(StuckError, match="5 jobs wait and 0 run, and none has ended for 24 hours: 0 pods are wanted"):
         simulate(Load.burst(5, 5), Setup(scaling=Autoscaling(policy=lambda: lambda *_: 0.0)))
+
+
+def test_a_job_that_spot_never_lets_end_is_reported_and_one_that_takes_a_day_is_not():
+    job, short_lived = Load([0.0], [72_000.0]), Spot(interruptions_per_hour=10)
+    with pytest.raises(StuckError, match="none has ended for 44 hours"):
+        simulate(job, Setup(spot=short_lived))
+    days = Load([0.0, 0.0], [86_400.0] * 2)
+    assert simulate(days, Setup(scaling=Autoscaling(max_pods=1))).done == len(days)
+
+
+def test_a_node_that_spot_takes_without_a_warning_is_paid_once():
+    outcome = simulate(Load.steady(0.05, 3600, 30), Setup(spot=Spot(interruptions_per_hour=10, warning_s=0)))
+    assert outcome.paid_s == pytest.approx(outcome.boot_s + outcome.busy_s + outcome.idle_s)
 
 
 def test_percentiles_are_of_the_nearest_rank():

@@ -44,6 +44,12 @@ def steady(gpus, intervals, *, ready=0, **known):
         # A job that takes longer than a pod's start is worth a pod of its own; two pods cannot share it.
         (demand(waiting_s=4 * 600, job_s=600), 4),
         (demand(waiting_s=2 * 3600, job_s=3600), 2),
+        # Pods that go on with such jobs do nothing of what waits.
+        (demand(waiting_s=3600, job_s=3600, running=1, ready=1), 2),
+        (demand(waiting_s=5 * 3600, job_s=3600, running=5, ready=5), 10),
+        # Three such jobs within a minute are no reason for twenty pods.
+        (demand(waiting_s=4 * 300, job_s=300, arrivals_s=(300, 300, 300, 300)), 7),
+        (demand(waiting_s=3 * 1800, job_s=1800, arrivals_s=(1800, 1800, 1800, 0)), 4),
         # Pods that boot stay while there is a quarter of a share, or a job, for each besides those that work.
         (demand(waiting_s=1200, job_s=600, running=8, ready=8, booting=2), 10),
         (demand(waiting_s=200, running=6, ready=6, booting=2), 7),
