@@ -5,10 +5,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from configuration.config import Config
 from configuration.file import load_config
 from docs import tables
 from docs.costs import table
-from planning.bill import WRITE_UNITS, Line, Usage, bill, total
+from planning.bill import Line, Usage, beyond, bill, total
 from runtimes.bedrock.families import FAMILIES
 
 DAYS = 30
@@ -33,9 +34,18 @@ _ENDPOINT_CALL_S, _ENDPOINT_WAKE_S = 5.0, 900.0
 
 def at_rest() -> list[Line]:
     """What one runtime, with alarms by e-mail, costs while nobody asks for anything."""
+    return bill(_config(), Usage())
+
+
+def platform(per_day: float) -> list[Line]:
+    """What the way of so many pictures through the platform costs, without the agent and the model."""
+    return beyond(bill(_config(), Usage(images=per_day * DAYS, picture_kib=_PICTURE_KIB)), at_rest())
+
+
+def _config() -> Config:
     config = load_config(_EXAMPLE)
     emails = config.monitoring.model_copy(update={"alarm_emails": ["ops@example.com"]})
-    return bill(config.model_copy(update={"models_runtime": config.models_runtime[:1], "monitoring": emails}), Usage())
+    return config.model_copy(update={"models_runtime": config.models_runtime[:1], "monitoring": emails})
 
 
 def agent(per_day: float) -> list[Line]:
@@ -45,26 +55,9 @@ def agent(per_day: float) -> list[Line]:
     return [
         Line("Lambda", "GB-second", "agent, images * 9 s * 1 GB", images * _CALL_S * _FUNCTION_GB, 0.0000133334),
         Line("Lambda", "million requests", "agent, images", images / _MILLION, 0.20),
+        Line("SQS", "million requests", "agent, images (it keeps the message)", images / _MILLION, 0.40),
         Line("CloudWatch", "metric, month", "13, hours with a picture / 720", metrics, 0.30),
         Line("CloudWatch", "GB of logs", "a line of metrics, images * 0.6 KB", images * 0.6 / 1024**2, 0.50),
-    ]
-
-
-def platform(per_day: float) -> list[Line]:
-    """What the way of so many pictures through the platform costs, without the agent and the model."""
-    images = per_day * DAYS
-    m = images / _MILLION
-    return [
-        Line("API Gateway", "million requests", "images", m, 3.50),
-        Line("Lambda", "GB-second", "API, images * 0.1 s * 1 GB", images * 0.1, 0.0000133334),
-        Line("Lambda", "million requests", "images * 2 (API, authorizer)", 2 * m, 0.20),
-        Line("SNS", "million requests", "images * 2 (task, notice)", 2 * m, 0.50),
-        Line("SQS", "million requests", "images * 3 (receive, change, delete)", 3 * m, 0.40),
-        Line("S3", "thousand PUTs", "images * 2 (picture, manifest)", 2 * images / 1000, 0.005),
-        Line("S3", "GB-month", "images * 1,500 KB, kept a month", images * _PICTURE_KIB / 1024**2, 0.023),
-        Line("DynamoDB", "million writes", f"images * {WRITE_UNITS}", WRITE_UNITS * m, 0.625),
-        Line("CloudWatch", "GB of logs", "images * 8 KB", images * 8 / 1024**2, 0.50),
-        Line("X-Ray", "million traces", "images, at most", m, 5.00),
     ]
 
 

@@ -3,7 +3,6 @@
 import csv
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -42,7 +41,7 @@ class Curve:
     period_s: float = DAY_S
 
     def load(self, lengths: Lengths, seed: int) -> Load:
-        """Jobs of one period that arrive independently of each other at these rates.
+        """Jobs of one period that arrive independently of each other, as many as these rates make.
 
         Raises:
             LoadError: They are too many to be simulated.
@@ -53,14 +52,8 @@ class Curve:
             raise LoadError(
                 f"{jobs:,.0f} pictures are too many to simulate: plan with at most {MAX_JOBS:,}, and multiply"
             )
-        starts, rates = zip(*((start_s, rate / HOUR_S) for start_s, rate in self.steps), strict=True)
-        return Load.curve(
-            lambda at_s: rates[bisect_right(starts, at_s) - 1],
-            self.period_s,
-            lengths,
-            highest_per_second=max(rates),
-            seed=seed,
-        )
+        steps = [(start_s, rate / HOUR_S) for start_s, rate in self.steps]
+        return Load.steps(steps, self.period_s, lengths, seed=seed)
 
 
 def read_per_day(text: str) -> Curve:

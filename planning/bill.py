@@ -1,8 +1,8 @@
 """A month's bill by line: what stands in the account, and what a month's pictures use."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from statistics import fmean
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Self
 
 from configuration.config import Config, ModelsRuntime
@@ -53,32 +53,56 @@ class Line(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeUse:
+    """What a runtime's GPU nodes do in a month.
+
+    Attributes:
+        node: What they are.
+        hours: From their launch to their end, whether they draw or not.
+        starts: How many are launched.
+        reported_h: Hours of the month in which agents report; None: as many as the nodes have, or all.
+    """
+
+    node: GpuNode
+    hours: float
+    starts: float = 0
+    reported_h: float | None = None
+
+    @property
+    def reporting_h(self) -> float:
+        """Hours of the month in which agents report."""
+        return min(self.hours, HOURS) if self.reported_h is None else self.reported_h
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """What happens in a month."""
 
     images: float = 0
     """Pictures, each a job of its own."""
-    gpu_hours: Mapping[GpuNode, float] = field(default_factory=dict)
-    """Hours of GPU nodes from their launch to their end, whether they draw or not."""
-    node_starts: float = 0
+    picture_kib: float = 150
+    """Of a picture in the bucket."""
+    nodes: Mapping[str, NodeUse] = field(default_factory=dict)
+    """By runtime; those of which no node runs are left out."""
     usd_per_hour: float | None = None
     """What a GPU node costs, where that is known better than by ``planning.fleet``."""
     webhooks: float = 0
     """The share of jobs that have a webhook."""
 
     @property
-    def all_gpu_hours(self) -> float:
+    def gpu_hours(self) -> float:
         """Hours of all GPU nodes together."""
-        return sum(self.gpu_hours.values())
+        return sum(use.hours for use in self.nodes.values())
 
     @classmethod
     def of_idle(cls, config: Config, usd_per_hour: float | None = None) -> Self:
         """A month without a picture: GPU nodes run only where the configuration keeps some."""
-        standing: dict[GpuNode, float] = {}
-        for runtime in _with_nodes(config):
-            node = likely_node(runtime)
-            standing[node] = standing.get(node, 0) + _standing_hours(runtime)
-        return cls(gpu_hours={node: hours for node, hours in standing.items() if hours}, usd_per_hour=usd_per_hour)
+        standing = {
+            runtime.name: NodeUse(node=likely_node(runtime), hours=hours)
+            for runtime in _with_nodes(config)
+            if (hours := _standing_hours(runtime))
+        }
+        return cls(nodes=standing, usd_per_hour=usd_per_hour)
 
     @classmethod
     def of_images(
@@ -100,9 +124,10 @@ class Usage:
         if runtime is None:
             return cls(images=images)
         hours = (images * seconds_per_image + node_starts * start_costs_s(config, runtime)) / 3600
-        drawing = node or likely_node(runtime)
-        together = {**idle.gpu_hours, drawing: idle.gpu_hours.get(drawing, 0) + hours}
-        return cls(images=images, gpu_hours=together, node_starts=node_starts, usd_per_hour=usd_per_hour)
+        if (standing := idle.nodes.get(runtime.name)) is not None:
+            hours += standing.hours
+        drawing = NodeUse(node=node or likely_node(runtime), hours=hours, starts=node_starts)
+        return replace(idle, images=images, nodes={**idle.nodes, runtime.name: drawing})
 
 
 def bill(config: Config, usage: Usage) -> list[Line]:
@@ -154,6 +179,11 @@ def _with_nodes(config: Config) -> Iterator[ModelsRuntime]:
             yield runtime
 
 
+def _in_use(config: Config, usage: Usage) -> list[tuple[ModelsRuntime, NodeUse]]:
+    """The runtimes of which nodes run, and what these do."""
+    return [(runtime, usage.nodes[runtime.name]) for runtime in _with_nodes(config) if runtime.name in usage.nodes]
+
+
 def _standing_hours(runtime: ModelsRuntime) -> float:
     """Hours of GPU nodes that run in a month without a picture."""
     values = runtime.extra_values.runtime
@@ -185,37 +215,48 @@ def _cluster(config: Config, usage: Usage) -> Iterator[Line]:
     yield _line("Public IPv4", "ipv4", "gateways * 720 h", gateways * HOURS)
     if not gateways:
         yield _line("Public IPv4", "ipv4", "system nodes * 720 h", nodes.count * HOURS)
-        yield _line("Public IPv4", "ipv4", "hours of GPU nodes", usage.all_gpu_hours)
+        yield _line("Public IPv4", "ipv4", "hours of GPU nodes", usage.gpu_hours)
         return
     to_nat = "images * 40 KB (SQS, SNS, logs; S3, ECR's layers and DynamoDB go past it)"
     yield _line("NAT gateway", "nat data", to_nat, _gib(usage.images, 40))
-    if any(_pulls_from_elsewhere(runtime) for runtime in _with_nodes(config)):
-        pulled = "node starts * 20 GB of images from a registry outside AWS"
-        yield _line("NAT gateway", "nat data", pulled, usage.node_starts * IMAGES_GB)
+    pulled = "node starts * 20 GB of images from a registry outside AWS"
+    starts = sum(use.starts for runtime, use in _in_use(config, usage) if _pulls_from_elsewhere(runtime))
+    yield _line("NAT gateway", "nat data", pulled, starts * IMAGES_GB)
 
 
 def _gpu_nodes(config: Config, usage: Usage) -> Iterator[Line]:
     """GPU nodes, their volumes, and what those are filled with."""
-    for node, hours in usage.gpu_hours.items():
+    in_use = _in_use(config, usage)
+    hours: defaultdict[GpuNode, float] = defaultdict(float)
+    for _, use in in_use:
+        hours[use.node] += use.hours
+    for node, together in hours.items():
         usd = usage.usd_per_hour or usd_per_hour(node)
-        yield Line("EC2", f"{node.instance_type}, {node.purchase}, hour", "hours of GPU nodes", hours, usd)
-    runtimes = list(_with_nodes(config))
-    if not runtimes:
-        return
-    gets = fmean(_COPY_GETS if one.copies_models else _MOUNT_GETS for one in runtimes)
-    yield _line("S3", "s3 gets", "node starts * parts of a model of 4 GB", usage.node_starts * gets / 1000)
-    months = usage.all_gpu_hours / HOURS / len(runtimes)
-    size, iops, throughput = map(sum, zip(*(_volumes(runtime) for runtime in runtimes), strict=True))
-    yield _line("EBS", "gp3", "GB of a GPU node's two volumes * its hours / 720", size * months)
-    yield _line("EBS", "gp3 iops", "of a GPU node's volumes * its hours / 720", iops * months)
-    yield _line("EBS", "gp3 throughput", "of a GPU node's volumes * its hours / 720", throughput * months)
-    snapshots = [one for one in runtimes if one.extra_values.karpenter.node_template.data_volume.snapshot_id]
+        yield Line("EC2", f"{node.instance_type}, {node.purchase}, hour", "hours of GPU nodes", together, usd)
+    gets = sum(use.starts * (_COPY_GETS if runtime.copies_models else _MOUNT_GETS) for runtime, use in in_use)
+    yield _line("S3", "s3 gets", "node starts * parts of a model of 4 GB", gets / 1000)
+    of_volumes = [[one * use.hours / HOURS for one in _volumes(runtime)] for runtime, use in in_use]
+    size, iops, throughput = map(sum, zip((0, 0, 0), *of_volumes, strict=True))
+    yield _line("EBS", "gp3", "GB of a GPU node's two volumes * its hours / 720", size)
+    yield _line("EBS", "gp3 iops", "of a GPU node's volumes * its hours / 720", iops)
+    yield _line("EBS", "gp3 throughput", "of a GPU node's volumes * its hours / 720", throughput)
     rate = open_rate(config.fillings.values())
-    rates = [rate if one.filling.rate is None else one.filling.rate for one in snapshots if one.filling is not None]
-    filled = [one for one in rates if one != UNCHARGED]
-    starts = usage.node_starts * len(filled) / len(runtimes)
+    starts = sum(use.starts for runtime, use in in_use if _is_charged_to_fill(runtime, rate))
     yield _line("EBS", "filled", "node starts * 25 GB of the snapshot", starts * FILLED_GB)
-    yield _line("EBS", "snapshot", "40 GB of images for each snapshot", len(snapshots) * SNAPSHOT_GB)
+    snapshots = sum(_snapshot_of(runtime) is not None for runtime in _with_nodes(config))
+    yield _line("EBS", "snapshot", "40 GB of images for each snapshot", snapshots * SNAPSHOT_GB)
+
+
+def _snapshot_of(runtime: ModelsRuntime) -> str | None:
+    return runtime.extra_values.karpenter.node_template.data_volume.snapshot_id
+
+
+def _is_charged_to_fill(runtime: ModelsRuntime, open_to_all: int) -> bool:
+    """Whether AWS charges for filling a node's volume from its snapshot faster than it would."""
+    filling = runtime.filling
+    if _snapshot_of(runtime) is None or filling is None:
+        return False
+    return (open_to_all if filling.rate is None else filling.rate) != UNCHARGED
 
 
 def _volumes(runtime: ModelsRuntime) -> tuple[float, float, float]:
@@ -254,8 +295,9 @@ def _requests(config: Config, usage: Usage) -> Iterator[Line]:
     yield _line("DynamoDB", "table", kept, 3 * _gib(images, 2.5))
     yield _line("DynamoDB", "backups", kept, 3 * _gib(images, 2.5))
     yield _line("S3", "s3 puts", "images * 2 (picture, manifest)", 2 * images / 1000)
-    yield _line("S3", "s3", "images * 150 KB, kept a month", _gib(images, 150))
-    yield _line("Data out", "data out", "images * 150 KB, each loaded once from outside AWS", _gib(images, 150))
+    size, stored = f"images * {usage.picture_kib:,.0f} KB", _gib(images, usage.picture_kib)
+    yield _line("S3", "s3", f"{size}, kept a month", stored)
+    yield _line("Data out", "data out", f"{size}, each loaded once from outside AWS", stored)
     told = usage.webhooks * m
     yield _line("SQS", "sqs", "webhooks * 2 (send, receive and delete)", 2 * told)
     yield _line("Lambda", "lambda requests", "webhooks", told)
@@ -263,10 +305,10 @@ def _requests(config: Config, usage: Usage) -> Iterator[Line]:
     yield _line("DynamoDB", "writes", "webhooks * 2", 2 * told)
     if config.apigw.waf:
         yield _line("WAF", "waf requests", "images", m)
-    agents = usage.all_gpu_hours
+    agents = usage.gpu_hours
     yield _line("SQS", "sqs", "agents' long polls, 3 a minute", agents * 180 / _MILLION)
-    asked = (
-        3 * 240 * min(agents, HOURS) * sum(_queues_of(config, one) for one in config.models_runtime if _is_scaled(one))
+    asked = sum(
+        3 * 240 * use.reporting_h * _queues_of(config, one) for one, use in _in_use(config, usage) if _is_scaled(one)
     )
     yield _line("SQS", "sqs", "the autoscaler's questions while there are pods: queues * 3 each 15 s", asked / _MILLION)
     yield _line("DynamoDB", "writes", "agents' state, 2 a minute", agents * 120 / _MILLION)
@@ -315,15 +357,15 @@ def _watching(config: Config, usage: Usage) -> Iterator[Line]:
     queues = sum(_queues_of(config, runtime) for runtime in config.models_runtime)
     metrics = 3 * queues + (6 if config.has_cluster else 7) * runtimes + 8
     yield _line("CloudWatch", "alarm", watched, metrics + (2 if config.webhooks.enabled else 0))
-    reported = min(usage.all_gpu_hours, HOURS) / HOURS
-    agents = "runtimes * 20 (14, and about 6 kinds of errors) * hours in which agents report / 720"
-    yield _line("CloudWatch", "metric", agents, _AGENT_METRICS * runtimes * reported)
+    agents = "20 of each runtime (14, and about 6 kinds of errors) * hours in which its agents report / 720"
+    reported_h = sum(use.reporting_h for use in usage.nodes.values())
+    yield _line("CloudWatch", "metric", agents, _AGENT_METRICS * reported_h / HOURS)
     gb = {"API, functions and agents: images * 8 KB": _gib(images, 8), "reaper: 1 KB a minute": _gib(_MINUTES, 1)}
     if config.has_cluster:
         if monitoring.container_insights != "off":
             observed = "Container Insights: 60 an hour * (system nodes * 720 h * 825 metrics + GPU hours * 900)"
             of_system = config.cluster.system_nodes.count * HOURS * _SYSTEM_NODE_METRICS
-            each_hour = of_system + usage.all_gpu_hours * _GPU_NODE_METRICS
+            each_hour = of_system + usage.gpu_hours * _GPU_NODE_METRICS
             yield _line("CloudWatch", "observations", observed, 60 * each_hour / _MILLION)
         of_nodes = config.cluster.system_nodes.count * _NODE_LOGS_GB
         gb["pods and system nodes: 1.5 GB for each node"] = of_nodes

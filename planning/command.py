@@ -3,6 +3,7 @@
 import argparse
 import math
 import os
+import re
 import signal
 import sys
 from collections import Counter
@@ -29,6 +30,7 @@ from planning.plan import Plan, make_plan
 
 ROOT = Path(__file__).resolve().parent.parent
 USAGE = 2
+_NAME = re.compile(r"[A-Za-z][\w-]*")
 _EPILOG = """\
 loads, each of --runtime, or of the runtime named before it, as in sdruntime:10000:
   sd plan --runtime sdruntime --per-day 10000 --seconds 1.5
@@ -103,6 +105,8 @@ def _loads(options: argparse.Namespace, config: Config) -> list[PeriodLoad]:
     if twice := [name for name, times in Counter(name for name, _, _ in given).items() if times > 1]:
         raise LoadError(f"{', '.join(twice)} has two loads: give it one.")
     lengths = {name: read_lengths(text) for name, text in (_named(one, names, default) for one in options.seconds)}
+    if unused := lengths.keys() - {name for name, _, _ in given}:
+        raise LoadError(f"{', '.join(sorted(unused))} has seconds, but no load.")
     loads = []
     for name, one, words in sorted(given, key=lambda row: names.index(row[0])):
         is_said = name in lengths or (isinstance(one, Arrivals) and None not in one.seconds)
@@ -119,6 +123,8 @@ def _named(text: str, names: Sequence[str], default: str | None) -> tuple[str, s
     name, colon, rest = text.partition(":")
     if colon and name in names:
         return name, rest
+    if colon and _NAME.fullmatch(name):
+        raise LoadError(f"There is no runtime {name!r}; there are {', '.join(names)}.")
     if default is None:
         raise LoadError(f"Which runtime has the load {text!r}? Add --runtime, or write {names[0]}:{text}.")
     return default, text

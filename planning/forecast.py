@@ -23,8 +23,8 @@ from planning.warm_hours import unkept_hours
 from scaler.policy import Limits
 
 DAYS_A_MONTH = 30
-_LATE = 0.05
-"""Share of a period: what arrives at its end may take so long, and a cold start."""
+_LATE_S = HOUR_S
+"""What arrives at a period's end may take so long, with its cold start."""
 _PEAK_S = 60.0
 """Over so long, pictures a second are counted."""
 
@@ -83,6 +83,8 @@ class Forecast:
         boot_h: GPU hours from a node's launch to its pod's first readiness.
         idle_h: All other GPU hours that are paid.
         node_h: Hours of nodes, each of which may have several GPUs.
+        reported_h: Hours of the period in which a pod is ready, and reports.
+        most_h: GPU hours that the most pods there may be have in the period.
         unkept_h: Hours of warm nodes that are simulated, but that their schedule does not keep: nobody pays them.
         node_starts: Nodes that are launched.
         late_s: How long after the period's end the last job ends; 0 where it ends before.
@@ -104,6 +106,8 @@ class Forecast:
     boot_h: float
     idle_h: float
     node_h: float
+    reported_h: int
+    most_h: float
     unkept_h: float
     node_starts: int
     late_s: float
@@ -118,8 +122,8 @@ class Forecast:
 
     @property
     def keeps_up(self) -> bool:
-        """Whether the pods do what arrives, so that one period does not burden the next."""
-        return self.late_s <= self.period_s * _LATE
+        """Whether the pods can do what arrives, so that one period does not burden the next."""
+        return self.work_h <= self.most_h and self.late_s <= _LATE_S
 
     @property
     def paid_h(self) -> float:
@@ -169,6 +173,8 @@ def forecast(config: Config, load: PeriodLoad, given: Givens) -> Forecast:
         boot_h=outcome.boot_s / HOUR_S,
         idle_h=gpu_idle_h - unkept_h * setup.pods.devices,
         node_h=outcome.paid_s / setup.pods.devices / HOUR_S - unkept_h,
+        reported_h=len({at_s // HOUR_S for at_s, sample in zip(times, samples, strict=True) if sample.ready}),
+        most_h=setup.scaling.max_pods * setup.pods.devices * load.period_s / HOUR_S,
         unkept_h=unkept_h,
         node_starts=outcome.node_starts,
         late_s=max(0.0, outcome.ends_s - load.period_s),

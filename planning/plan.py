@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from configuration.config import Config
-from planning.bill import Line, Usage, bill, idle, total
+from planning.bill import Line, NodeUse, Usage, bill, idle, total
 from planning.break_even import BreakEven
 from planning.fleet import likely_node
 from planning.forecast import DAYS_A_MONTH, Forecast, Givens, PeriodLoad, forecast, runtime_of
@@ -78,17 +78,15 @@ def make_plan(
 def _usage(config: Config, forecasts: Iterable[Forecast], usd_per_hour: float | None) -> Usage:
     """What happens in the month; runtimes without a load keep what their settings keep."""
     known = {one.runtime: one for one in forecasts}
-    others = [one for one in config.models_runtime if one.name not in known]
-    hours = {**Usage.of_idle(config.model_copy(update={"models_runtime": others})).gpu_hours}
+    kept = Usage.of_idle(config, usd_per_hour).nodes
+    nodes = {name: use for name, use in kept.items() if name not in known}
     for one in known.values():
         runtime = runtime_of(config, one.runtime)
-        if not runtime.extra_values.karpenter.enabled:
-            continue
-        node = likely_node(runtime)
-        hours[node] = hours.get(node, 0) + one.node_h * one.a_month
-    return Usage(
-        images=sum(one.jobs * one.a_month for one in known.values()),
-        gpu_hours=hours,
-        node_starts=sum(one.node_starts * one.a_month for one in known.values()),
-        usd_per_hour=usd_per_hour,
-    )
+        if runtime.extra_values.karpenter.enabled:
+            nodes[one.runtime] = NodeUse(
+                node=likely_node(runtime),
+                hours=one.node_h * one.a_month,
+                starts=one.node_starts * one.a_month,
+                reported_h=one.reported_h * one.a_month,
+            )
+    return Usage(images=sum(one.jobs * one.a_month for one in known.values()), nodes=nodes, usd_per_hour=usd_per_hour)

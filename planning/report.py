@@ -62,7 +62,7 @@ def picture(plan: Plan) -> str:
 
 
 def _facts(one: Forecast) -> dict[str, Any]:
-    return {name: value for name, value in asdict(one).items() if name != "words"}
+    return {name: value for name, value in asdict(one).items() if name != "words"} | {"keeps_up": one.keeps_up}
 
 
 def _plot(one: Forecast) -> Plot:
@@ -87,7 +87,7 @@ def _forecast(one: Forecast) -> str:
         (
             "Wait",
             f"half of the jobs at most {seconds(one.wait_p50_s)}, 95 % at most {seconds(one.wait_p95_s)}, "
-            f"the last {seconds(one.wait_max_s)}",
+            f"all at most {seconds(one.wait_max_s)}",
         ),
         ("Peak", f"{one.peak_per_s:.2g} jobs a second"),
         (

@@ -94,6 +94,27 @@ class Load:
                 times.append(at_s)
         return cls(times, _lengths(len(times), lengths, seed), duration_s)
 
+    @classmethod
+    def steps(
+        cls, steps: Sequence[tuple[float, float]], duration_s: float, lengths: Lengths, *, seed: int = 0
+    ) -> "Load":
+        """Jobs that arrive independently, in all as many as the rates make, rounded.
+
+        ``steps`` are the times from which each rate holds, in order from 0, and its jobs a second.
+        """
+        chance = random.Random(f"arrivals {seed}")  # noqa: S311 - a simulation
+        starts, rates = zip(*steps, strict=True)
+        ends = (*starts[1:], duration_s)
+        sums = [0.0, *accumulate(rate * (end - start) for start, rate, end in zip(starts, rates, ends, strict=True))]
+        drawn = sorted(chance.random() * sums[-1] for _ in range(round(sums[-1])))
+        times = array("d")
+        step = 0
+        for place in drawn:
+            while place >= sums[step + 1]:
+                step += 1
+            times.append(starts[step] + (place - sums[step]) / rates[step])
+        return cls(times, _lengths(len(times), lengths, seed), duration_s)
+
 
 def _of(jobs: Sequence[tuple[float, float]], duration_s: float = 0.0) -> Load:
     times, seconds = array("d", (time for time, _ in jobs)), array("d", (seconds for _, seconds in jobs))

@@ -141,12 +141,12 @@ def test_the_outcomes_and_stages_that_are_shown_are_those_of_the_agents():
 def test_the_cost_page_counts_as_many_metrics_of_a_runtime_as_there_are_besides_errors():
     from infrakit.stacks import config_of
 
-    from planning.bill import Usage, bill
+    from planning.bill import NodeUse, Usage, bill
     from planning.fleet import GpuNode
 
     values = {"outcome": len(OUTCOMES), "stage": len(STAGES)}
     sets = [names for every in DIMENSIONS.values() for names in every if ERROR_TYPE not in names]
-    usage = Usage(gpu_hours={GpuNode("g5.xlarge", "spot"): 1})
+    usage = Usage(nodes={"static": NodeUse(node=GpuNode("g5.xlarge", "spot"), hours=1)})
     (line,) = [line for line in bill(config_of("stack"), usage) if line.unit == "metric, month"]
     assert f"({sum(values.get(names[-1], 1) for names in sets)}, and" in line.how
 

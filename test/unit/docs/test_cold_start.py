@@ -31,6 +31,6 @@ def test_limits_on_the_page_are_those_of_the_bench_and_the_copy():
 
 
 def test_the_waits_on_the_page_are_those_that_the_simulator_prints(tmp_path, capsys):
-    ((options, half, most),) = re.findall(r"with `(--per-day .+?)`, half .+ at most (\d+) s[^.]+ at most (\d+) s", TEXT)
-    main(["--runtime", "sdruntime", *options.split(), "--no-advice", "--svg", str(tmp_path / "plan.svg")])
+    ((options, half, most),) = re.findall(r"with `(--run.+?)`, half .+ at most (\d+) s[^.]+ at most (\d+) s", TEXT)
+    main([*options.split(), "--no-advice", "--svg", str(tmp_path / "plan.svg")])
     assert f"half of the jobs at most {half} s, 95 % at most {most} s," in capsys.readouterr().out

@@ -27,18 +27,19 @@ def test_what_is_idle_adds_up_by_hand():
 
 def test_ten_thousand_pictures_a_day_add_up_by_hand():
     """300,000 a month; each a GET of nothing, 20 writes, three SQS requests, and so on."""
+    bucket_gb, notices_gb, table_gb, logs_gb = (300_000 * kib / 1024 / 1024 for kib in (1500, 8, 3 * 2.5, 8))
     m = 0.3
     by_hand = {
         "gateway": 3.50 * m,
         "door": 300_000 * 0.1 * 0.0000133334 + 2 * 0.20 * m,
-        "messages": 2 * 0.50 * m + 3 * 0.40 * m,
-        "bucket": 600 * 0.005 + 300_000 * 1500 / 1024 / 1024 * 0.023,
-        "table": 20 * 0.625 * m,
-        "watching": 300_000 * 8 / 1024 / 1024 * 0.50 + 5.00 * m,
+        "messages": 2 * 0.50 * m + notices_gb * 0.09 + 2 * 0.40 * m,
+        "bucket": 600 * 0.005 + bucket_gb * (0.023 + 0.09),
+        "table": 20 * 0.625 * m + table_gb * (0.25 + 0.20),
+        "watching": logs_gb * (0.50 + 0.03) + 5.00 * m,
     }
     assert total(platform(10_000)) == pytest.approx(sum(by_hand.values()), abs=0.05)
     measuring = 13 * 0.30 + 300_000 * 0.6 / 1024 / 1024 * 0.50
-    assert total(agent(10_000)) == pytest.approx(300_000 * 9 * 0.0000133334 + 0.06 + measuring, abs=0.01)
+    assert total(agent(10_000)) == pytest.approx(300_000 * 9 * 0.0000133334 + 0.06 + 0.40 * m + measuring, abs=0.01)
     assert total(model(10_000)) == 300_000 * 0.04
     assert total(endpoint(10_000)) == pytest.approx((300_000 * 5 + 30 * 900) / 3600 * 1.13, abs=0.01)
 

@@ -4,7 +4,7 @@ import pytest
 
 from configuration.chart_values import Warm
 from configuration.config import parse_config
-from planning.bill import HOURS, Usage, beyond, bill, idle, total
+from planning.bill import HOURS, NodeUse, Usage, beyond, bill, idle, total
 from planning.fleet import GpuNode, UnknownPriceError
 from planning.prices import PRICES
 from planning.warm_hours import warm_hours
@@ -12,6 +12,7 @@ from test.unit.planning.configs import FILE, config_with
 
 BEDROCK = {"name": "b", "type": "bedrock", "model": {"id": "stability.stable-image-core-v1:1", "region": "us-west-2"}}
 MILLION = 1_000_000
+SPOT = GpuNode("g5.xlarge", "spot")
 
 
 def quantities(lines, service, how=""):
@@ -49,7 +50,7 @@ def test_a_million_pictures_of_a_lean_platform_add_up_by_hand():
 def test_each_node_is_paid_for_as_long_as_it_stays_empty_unless_none_ever_goes():
     def gpu_hours(**keys):
         config = config_with(**{f"{_PROVISIONER}.{key}": value for key, value in keys.items()})
-        return Usage.of_images(config, MILLION, node_starts=60).all_gpu_hours
+        return Usage.of_images(config, MILLION, node_starts=60).gpu_hours
 
     later = {"disruption.consolidateAfter": "1h10s"}
     assert gpu_hours(**later) - gpu_hours() == pytest.approx(60)
@@ -135,16 +136,26 @@ def test_an_idle_month_follows_the_configuration(keys, service, how, quantity):
 )
 def test_what_a_month_uses_is_counted_as_the_configuration_has_it(keys, service, how, quantity):
     config = config_with(**keys)
-    usage = Usage(images=1000, gpu_hours={GpuNode("g5.xlarge", "spot"): 1}, node_starts=10, webhooks=0.5)
+    usage = Usage(images=1000, nodes={"a": NodeUse(node=SPOT, hours=1, starts=10)}, webhooks=0.5)
     drawn = beyond(bill(config, usage), idle(config))
     assert quantities(drawn, service, how) == pytest.approx(quantity)
 
 
 def test_a_rule_of_thumb_takes_the_node_that_the_runtime_likely_gets_or_the_one_that_is_named():
     config = config_with(**{f"{_PROVISIONER}.capacityType": {"onDemand": True, "spot": False}})
-    assert list(Usage.of_images(config, 1).gpu_hours) == [GpuNode("g5.xlarge", "on demand")]
+    assert Usage.of_images(config, 1).nodes["a"].node == GpuNode("g5.xlarge", "on demand")
     named = Usage.of_images(config, 3600, seconds_per_image=2, node_starts=0, node=GpuNode("g6.xlarge", "spot"))
-    assert dict(named.gpu_hours) == {GpuNode("g6.xlarge", "spot"): 2}
+    assert named.nodes == {"a": NodeUse(node=GpuNode("g6.xlarge", "spot"), hours=2)}
+
+
+def test_a_runtime_of_which_no_node_runs_adds_nothing_and_each_counts_for_what_it_uses():
+    two = config_with(modelsRuntime=[*FILE["modelsRuntime"], {"name": "comfy", "type": "comfyui"}])
+    one_draws = bill(two, Usage(nodes={"a": NodeUse(node=SPOT, hours=72, starts=10, reported_h=36)}))
+    assert quantities(one_draws, "S3") == pytest.approx(10 * 64 / 1000)
+    assert quantities(one_draws, "CloudWatch", "of each runtime") == pytest.approx(20 * 36 / 720)
+    assert quantities(one_draws, "SQS", "the autoscaler's questions") == pytest.approx(3 * 240 * 36 / MILLION)
+    both = Usage(nodes={name: NodeUse(node=SPOT, hours=1, starts=10) for name in ("a", "comfy")})
+    assert quantities(bill(two, both), "S3") == pytest.approx(10 * (64 + 500) / 1000)
 
 
 def test_a_price_that_nobody_has_written_down_is_asked_for_and_one_that_is_given_serves():

@@ -203,6 +203,8 @@ def test_what_it_advises_comes_true(plan):
     [
         ((), "What load? Name a CSV file of jobs, --per-day or --rate"),
         (("--per-day=100",), "Which runtime has the load '100'? Add --runtime, or write sd:100."),
+        (("--per-day=no-such:100",), "There is no runtime 'no-such'; there are sd, comfy, bed, own"),
+        (("--per-day=sd:100", "--seconds=comfy:3"), "comfy has seconds, but no load"),
         (("--per-day=100", "--runtime=elsewhere"), "has no runtime 'elsewhere'; there are sd, comfy, bed, own"),
         (("--per-day=bed:100",), "bed has no GPUs of its own"),
         (("--per-day=own:100",), "own has a chart of its own"),

@@ -32,6 +32,8 @@ def made(**changes):
         "node_starts": 2,
         "nodes_lost": 0,
         "interrupted": 0,
+        "reported_h": 1,
+        "most_h": 480.0,
         "unkept_h": 0.0,
         "series": Series([0, 60], [3, 0], [0, 1], [0, 1]),
     }
@@ -145,6 +147,7 @@ def test_where_a_hosted_api_is_cheaper_it_says_what_a_picture_costs_here_besides
 def test_where_pods_do_not_keep_up_it_says_so_and_tries_as_many_as_the_work_needs():
     late = made(late_s=20_000.0, work_h=24 * 40.0, series=Series([0, 60], [3, 9], [0, 20], [0, 20]))
     assert "The pods cannot keep up" in text(plan_of(late), None, 1)
+    assert "The pods cannot keep up" in text(plan_of(made(work_h=480.5)), None, 1), "the next day begins with a queue"
     assert "keep up" not in text(plan_of(made()), None, 1)
     tried = [one.after for one in changes(CONFIG, plan_of(late)) if one.path[-1] == "maxReplicaCount"]
     assert tried == [50, 100]
