@@ -17,6 +17,8 @@ from planning.plan import Plan, make_plan
 _SCALING = ("extraValues", "runtime", "scaling")
 _MIN_USD, _MIN_S = 0.5, 1.0
 """Smaller differences are left out: they are chance."""
+_HARDLY = 0.01
+"""Of a wait: it is not worth money."""
 _ROOM = 1.25
 """Pods for each that is busy all the time: a queue that is to become shorter needs more than the work."""
 Tree = Mapping[str, Any]
@@ -82,11 +84,17 @@ class Advice:
         return self.saves_usd >= _MIN_USD or self.p95_s <= -_MIN_S
 
     def beats(self, other: "Advice") -> bool:
-        """Whether it is better in one, and not worse in the other; each is compared with what its runtime has."""
+        """Whether it is better in one, and not worse in the other; each is compared with what its runtime has.
+
+        What saves more may have a wait that is hardly longer.
+        """
         if self.change.runtime != other.change.runtime:
             return False
         mine, others = (-self.saves_usd, self.p95_s), (-other.saves_usd, other.p95_s)
-        return mine != others and all(a <= b for a, b in zip(mine, others, strict=True))
+        is_better = mine != others and all(a <= b for a, b in zip(mine, others, strict=True))
+        hardly_s = max(_MIN_S, _HARDLY * abs(other.p95_s))
+        saves_more = self.saves_usd >= other.saves_usd + _MIN_USD
+        return is_better or (saves_more and self.p95_s <= other.p95_s + hardly_s)
 
 
 def changes(config: Config, plan: Plan) -> list[Change]:
