@@ -1,4 +1,4 @@
-import { accessSync, constants, mkdirSync } from "node:fs";
+import { accessSync, constants, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import chromium, { inflate } from "@sparticuz/chromium";
@@ -19,7 +19,10 @@ export async function browser(): Promise<{ executablePath: string; env?: Record<
   const libraries = join(await inflate(packed), "lib");
   if (before === undefined) delete process.env.TMPDIR;
   else process.env.TMPDIR = before;
-  return { executablePath, env: { ...(process.env as Record<string, string>), LD_LIBRARY_PATH: libraries, FONTCONFIG_PATH: join(TOOLS, "fonts") } };
+  // The package's own file looks for its fonts in /tmp and /opt; without any font, Chromium ends.
+  const fonts = join(TOOLS, "fonts.conf");
+  writeFileSync(fonts, `<fontconfig><dir>${join(TOOLS, "fonts")}</dir><cachedir>${join(TOOLS, "fonts-cache")}</cachedir></fontconfig>`);
+  return { executablePath, env: { ...(process.env as Record<string, string>), LD_LIBRARY_PATH: libraries, FONTCONFIG_FILE: fonts } };
 }
 
 function isProgram(path: string): boolean {
