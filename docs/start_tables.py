@@ -16,6 +16,7 @@ _SAMPLES = 4000
 _SNAPSHOT = {"karpenter": {"nodeTemplate": {"dataVolume": {"snapshotID": "snap-0123456789abcdef0"}}}}
 _MOUNTED = {"runtime": {"persistence": {"mode": "mount"}}}
 _FLUX = "{type: flux, model: {profile: flux-schnell, source: flux-schnell}}"
+_FLUX_OF_HUB = "{type: flux, model: {profile: flux-schnell}}"
 _SD = "{type: sdwebui, modelFilename: v1-5-pruned-emaonly.safetensors}"
 
 
@@ -46,6 +47,7 @@ def starts() -> str:
         ("nothing, images in a snapshot, models mounted", _start(values=_SNAPSHOT)),
         ("nothing, ComfyUI", _start(runtime="{type: comfyui}")),
         ("nothing, FLUX.1 schnell of 34 GB from the bucket", _start(runtime=_FLUX)),
+        ("the same from the Hugging Face hub: no `model.source`", _start(runtime=_FLUX_OF_HUB)),
         ("a node that a placeholder keeps: `warm.nodes`", _start("node")),
         ("a pod: `minReplicaCount`", _start("pod")),
     )
