@@ -153,9 +153,9 @@ def _rate(intervals: Sequence[tuple[float, float]]) -> float:
 @lru_cache(maxsize=_REMEMBERED)
 def _piled_up_s(flow: Flow, steady: float) -> float:
     """How long a queue would be of work that came at the steady rate, and was done as it was."""
-    ahead_s = piled_up_s = 0.0
     if not steady:
-        return piled_up_s
+        return 0.0
+    ahead_s = piled_up_s = 0.0
     for arrived_s, done_s, length_s in zip(flow.arrivals_s, flow.served_s, flow.lengths_s, strict=True):
         came_s, most_s = ahead_s + arrived_s, steady * length_s
         ahead_s = 0.0
